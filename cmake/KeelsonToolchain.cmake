@@ -1,0 +1,46 @@
+# Language, warnings, sanitizers, and the fast tools where the machine has them.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+set(KEELSON_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
+
+find_program(KEELSON_CCACHE ccache)
+if(KEELSON_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${KEELSON_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${KEELSON_CCACHE})
+endif()
+
+include(CheckLinkerFlag)
+foreach(linker mold lld)
+  check_linker_flag(CXX -fuse-ld=${linker} KEELSON_HAS_${linker})
+  if(KEELSON_HAS_${linker})
+    add_link_options(-fuse-ld=${linker})
+    break()
+  endif()
+endforeach()
+
+# What all of our targets are compiled with; generated code is exempt from the warnings.
+add_library(keelson_options INTERFACE)
+target_include_directories(keelson_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(keelson_options INTERFACE ASIO_STANDALONE ASIO_SEPARATE_COMPILATION
+                                                     ASIO_NO_DEPRECATED)
+if(KEELSON_SANITIZE)
+  target_compile_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE}
+                                                   -fno-omit-frame-pointer -O1)
+  target_link_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE})
+endif()
+
+add_library(keelson_warnings INTERFACE)
+target_compile_options(keelson_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                                                  -Wno-unused-parameter -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(keelson_warnings INTERFACE -Wthread-safety -Wno-gnu-zero-variadic-macro-arguments)
+endif()

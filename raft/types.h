@@ -1,5 +1,5 @@
-// The plain structs that go into and come out of the raft core. server/ translates them to the wire and to
-// the log; nothing here knows how either looks.
+// The plain structs that go into and come out of the raft core. server/ translates them to the wire
+// and to the log; nothing here knows how either looks.
 #ifndef KEELSON_RAFT_TYPES_H_
 #define KEELSON_RAFT_TYPES_H_
 
@@ -15,7 +15,8 @@ namespace keelson::raft {
 
 // Reaches disk and wire: do not renumber.
 enum class EntryType : uint8_t {
-  kNormal = 0,      // a command of the layer above; empty data = the entry a leader starts its term with
+  kNormal =
+      0,  // a command of the layer above; empty data = the entry a leader starts its term with
   kConfChange = 1,  // a change of membership
 };
 
@@ -33,8 +34,8 @@ struct Entry {
   EntryId id() const { return {term, index}; }
 };
 
-// What must be durable before a promise that rests on it is sent. `commit` may lag behind what was known
-// before a crash: it is learned again, and never lies below what was applied durably.
+// What must be durable before a promise that rests on it is sent. `commit` may lag behind what was
+// known before a crash: it is learned again, and never lies below what was applied durably.
 struct HardState {
   Term term;
   NodeId vote;  // 0: no vote in `term`
@@ -51,7 +52,8 @@ struct ConfState {
   bool auto_leave = false;
 };
 
-// ------------------------------------------------------------------------------------------- messages
+// -------------------------------------------------------------------------------------------
+// messages
 
 // Raft paper 5.2; thesis 9.6 for pre-vote.
 struct VoteRequest {
@@ -72,12 +74,12 @@ struct AppendRequest {
 };
 struct AppendResponse {
   bool rejected = false;
-  LogIndex index;       // accepted: the last index now known to match; rejected: the `previous` refused
+  LogIndex index;  // accepted: the last index now known to match; rejected: the `previous` refused
   EntryId reject_hint;  // rejected: where the follower's log could match at the latest
 };
 
-// Heartbeats carry no log position, so they cannot be delayed behind entries. `read_context` is 0 or the
-// newest read-index round that an answer confirms (thesis 6.4).
+// Heartbeats carry no log position, so they cannot be delayed behind entries. `read_context` is 0
+// or the newest read-index round that an answer confirms (thesis 6.4).
 struct Heartbeat {
   LogIndex commit;  // min(match, commit): never beyond what the follower is known to have
   uint64_t read_context = 0;
@@ -115,10 +117,11 @@ struct Message {
   MessageBody body;
 };
 
-// ---------------------------------------------------------------------------------------------- ready
+// ----------------------------------------------------------------------------------------------
+// ready
 
-// One write to the log. Entries follow each other; the first may lie at or below the current tail, whose
-// rest is then replaced.
+// One write to the log. Entries follow each other; the first may lie at or below the current tail,
+// whose rest is then replaced.
 struct LogWrite {
   std::optional<HardState> hard_state;
   std::vector<Entry> entries;
@@ -134,13 +137,13 @@ struct ReadGrant {
 
 // Everything the core wants from the world after the inputs so far. The order is in the type.
 struct Ready {
-  uint64_t number = 0;                    // acknowledged by OnWritten(number) when `write` is not empty
-  std::vector<Message> send_now;          // may leave before the write
-  LogWrite write;                         // in order of `number`
+  uint64_t number = 0;            // acknowledged by OnWritten(number) when `write` is not empty
+  std::vector<Message> send_now;  // may leave before the write
+  LogWrite write;                 // in order of `number`
   std::vector<Message> send_after_write;  // promises about `write` and all before it
   std::vector<Entry> committed;           // durable here; apply in order, then OnApplied
   std::vector<ReadGrant> reads;
-  std::vector<uint64_t> dropped_reads;    // contexts that will never be granted: ask again
+  std::vector<uint64_t> dropped_reads;  // contexts that will never be granted: ask again
 };
 
 }  // namespace keelson::raft

@@ -59,7 +59,7 @@ struct ConfState {
 struct VoteRequest {
   bool pre_vote = false;
   bool leader_transfer = false;  // may disturb a leader that is still heard
-  EntryId last;                  // of the candidate's log
+  EntryId last = {};             // of the candidate's log
 };
 struct VoteResponse {
   bool pre_vote = false;
@@ -75,7 +75,7 @@ struct AppendRequest {
 struct AppendResponse {
   bool rejected = false;
   LogIndex index;  // accepted: the last index now known to match; rejected: the `previous` refused
-  EntryId reject_hint;  // rejected: where the follower's log could match at the latest
+  EntryId reject_hint = {};  // rejected: where the follower's log could match at the latest
 };
 
 // Heartbeats carry no log position, so they cannot be delayed behind entries. `read_context` is 0
@@ -113,7 +113,9 @@ using MessageBody =
 struct Message {
   NodeId from;
   NodeId to;
-  Term term;  // of the sender; a pre-vote request carries the term it would campaign in
+  // Of the sender; a pre-vote request carries the term it would campaign in, and so does the answer
+  // that grants it.
+  Term term;
   MessageBody body;
 };
 

@@ -1,0 +1,72 @@
+// Call: one gRPC call as a handler sees it: bytes in, bytes out. Messages are raw protobuf bytes
+// without the five-byte prefix; an answer may be a chain of shared pieces, which are sent without
+// being copied together. Status codes are gRPC's, which absl::StatusCode equals by number.
+//
+// Thread: all calls of a connection, and all callbacks, run on that connection's executor (the core
+// loop on a small machine). A Call may be kept and finished later; after the client went away its
+// methods do nothing.
+#ifndef KEELSON_SERVER_RPC_CALL_H_
+#define KEELSON_SERVER_RPC_CALL_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/shared_bytes.h"
+
+namespace keelson::rpc {
+
+class Call {
+ public:
+  virtual ~Call() = default;
+
+  // "/package.Service/Method".
+  virtual std::string_view method() const = 0;
+  // The first value of a request header (lower-case name; "-bin" values decoded); nullopt when
+  // absent.
+  virtual std::optional<std::string_view> metadata(std::string_view name) const = 0;
+  // By the server's Clock; nullopt when the client gave none.
+  virtual std::optional<absl::Duration> deadline() const = 0;
+  // "address:port" of the other end, for logs.
+  virtual std::string peer() const = 0;
+
+  // Sends one message of the answer. Unary: exactly once, before Finish(OkStatus()).
+  virtual void Send(ByteChain message) = 0;
+  // Ends the call. Only the first one counts.
+  virtual void Finish(const absl::Status& status) = 0;
+  // Bytes accepted by Send that are still waiting for the client or the network. A stream handler
+  // that finds this high stops producing until OnWritable.
+  virtual size_t queued_bytes() const = 0;
+  // True once the client cancelled, its connection broke or the deadline passed.
+  virtual bool cancelled() const = 0;
+  // Runs at most once, when the call ends without our Finish: cancelled, connection lost, deadline
+  // passed (the deadline's status is sent by the layer below). The callback is dropped at Finish.
+  // It must not keep the call alive by itself (use a weak_ptr), or the two keep each other.
+  virtual void OnCancel(std::function<void()> callback) = 0;
+};
+
+// What a stream of requests is delivered to. Owned by the call, destroyed when it ends.
+class StreamReceiver {
+ public:
+  virtual ~StreamReceiver() = default;
+  virtual void OnMessage(SharedBytes message) = 0;
+  // The client will send no more; the call goes on until finished.
+  virtual void OnHalfClose() = 0;
+  // The call ended without our Finish. No callback comes after it.
+  virtual void OnCancel() = 0;
+  // queued_bytes() fell below the low-water mark after having been above the high-water mark.
+  virtual void OnWritable() {}
+};
+
+using UnaryHandler = std::function<void(std::shared_ptr<Call> call, SharedBytes request)>;
+using ServerStreamHandler =
+    std::function<std::unique_ptr<StreamReceiver>(std::shared_ptr<Call> call, SharedBytes request)>;
+using BidiHandler = std::function<std::unique_ptr<StreamReceiver>(std::shared_ptr<Call> call)>;
+
+}  // namespace keelson::rpc
+
+#endif  // KEELSON_SERVER_RPC_CALL_H_

@@ -1,0 +1,76 @@
+// RpcServer: the server side of the gRPC protocol (grpc/doc/PROTOCOL-HTTP2) over http/, plus plain
+// HTTP handlers on the same port. Registers methods; accepts on listeners; shuts down gracefully.
+//
+// Thread: the executor it is given; all handlers run there.
+#ifndef KEELSON_SERVER_RPC_RPC_SERVER_H_
+#define KEELSON_SERVER_RPC_RPC_SERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "asio/io_context.hpp"
+#include "base/clock.h"
+#include "server/rpc/call.h"
+
+namespace keelson::rpc {
+
+struct RpcServerOptions {
+  uint64_t request_bytes_max = 1572864 + 524288;         // one message, after decompression
+  uint32_t concurrent_streams_max = 0x7fffffff;          // a connection
+  absl::Duration keepalive_min_time = absl::Seconds(5);  // client pings more often: too_many_pings
+  absl::Duration keepalive_interval = absl::Hours(2);    // our ping to a silent client
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+};
+
+struct HttpRequest {
+  std::string method;
+  std::string path;   // without the query
+  std::string query;  // without '?'
+  std::string body;
+};
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+// Answers a plain HTTP request (HTTP/1.1, or HTTP/2 that is not gRPC); `respond` may be called
+// later, once.
+using HttpHandler =
+    std::function<void(HttpRequest request, std::function<void(HttpResponse)> respond)>;
+
+class RpcServer {
+ public:
+  RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOptions options);
+  ~RpcServer();
+
+  // REQUIRES: before the first Listen. `method` is "/package.Service/Method".
+  void RegisterUnary(std::string method, UnaryHandler handler);
+  void RegisterServerStream(std::string method, ServerStreamHandler handler);
+  void RegisterBidi(std::string method, BidiHandler handler);
+  // Exact path; anything else is 404.
+  void RegisterHttp(std::string path, HttpHandler handler);
+
+  // Accepts on host:port (host may be a name, an IPv4 or a bracketed IPv6 address; port 0 picks
+  // one). May be called several times. Error: the address cannot be resolved or bound ("listen tcp
+  // 127.0.0.1:2379: bind: address already in use").
+  absl::Status Listen(const std::string& host, uint16_t port);
+  // The port of the last Listen, for tests.
+  uint16_t port() const;
+
+  // Stops accepting, sends GOAWAY, lets running calls end for at most `grace`, then closes what is
+  // left and calls `done`.
+  void Shutdown(absl::Duration grace, std::function<void()> done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace keelson::rpc
+
+#endif  // KEELSON_SERVER_RPC_RPC_SERVER_H_

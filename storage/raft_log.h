@@ -1,0 +1,98 @@
+// RaftLog: the durable raft log and hard state, in segment files of our own
+// (docs/on-disk-format.md). Segments are zero-filled in advance and recycled; every record carries
+// a checksum salted with its segment; one group of appends is one write and at most one sync.
+//
+// Recovery: a torn tail (the end of the last segment, never acknowledged) is cut off; damage before
+// a valid record is DataLoss and the log does not open. A failed write or sync poisons the log:
+// every later call returns the same error; nothing is retried.
+//
+// Threads: Append and TruncatePrefix on one writer thread; all const functions on any thread. An
+// append is visible to readers when it returns.
+#ifndef KEELSON_STORAGE_RAFT_LOG_H_
+#define KEELSON_STORAGE_RAFT_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/shared_bytes.h"
+#include "base/types.h"
+
+namespace keelson::storage {
+
+struct LogRecord {
+  Term term;
+  LogIndex index;
+  uint8_t type = 0;  // of the layer above; not looked at
+  SharedBytes data;
+};
+
+struct LogState {
+  Term term;
+  NodeId vote;
+  LogIndex commit;
+  friend bool operator==(const LogState&, const LogState&) = default;
+};
+
+struct LogAppend {
+  std::optional<LogState> state;
+  std::vector<LogRecord> records;  // consecutive; the first may replace the tail from its index on
+  bool must_sync = false;
+};
+
+// Whose log this is; written into every segment and checked at open.
+struct LogIdentity {
+  uint64_t cluster_id = 0;
+  NodeId member_id;
+  friend bool operator==(const LogIdentity&, const LogIdentity&) = default;
+};
+
+struct RaftLogOptions {
+  std::string directory;
+  uint64_t segment_bytes = 64 << 20;
+  uint64_t cache_bytes_max = 32 << 20;  // newest records kept in memory for readers
+  bool unsafe_no_sync = false;          // etcd's --unsafe-no-fsync
+};
+
+class RaftLog {
+ public:
+  // Makes an empty log. AlreadyExists: the directory holds one.
+  static absl::StatusOr<std::unique_ptr<RaftLog>> Create(const RaftLogOptions& options,
+                                                         const LogIdentity& identity);
+  // NotFound: there is no log. DataLoss: damaged, the message names file and offset.
+  static absl::StatusOr<std::unique_ptr<RaftLog>> Open(const RaftLogOptions& options);
+  static bool Exists(const std::string& directory);
+
+  virtual ~RaftLog() = default;
+
+  virtual const LogIdentity& identity() const = 0;
+
+  // Carries out the appends in order as one group: one gathered write, then one sync if any of them
+  // asks for it (or an earlier unsynced one must become durable with it). Returns when that is
+  // done.
+  virtual absl::Status Append(absl::Span<const LogAppend> group) = 0;
+  // Drops whole segments that hold nothing at or after `first_kept`. The log may keep more.
+  // REQUIRES: first_kept <= LastIndex() + 1.
+  virtual absl::Status TruncatePrefix(LogIndex first_kept) = 0;
+
+  virtual LogState state() const = 0;
+  // First index held; LastIndex() + 1 when none is. An empty log has first 1, last 0.
+  virtual LogIndex FirstIndex() const = 0;
+  virtual LogIndex LastIndex() const = 0;
+  // Also for FirstIndex() - 1, as long as it is known; nullopt otherwise.
+  virtual std::optional<Term> TermAt(LogIndex index) const = 0;
+  // Records in [begin, end), at least one, cut when they pass `bytes_max`. OutOfRange: begin <
+  // FirstIndex(). DataLoss: a record does not match its checksum.
+  virtual absl::StatusOr<std::vector<LogRecord>> Read(LogIndex begin, LogIndex end,
+                                                      uint64_t bytes_max) const = 0;
+  virtual uint64_t SizeOnDisk() const = 0;
+};
+
+}  // namespace keelson::storage
+
+#endif  // KEELSON_STORAGE_RAFT_LOG_H_

@@ -1,0 +1,205 @@
+// Store: the replicated state of a member on RocksDB: the versioned key space (MVCC as etcd defines
+// it, reference: etcd's mvcc package), leases and their keys, small tables of the layers above
+// (members, alarms, auth), and the index of the last applied entry. An entry's effects and the
+// applied index go into one WriteBatch. There is no write-ahead log of its own: after a crash the
+// store is at some earlier applied index and the raft log is replayed from there.
+//
+// Threads: one thread applies (Begin… to CommitBatch) and the same thread reads at the newest
+// revision and inside a transaction. Everything const may also be called from other threads.
+//
+// Errors: Unavailable from CommitBatch means that RocksDB would stall: nothing is lost, call it
+// again later. Any other error of it is final; the node stops.
+#ifndef KEELSON_STORAGE_STORE_H_
+#define KEELSON_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/shared_bytes.h"
+#include "base/types.h"
+#include "storage/key_value.h"
+
+namespace keelson::storage {
+
+// [begin, end); `end` empty: only the key `begin`; `open_end`: no upper bound.
+struct KeyRange {
+  std::string_view begin;
+  std::string_view end;
+  bool open_end = false;
+  // From etcd's key/range_end convention: range_end "" = one key, "\0" = from key on.
+  static KeyRange FromWire(std::string_view key, std::string_view range_end);
+  bool single() const { return end.empty() && !open_end; }
+  bool Contains(std::string_view key) const;
+};
+
+enum class SortOrder : uint8_t { kNone = 0, kAscend = 1, kDescend = 2 };  // etcd's numbers
+enum class SortTarget : uint8_t { kKey = 0, kVersion = 1, kCreate = 2, kMod = 3, kValue = 4 };
+
+struct RangeQuery {
+  KeyRange range;
+  Revision revision;  // <= 0: newest
+  int64_t limit = 0;  // <= 0: none
+  SortOrder order = SortOrder::kNone;
+  SortTarget target = SortTarget::kKey;
+  bool keys_only = false;
+  bool count_only = false;
+  Revision min_mod, max_mod, min_create, max_create;  // 0: off
+};
+
+struct RangeSummary {
+  int64_t count = 0;  // keys in the range at the revision, whatever limit and filters
+  bool more = false;
+  Revision revision;  // the store's revision when read (not the one asked for)
+};
+
+// What the key index knows of the live version of a key.
+struct KeyMeta {
+  Revision create_revision;
+  Revision mod_revision;
+  int64_t version = 0;
+};
+
+enum class EventKind : uint8_t { kPut = 0, kDelete = 1 };
+
+// One change. `kv` is the encoded KeyValue as watchers see it: for a delete, key and mod_revision
+// only.
+struct StoredEvent {
+  EventKind kind = EventKind::kPut;
+  Revision revision;
+  int64_t sub = 0;
+  SharedBytes kv;
+  std::string_view key;  // points into kv
+  Revision previous;     // mod_revision of the version it replaced; 0: there was none
+};
+
+struct PutOptions {
+  LeaseId lease;
+  bool ignore_value = false;  // keep the value; the key must exist
+  bool ignore_lease = false;  // keep the lease; the key must exist
+};
+
+struct LeaseRecord {
+  LeaseId id;
+  int64_t granted_ttl = 0;    // seconds
+  int64_t remaining_ttl = 0;  // last checkpoint; 0: none
+};
+
+// Tables of the layers above; what the values mean is their matter. Reaches disk: do not renumber.
+enum class Table : uint8_t { kCluster = 1, kMembers = 2, kAlarms = 3, kAuth = 4 };
+
+struct StoreOptions {
+  std::string directory;
+  uint64_t memory_budget_bytes = 256 << 20;  // memtables + block cache
+  uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush
+};
+
+class Store {
+ public:
+  // Opens or makes it. DataLoss: damaged. FailedPrecondition: written in a newer format.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
+  virtual ~Store() = default;
+
+  // ---------------------------------------------------------------- position
+  virtual LogIndex applied() const = 0;
+  virtual Term applied_term() const = 0;
+  // Highest applied index that a crash now would leave; the raft log is needed after it.
+  virtual LogIndex durable_applied() const = 0;
+  virtual Revision revision() const = 0;   // 1 when empty
+  virtual Revision compacted() const = 0;  // 0 when never compacted (etcd: -1)
+  // Writes everything applied so far to disk and waits.
+  virtual absl::Status Flush() = 0;
+
+  // ------------------------------------------------------------------- apply
+  // Entries are collected in a batch: BeginEntry, changes, EndEntry, …, CommitBatch. Reads see the
+  // changes at once. All changes of one entry share one main revision, taken at the first of them.
+  // REQUIRES: index == applied-so-far + 1.
+  virtual void BeginEntry(LogIndex index, Term term) = 0;
+  // The encoded KeyValue that was replaced, nullopt if none, when `want_previous`.
+  // REQUIRES: the lease exists or is 0; with ignore_* the key exists.
+  virtual absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key,
+                                                         std::string_view value,
+                                                         const PutOptions& options,
+                                                         bool want_previous) = 0;
+  struct Deleted {
+    int64_t count = 0;
+    std::vector<SharedBytes> previous;  // when wanted, in key order
+  };
+  virtual absl::StatusOr<Deleted> DeleteRange(const KeyRange& range, bool want_previous) = 0;
+  virtual void GrantLease(const LeaseRecord& lease) = 0;
+  virtual void CheckpointLease(LeaseId id, int64_t remaining_ttl) = 0;
+  // Forgets the lease and deletes its keys, in order, in the entry's revision.
+  virtual absl::Status RevokeLease(LeaseId id) = 0;
+  // Marks everything superseded at or before `revision` as gone. OutOfRange as Range would give.
+  virtual absl::Status Compact(Revision revision) = 0;
+  virtual void PutRecord(Table table, std::string_view key, std::string_view value) = 0;
+  virtual void DeleteRecord(Table table, std::string_view key) = 0;
+  // Ends the entry; its events in order. Without changes there are none and the revision stays.
+  virtual std::vector<StoredEvent> EndEntry() = 0;
+  // True if the entry under way has changed a key so far.
+  virtual bool EntryChanged() const = 0;
+  virtual absl::Status CommitBatch() = 0;
+
+  // -------------------------------------------------------------------- read
+  // Calls `visit` with each encoded KeyValue in the order asked for. OutOfRange with
+  // kCompactedMessage or kFutureRevisionMessage of storage/errors.h.
+  virtual absl::StatusOr<RangeSummary> Range(
+      const RangeQuery& query, absl::FunctionRef<void(std::string_view kv)> visit) const = 0;
+  // The live version of `key` at `revision` (<= 0: newest), from the index alone; nullopt when
+  // absent.
+  virtual absl::StatusOr<std::optional<KeyMeta>> Find(std::string_view key,
+                                                      Revision revision) const = 0;
+  // The encoded version written at `revision` for `key`; NotFound when compacted away.
+  virtual absl::StatusOr<SharedBytes> Version(std::string_view key,
+                                              Revision mod_revision) const = 0;
+  // Events with first <= revision <= last, in order, cut between revisions after `bytes_max` or
+  // `revisions_max`; returns the revision to go on from (last + 1 when all were visited).
+  // OutOfRange: first < compacted().
+  virtual absl::StatusOr<Revision> Events(
+      Revision first, Revision last, uint64_t bytes_max, int64_t revisions_max,
+      absl::FunctionRef<void(StoredEvent event)> visit) const = 0;
+  // etcd's HashKV at `revision` (<= 0: newest).
+  struct KvHash {
+    uint32_t hash = 0;
+    Revision compacted;
+    Revision revision;
+  };
+  virtual absl::StatusOr<KvHash> HashKv(Revision revision) const = 0;
+
+  // A range read in steps keeps its revision readable although a compaction passes it meanwhile.
+  class Pin {
+   public:
+    virtual ~Pin() = default;
+  };
+  virtual std::unique_ptr<Pin> PinRevision(Revision revision) = 0;
+
+  virtual std::vector<LeaseRecord> Leases() const = 0;
+  virtual std::optional<LeaseRecord> FindLease(LeaseId id) const = 0;
+  virtual std::vector<std::string> LeaseKeys(LeaseId id) const = 0;
+  virtual LeaseId LeaseOf(std::string_view key) const = 0;
+
+  virtual std::optional<std::string> FindRecord(Table table, std::string_view key) const = 0;
+  virtual void ForEachRecord(
+      Table table,
+      absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const = 0;
+
+  // -------------------------------------------------------------- background
+  // Removes superseded versions below compacted() physically, about `keys_max` keys of work at a
+  // time, on the apply thread between batches. True: nothing is left to do.
+  virtual absl::StatusOr<bool> CompactStep(int64_t keys_max) = 0;
+
+  virtual uint64_t SizeOnDisk() const = 0;
+  virtual uint64_t SizeInUse() const = 0;
+  virtual int64_t KeyCount() const = 0;
+};
+
+}  // namespace keelson::storage
+
+#endif  // KEELSON_STORAGE_STORE_H_

@@ -14,7 +14,7 @@ import unittest
 
 import cluster
 import wire
-from cluster import BIN, Cluster, ClusterTest, IS_ETCD, KVCTL, SERVER, free_port, run_command, wait_until
+from cluster import Cluster, ClusterTest, IS_ETCD, IS_ETCDCTL, KVCTL, SERVER, free_port, run_command, wait_until
 import grpc
 
 NOBODY = 65534
@@ -150,8 +150,8 @@ class BadCommandTest(ClusterTest):
         done = run_command([KVCTL, "--endpoints=" + self.cluster[0].endpoint, *words], stdin=stdin)
         lines = done.stderr.decode().splitlines()
         self.assertGreater(done.returncode, 0, words)
-        self.assertEqual(done.stdout if not IS_ETCD else b"", b"", words)
-        if not IS_ETCD:
+        self.assertEqual(done.stdout if not IS_ETCDCTL else b"", b"", words)
+        if not IS_ETCDCTL:
             self.assertEqual(len(lines), 1, lines)
         self.assertTrue(any(error in line for line in lines), lines)
         if code is not None:
@@ -160,7 +160,7 @@ class BadCommandTest(ClusterTest):
     def test_commands_and_flags_nobody_knows(self):
         self.refused("fetch", "k", error="unknown command")
         self.refused("get", "k", "--no-such-flag", error="no-such-flag")
-        if not IS_ETCD:  # etcdctl tells its usage and calls that a success
+        if not IS_ETCDCTL:  # etcdctl tells its usage and calls that a success
             self.refused("lease", "borrow", error="borrow")
             self.refused("lease", error="lease")
 
@@ -182,12 +182,12 @@ class BadCommandTest(ClusterTest):
         self.assertEqual(done.stdout, b"")
         lines = [line for line in done.stderr.decode().splitlines() if line.startswith("Error: ")]
         self.assertEqual(len(lines), 1, done.stderr)
-        if not IS_ETCD:
+        if not IS_ETCDCTL:
             self.assertEqual(len(done.stderr.decode().splitlines()), 1)
 
     def test_transactions_that_do_not_parse(self):
         for text in (b"nonsense\n\n\n\n", b'value("k") ~ "v"\n\n\n\n', b"\nfly k\n\n\n"):
-            self.refused("txn", stdin=text, error="" if IS_ETCD else "Error: ")
+            self.refused("txn", stdin=text, error="" if IS_ETCDCTL else "Error: ")
 
 
 class GarbageTest(ClusterTest):

@@ -28,8 +28,9 @@ import grpc  # after wire, which sets its environment
 BIN = pathlib.Path(os.environ.get("KEELSON_BIN", wire.ROOT / "build/release/bin"))
 SERVER = os.environ.get("KEELSON_TEST_SERVER", str(BIN / "kvd"))
 IS_ETCD = os.path.basename(SERVER) == "etcd"
-# The command line that goes with the server: tests of etcd use etcdctl where others use kvctl.
-KVCTL = "/usr/bin/etcdctl" if IS_ETCD else str(BIN / "kvctl")
+# The command line that goes with the server, unless one is named: kvctl can be tested against etcd.
+KVCTL = os.environ.get("KEELSON_TEST_CTL", "/usr/bin/etcdctl" if IS_ETCD else str(BIN / "kvctl"))
+IS_ETCDCTL = os.path.basename(KVCTL) == "etcdctl"
 ETCDCTL = "/usr/bin/etcdctl"
 
 READY_SECONDS = 30

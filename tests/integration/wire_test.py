@@ -1,5 +1,7 @@
 """The wire itself, by grpcio: codes and messages to the letter, streams, deadlines, metadata, compression, limits."""
 
+import http.client
+import json
 import queue
 import random
 import threading
@@ -326,6 +328,29 @@ class WireTest(ClusterTest):
             with self.assertRaises(grpc.RpcError) as caught:
                 member.client.Health.Check(service="nobody")
             self.assertEqual(caught.exception.code(), Code.NOT_FOUND)
+
+    def test_health_and_version_are_told_over_http_1(self):
+        for member in self.cluster:
+            connection = http.client.HTTPConnection("127.0.0.1", member.client_port, timeout=10)
+            for _ in range(2):  # one connection, many requests
+                connection.request("GET", "/health")
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, json.loads(answer.read())["health"]), (200, "true"))
+                connection.request("GET", "/version")
+                answer = connection.getresponse()
+                self.assertEqual(answer.status, 200)
+                version = json.loads(answer.read())
+                self.assertEqual(version["etcdserver"], member.status().version)
+                self.assertRegex(version["etcdcluster"], r"^3\.\d+\.0$")
+            connection.request("GET", "/nothing")
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 404)
+            connection.request("POST", "/health")
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 405)
+            connection.close()
 
     # ---- watch
 

@@ -98,7 +98,9 @@ enum class Table : uint8_t { kCluster = 1, kMembers = 2, kAlarms = 3, kAuth = 4 
 struct StoreOptions {
   std::string directory;
   uint64_t memory_budget_bytes = 256 << 20;  // memtables + block cache
-  uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush
+  uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush, at most
+  uint64_t background_bytes_per_second = 128 << 20;  // of flushes and compactions of files
+  bool flush_on_close = true;  // false: an orderly end leaves what a crash would leave
 };
 
 class Store {

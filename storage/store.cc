@@ -353,7 +353,8 @@ absl::Status RocksStore::Flush() {
 
 void RocksStore::BeginEntry(LogIndex index, Term term) {
   KV_CHECK(!OnEntryThread()) << "entry within an entry";
-  KV_CHECK_EQ(index, working_.applied + 1);
+  const bool bootstrap = !index && !working_.applied;
+  KV_CHECK(bootstrap || index == working_.applied + 1) << index << " after " << working_.applied;
   working_.applied = index;
   working_.term = term;
   changes_ = 0;

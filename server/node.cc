@@ -119,14 +119,26 @@ void Node::RequestReads() {
   rounds_[context] = Round{std::exchange(new_reads_, {}), clock_->Now()};
 }
 
+// Proposals for a leader that cannot be reached wait for the next tick and perhaps the next leader.
+// Those that may have arrived are not sent twice.
+void Node::SendOrKeep(const raft::Message& message) {
+  if (transport_->Send(message)) return;
+  const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
+  if (request == nullptr) return;
+  for (const raft::Proposal& proposal : request->proposals) {
+    proposals_.push_back(proposal);
+    proposals_queued_.push_back(clock_->Now());
+  }
+}
+
 void Node::Carry(raft::Ready ready) {
-  for (const raft::Message& message : ready.send_now) transport_->Send(message);
+  for (const raft::Message& message : ready.send_now) SendOrKeep(message);
   if (!ready.write.empty() || !ready.send_after_write.empty()) {
     log_writer_->Write(
         ToLogAppend(std::move(ready.write)),
         [this, number = ready.number, messages = std::move(ready.send_after_write)]() mutable {
           if (stopped_) return;
-          for (const raft::Message& message : messages) transport_->Send(message);
+          for (const raft::Message& message : messages) SendOrKeep(message);
           raft_.OnWritten(number);
           ScheduleAdvance();
         });

@@ -35,7 +35,8 @@ namespace keelson::server {
 class RaftTransport {
  public:
   virtual ~RaftTransport() = default;
-  virtual void Send(const raft::Message& message) = 0;
+  // False: it was certainly not sent. True: it may arrive.
+  virtual bool Send(const raft::Message& message) = 0;
 };
 
 // What committed entries are applied to, and who hears of the node's changes.
@@ -112,6 +113,7 @@ class Node {
   void ProposeWaiting();
   void RequestReads();
   void Carry(raft::Ready ready);
+  void SendOrKeep(const raft::Message& message);
   void MaybeApply();
   void FinishApply();
   void ServeReads();

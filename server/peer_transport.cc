@@ -497,14 +497,15 @@ void PeerTransport::Stop() {
   waiting_.clear();
 }
 
-void PeerTransport::Send(const raft::Message& message) {
+bool PeerTransport::Send(const raft::Message& message) {
   const auto it = peers_.find(message.to);
-  if (it == peers_.end()) return;
-  if (it->second->Queue(kRaftChannel, EncodeRaftMessage(message))) return;
+  if (it == peers_.end()) return false;
+  if (it->second->Queue(kRaftChannel, EncodeRaftMessage(message))) return true;
   // Told later, not from inside raft's own output.
   asio::post(*loop_, [this, peer = message.to, alive = std::weak_ptr<int>(alive_)] {
     if (!alive.expired()) handlers_.on_unreachable(peer);
   });
+  return false;
 }
 
 void PeerTransport::Ask(NodeId peer, const PeerRequest& request,

@@ -73,7 +73,7 @@ class PeerTransport final : public RaftTransport {
   void AddPeer(NodeId peer, std::vector<Url> urls);
   void Stop();
 
-  void Send(const raft::Message& message) override;
+  bool Send(const raft::Message& message) override;
   void Ask(NodeId peer, const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> done);
 
  private:

@@ -53,8 +53,26 @@ bool TestNode::Write() {
   return false;
 }
 
-bool TestNode::Acknowledge() {
-  if (waiting_.empty()) return false;
+const LogWrite* TestNode::PeekWrite() const {
+  for (const Waiting& waiting : waiting_) {
+    if (!waiting.written) return &waiting.write;
+  }
+  return nullptr;
+}
+
+std::vector<uint64_t> TestNode::WritesBeyond(LogIndex index) const {
+  std::vector<uint64_t> numbers;
+  for (const Waiting& waiting : waiting_) {
+    const std::vector<Entry>& entries = waiting.write.entries;
+    // The newest is the one that replaces.
+    const bool beyond = !entries.empty() && entries.back().index > index;
+    if (beyond && &waiting != &waiting_.back()) numbers.push_back(waiting.number);
+  }
+  return numbers;
+}
+
+uint64_t TestNode::Acknowledge() {
+  if (waiting_.empty()) return 0;
   if (!waiting_.front().written) Write();
   uint64_t number = 0;
   while (!waiting_.empty() && waiting_.front().written) {
@@ -63,7 +81,7 @@ bool TestNode::Acknowledge() {
     waiting_.pop_front();
   }
   raft_->OnWritten(number);
-  return true;
+  return number;
 }
 
 bool TestNode::Apply() {
@@ -79,7 +97,7 @@ void TestNode::Run() {
   bool busy = true;
   while (busy) {
     busy = TakeReady().has_value();
-    while (Acknowledge()) busy = true;
+    while (Acknowledge() != 0) busy = true;
     while (Apply()) busy = true;
   }
 }

@@ -42,10 +42,16 @@ class TestNode {
   std::optional<Ready> TakeReady();
   // Carries out the oldest write; nothing hears of it. False: none waits.
   bool Write();
-  // Tells the core of the newest write carried out, and lets the promises leave. Writes first what
-  // was not. False: nothing waits.
-  bool Acknowledge();
+  // Tells the core of the newest write carried out, and lets the promises leave. Carries out the
+  // oldest if none was. Returns its number; 0: nothing waits.
+  uint64_t Acknowledge();
   bool HasWriteWaiting() const { return !waiting_.empty(); }
+  // A write was carried out and is not acknowledged.
+  bool HasWrittenWaiting() const { return !waiting_.empty() && waiting_.front().written; }
+  // The oldest write not carried out; nullptr: none.
+  const LogWrite* PeekWrite() const;
+  // Numbers of the writes not acknowledged that have entries beyond `index`.
+  std::vector<uint64_t> WritesBeyond(LogIndex index) const;
   // Applies the oldest batch of committed entries. False: none waits.
   bool Apply();
   // All of the above until nothing is left to do.

@@ -24,8 +24,8 @@ SimulationOptions SimulationOptions::Draw(Random& random) {
   SimulationOptions options;
   options.nodes = 3 + random.Below(3);
   options.steps = 500 + static_cast<int>(random.Below(1500));
-  options.tick_weight = uint64_t{8} << random.Below(4);
-  options.delivery_weight = uint64_t{20} << random.Below(3);
+  options.tick_weight = uint64_t{8} << random.Below(3);
+  options.delivery_burst = uint64_t{2} << random.Below(4);
   options.pre_vote = chance(50);
   options.check_quorum = chance(50);
   options.loss = chance(50);
@@ -44,7 +44,7 @@ SimulationOptions SimulationOptions::Draw(Random& random) {
 std::string SimulationOptions::Describe() const {
   std::ostringstream os;
   os << "nodes=" << nodes << " steps=" << steps << " tick_weight=" << tick_weight
-     << " delivery_weight=" << delivery_weight;
+     << " delivery_burst=" << delivery_burst;
   if (pre_vote) os << " pre_vote";
   if (check_quorum) os << " check_quorum";
   if (loss) os << " loss";
@@ -98,15 +98,15 @@ Simulation::Simulation(uint64_t seed)
     member.node = std::make_unique<TestNode>(MemberConfig(id), random_.Next());
     if (options_.clock_skew) member.clock_percent = 40 + Draw(61);
   }
-  weights_ = {{Action::kDeliver, options_.delivery_weight},
+  weights_ = {{Action::kDeliver, 40},
               {Action::kTick, options_.tick_weight},
               {Action::kPropose, 10},
               {Action::kRead, 4},
               {Action::kWrite, 8},
-              {Action::kAcknowledge, options_.slow_disks ? 3 : 20},
+              {Action::kAcknowledge, options_.slow_disks ? 5 : 20},
               {Action::kApply, 8},
               {Action::kUnreachable, 1},
-              {Action::kCampaign, options_.campaigns ? 1 : 0},
+              {Action::kCampaign, options_.campaigns ? 2 : 0},
               {Action::kCrash, options_.crashes ? 1 : 0},
               {Action::kPartition, options_.partitions ? 1 : 0},
               {Action::kCompact, options_.compaction ? 1 : 0}};
@@ -160,7 +160,8 @@ void Simulation::Step() {
   Mix(static_cast<uint64_t>(action));
   switch (action) {
     case Action::kDeliver:
-      return DeliverSome();
+      for (uint64_t i = Draw(options_.delivery_burst); i > 0; --i) DeliverOne();
+      return;
     case Action::kCrash:
       return CrashOrRestart();
     case Action::kPartition:
@@ -168,7 +169,7 @@ void Simulation::Step() {
     case Action::kCompact:
       return Compact();
     default:
-      Member& member = Any();
+      Member& member = AnyFor(action);
       if (!member.node->alive()) return;
       StepMember(member, action);
       // Inputs may pile up before the next Ready.
@@ -176,10 +177,26 @@ void Simulation::Step() {
   }
 }
 
+// A member that has something to do, if one has.
+Simulation::Member& Simulation::AnyFor(Action action) {
+  const size_t first = Draw(members_.size());
+  for (size_t i = 0; i < members_.size(); ++i) {
+    Member& member = members_[(first + i) % members_.size()];
+    if (!member.node->alive()) continue;
+    if (action == Action::kWrite && member.node->PeekWrite() == nullptr) continue;
+    if (action == Action::kAcknowledge && !member.node->HasWriteWaiting()) continue;
+    if (action == Action::kApply && !member.node->HasApplyWaiting()) continue;
+    return member;
+  }
+  return members_[first];
+}
+
 void Simulation::StepMember(Member& member, Action action) {
   switch (action) {
     case Action::kTick:
-      if (Chance(member.clock_percent)) member.node->raft().Tick();
+      for (uint64_t i = Draw(5); i > 0; --i) {
+        if (Chance(member.clock_percent)) member.node->raft().Tick();
+      }
       return;
     case Action::kPropose:
       return Propose(member);
@@ -201,7 +218,7 @@ void Simulation::StepMember(Member& member, Action action) {
   }
 }
 
-void Simulation::DeliverSome() {
+void Simulation::DeliverOne() {
   if (wire_.empty()) return;
   const size_t position = options_.reordering ? Draw(wire_.size()) : 0;
   if (options_.loss && Chance(10)) {
@@ -339,7 +356,7 @@ void Simulation::Collect(Member& member) {
     ++result_.reached.reads_dropped;
   }
   // A wire that is never read from would grow without bound: the oldest are lost.
-  if (wire_.size() > 300) wire_.erase(wire_.begin(), wire_.begin() + 100);
+  if (wire_.size() > 100) wire_.erase(wire_.begin(), wire_.begin() + 40);
 }
 
 // ---------------------------------------------------------------------------------------------

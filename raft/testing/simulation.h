@@ -26,9 +26,8 @@ namespace keelson::raft {
 struct SimulationOptions {
   uint64_t nodes = 3;
   int steps = 0;
-  // How often, beside the rest: more ticks, more elections; more deliveries, a faster network.
-  uint64_t tick_weight = 0;
-  uint64_t delivery_weight = 0;
+  uint64_t tick_weight = 0;     // more ticks, more elections
+  uint64_t delivery_burst = 0;  // more deliveries at once, a faster network
   bool pre_vote = false;
   bool check_quorum = false;
   bool loss = false;
@@ -121,12 +120,13 @@ class Simulation {
   uint64_t Draw(uint64_t n) { return random_.Below(n); }
   bool Chance(uint64_t percent) { return Draw(100) < percent; }
   Member& Any() { return members_[Draw(members_.size())]; }
+  Member& AnyFor(Action action);
   Config MemberConfig(uint64_t id);
 
   // What may happen.
   void Step();
   void StepMember(Member& member, Action action);
-  void DeliverSome();
+  void DeliverOne();
   void CrashOrRestart();
   void ChangePartition();
   void Propose(Member& member);

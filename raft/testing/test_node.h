@@ -52,6 +52,7 @@ class TestNode {
   const LogWrite* PeekWrite() const;
   // Numbers of the writes not acknowledged that have entries beyond `index`.
   std::vector<uint64_t> WritesBeyond(LogIndex index) const;
+  bool HasApplyWaiting() const { return !committed_.empty(); }
   // Applies the oldest batch of committed entries. False: none waits.
   bool Apply();
   // All of the above until nothing is left to do.

@@ -24,10 +24,10 @@ Config TestConfig(uint64_t id, uint64_t voters) {
   return config;
 }
 
-TestNode::TestNode(const Config& config, MemoryLog log, uint64_t seed)
+TestNode::TestNode(const Config& config, MemoryLog log, std::unique_ptr<Random> random)
     : config_(config), disk_(std::move(log)) {
   disk_.Write({.hard_state = config.hard_state, .entries = {}});
-  Restart(seed);
+  Restart(std::move(random));
 }
 
 std::optional<Ready> TestNode::TakeReady() {
@@ -116,11 +116,11 @@ void TestNode::Crash(LogIndex durable_applied) {
   while (!applied_.empty() && applied_.back().index > durable_applied) applied_.pop_back();
 }
 
-void TestNode::Restart(uint64_t seed) {
+void TestNode::Restart(std::unique_ptr<Random> random) {
   KV_CHECK(raft_ == nullptr);
   config_.hard_state = disk_.hard_state();
   if (!applied_.empty()) config_.applied = applied_.back().index;
-  random_ = std::make_unique<SeededRandom>(seed);
+  random_ = std::move(random);
   raft_ = std::make_unique<RawNode>(config_, &disk_, random_.get());
 }
 

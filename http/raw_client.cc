@@ -1,8 +1,9 @@
-#include "server/rpc/raw_client.h"
+#include "http/raw_client.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,19 +11,27 @@
 
 #include "base/check.h"
 #include "base/coding.h"
-#include "server/rpc/message_reader.h"
 
-namespace keelson::rpc {
+namespace keelson::http {
 namespace {
 
 constexpr size_t kFrameHeaderBytes = 9;
 constexpr uint32_t kWindow = 0x7fffffff;
 constexpr uint32_t kWindowDefault = 65535;
 constexpr uint64_t kAcknowledgeAt = 64 << 20;
+constexpr size_t kRead = 256 * 1024;
+
+void BlockIn(int fd, int16_t events) {
+  pollfd wanted = {fd, events, 0};
+  ::poll(&wanted, 1, -1);
+}
 
 }  // namespace
 
-RawClient::RawClient(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+RawClient::RawClient(uint16_t port, Greeting greeting, std::function<void()> wait)
+    : automatic_(greeting == Greeting::kHttp2),
+      wait_(std::move(wait)),
+      fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -31,11 +40,15 @@ RawClient::RawClient(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
   const int on = 1;
   ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   KV_CHECK_EQ(nghttp2_hd_deflate_new(&deflater_, 4096), 0);
+  if (greeting == Greeting::kNone) return;
   out_ = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   std::string settings;
-  settings.append({0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE});
-  AppendBig32(settings, kWindow);
+  if (automatic_) {
+    settings.append({0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE});
+    AppendBig32(settings, kWindow);
+  }
   AddFrame(NGHTTP2_SETTINGS, 0, 0, settings);
+  if (!automatic_) return;
   std::string increment;
   AppendBig32(increment, kWindow - kWindowDefault);
   AddFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, increment);
@@ -46,6 +59,20 @@ RawClient::~RawClient() {
   ::close(fd_);
 }
 
+void RawClient::CloseWrite() { ::shutdown(fd_, SHUT_WR); }
+
+void RawClient::Abort() {
+  const linger now = {1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  ::close(fd_);
+  fd_ = -1;
+}
+
+int32_t RawClient::NextStream() {
+  next_stream_ += 2;
+  return next_stream_ - 2;
+}
+
 void RawClient::AddFrame(uint8_t type, uint8_t flags, int32_t stream, std::string_view payload) {
   const auto size = static_cast<uint32_t>(payload.size());
   out_.append({static_cast<char>(size >> 16), static_cast<char>(size >> 8), static_cast<char>(size),
@@ -54,8 +81,7 @@ void RawClient::AddFrame(uint8_t type, uint8_t flags, int32_t stream, std::strin
   out_.append(payload);
 }
 
-int32_t RawClient::AddHeaders(const std::vector<std::pair<std::string, std::string>>& fields,
-                              uint8_t flags) {
+std::string RawClient::EncodeHeaders(const Fields& fields) {
   std::vector<nghttp2_nv> encoded;
   for (const auto& [name, value] : fields) {
     encoded.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
@@ -67,54 +93,58 @@ int32_t RawClient::AddHeaders(const std::vector<std::pair<std::string, std::stri
                                           block.size(), encoded.data(), encoded.size());
   KV_CHECK_GE(n, 0);
   block.resize(static_cast<size_t>(n));
-  const int32_t stream = next_stream_;
-  next_stream_ += 2;
-  AddFrame(NGHTTP2_HEADERS, flags | NGHTTP2_FLAG_END_HEADERS, stream, block);
-  return stream;
+  return block;
 }
 
-void RawClient::AddData(int32_t stream, uint8_t flags, std::string_view message) {
-  char prefix[kMessagePrefixBytes];
-  EncodeMessagePrefix(false, message.size(), prefix);
-  AddFrame(NGHTTP2_DATA, flags, stream, std::string(prefix, kMessagePrefixBytes).append(message));
-}
-
-int32_t RawClient::AddUnary(std::string_view path, std::string_view message) {
-  const int32_t stream = AddHeaders({{":method", "POST"},
-                                     {":scheme", "http"},
-                                     {":path", std::string(path)},
-                                     {":authority", "127.0.0.1:2379"},
-                                     {"content-type", "application/grpc"},
-                                     {"user-agent", "grpc-go/1.59.0"},
-                                     {"te", "trailers"}},
-                                    0);
-  AddData(stream, NGHTTP2_FLAG_END_STREAM, message);
+int32_t RawClient::AddHeaders(const Fields& fields, uint8_t flags) {
+  const int32_t stream = NextStream();
+  AddFrame(NGHTTP2_HEADERS, flags | NGHTTP2_FLAG_END_HEADERS, stream, EncodeHeaders(fields));
   return stream;
 }
 
 void RawClient::Flush() {
   std::string_view rest = out_;
   while (!rest.empty()) {
-    const ssize_t n = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;  // seen by the next read
-    rest.remove_prefix(static_cast<size_t>(n));
+    const ssize_t n = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0) {
+      rest.remove_prefix(static_cast<size_t>(n));
+    } else if (errno == EAGAIN) {
+      // The server may wait for us to read; what comes is kept.
+      if (!Receive(false)) break;
+      wait_ ? wait_() : BlockIn(fd_, POLLIN | POLLOUT);
+    } else if (errno != EINTR) {
+      break;  // seen by the next read
+    }
   }
   out_.clear();
+}
+
+// Reads what is there; with `wait`, until something is there. False: the server closed.
+bool RawClient::Receive(bool wait) {
+  for (;;) {
+    const size_t before = in_.size();
+    in_.resize(before + kRead);
+    const ssize_t n = ::recv(fd_, in_.data() + before, kRead, MSG_DONTWAIT);
+    in_.resize(before + static_cast<size_t>(n > 0 ? n : 0));
+    if (n > 0) return true;
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0 || errno != EAGAIN) return false;
+    if (!wait) return true;
+    wait_ ? wait_() : BlockIn(fd_, POLLIN);
+  }
+}
+
+bool RawClient::ReadMore() {
+  in_.erase(0, in_done_);
+  in_done_ = 0;
+  return Receive(true);
 }
 
 bool RawClient::ReadFrames(std::vector<Frame>* frames) {
   frames->clear();
   in_.erase(0, in_done_);
   in_done_ = 0;
-  while (frames->empty()) {
-    constexpr size_t kRead = 256 * 1024;
-    const size_t before = in_.size();
-    in_.resize(before + kRead);
-    const ssize_t n = ::recv(fd_, in_.data() + before, kRead, 0);
-    in_.resize(before + static_cast<size_t>(n > 0 ? n : 0));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
+  for (;;) {
     for (;;) {
       const std::string_view rest = std::string_view(in_).substr(in_done_);
       if (rest.size() < kFrameHeaderBytes) break;
@@ -123,24 +153,31 @@ bool RawClient::ReadFrames(std::vector<Frame>* frames) {
       frames->push_back({static_cast<uint8_t>(rest[3]), static_cast<uint8_t>(rest[4]),
                          static_cast<int32_t>(LoadBig32(rest.data() + 5) & kWindow),
                          rest.substr(kFrameHeaderBytes, size)});
-      if (frames->back().type == NGHTTP2_DATA) unacknowledged_ += size;
       in_done_ += kFrameHeaderBytes + size;
     }
+    if (!frames->empty()) break;
+    if (!Receive(true)) return false;
   }
-  for (const Frame& frame : *frames) {
+  if (automatic_) Answer(*frames);
+  return true;
+}
+
+// Into the output; goes out with the caller's next Flush.
+void RawClient::Answer(const std::vector<Frame>& frames) {
+  for (const Frame& frame : frames) {
     if (frame.type == NGHTTP2_SETTINGS && frame.flags == 0) {
       AddFrame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "");
     } else if (frame.type == NGHTTP2_PING && frame.flags == 0) {
       AddFrame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload);
+    } else if (frame.type == NGHTTP2_DATA) {
+      unacknowledged_ += frame.payload.size();
     }
   }
-  if (unacknowledged_ >= kAcknowledgeAt) {
-    std::string increment;
-    AppendBig32(increment, static_cast<uint32_t>(unacknowledged_));
-    AddFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, increment);
-    unacknowledged_ = 0;
-  }
-  return true;
+  if (unacknowledged_ < kAcknowledgeAt) return;
+  std::string increment;
+  AppendBig32(increment, static_cast<uint32_t>(unacknowledged_));
+  AddFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, increment);
+  unacknowledged_ = 0;
 }
 
-}  // namespace keelson::rpc
+}  // namespace keelson::http

@@ -40,6 +40,7 @@ RawClient::RawClient(uint16_t port, Greeting greeting, std::function<void()> wai
   const int on = 1;
   ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   KV_CHECK_EQ(nghttp2_hd_deflate_new(&deflater_, 4096), 0);
+  KV_CHECK_EQ(nghttp2_hd_inflate_new(&inflater_), 0);
   if (greeting == Greeting::kNone) return;
   out_ = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   std::string settings;
@@ -56,6 +57,7 @@ RawClient::RawClient(uint16_t port, Greeting greeting, std::function<void()> wai
 
 RawClient::~RawClient() {
   nghttp2_hd_deflate_del(deflater_);
+  nghttp2_hd_inflate_del(inflater_);
   ::close(fd_);
 }
 
@@ -94,6 +96,22 @@ std::string RawClient::EncodeHeaders(const Fields& fields) {
   KV_CHECK_GE(n, 0);
   block.resize(static_cast<size_t>(n));
   return block;
+}
+
+RawClient::Fields RawClient::DecodeHeaders(std::string_view block) {
+  Fields fields;
+  for (int flags = 0; (flags & NGHTTP2_HD_INFLATE_FINAL) == 0;) {
+    nghttp2_nv field;
+    const ssize_t n = nghttp2_hd_inflate_hd2(
+        inflater_, &field, &flags, reinterpret_cast<const uint8_t*>(block.data()), block.size(), 1);
+    KV_CHECK_GE(n, 0);
+    block.remove_prefix(static_cast<size_t>(n));
+    if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0) continue;
+    fields.emplace_back(std::string(reinterpret_cast<char*>(field.name), field.namelen),
+                        std::string(reinterpret_cast<char*>(field.value), field.valuelen));
+  }
+  nghttp2_hd_inflate_end_headers(inflater_);
+  return fields;
 }
 
 int32_t RawClient::AddHeaders(const Fields& fields, uint8_t flags) {

@@ -48,6 +48,9 @@ class RawClient {
   // A new stream's HEADERS; returns its id.
   int32_t AddHeaders(const Fields& fields, uint8_t flags);
   std::string EncodeHeaders(const Fields& fields);
+  // The fields of a header block of the server's. REQUIRES: every HEADERS frame is given, in order
+  // (HPACK has a memory).
+  Fields DecodeHeaders(std::string_view block);
   int32_t NextStream();
 
   // Sends the output; what a closed connection does not take is dropped.
@@ -71,6 +74,7 @@ class RawClient {
   const std::function<void()> wait_;
   int fd_;
   nghttp2_hd_deflater* deflater_;
+  nghttp2_hd_inflater* inflater_;
   int32_t next_stream_ = 1;
   std::string out_;
   std::string in_;

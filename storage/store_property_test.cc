@@ -215,15 +215,15 @@ class StoreAgainstModel {
     model_.Begin();
     store_->BeginEntry(LogIndex(entry.index), Term(1));
     const int64_t span = model_.revision - model_.compacted;
-    const int64_t at = model_.compacted + static_cast<int64_t>(Below(static_cast<uint64_t>(span) + 3));
+    const int64_t at =
+        model_.compacted + static_cast<int64_t>(Below(static_cast<uint64_t>(span) + 3));
     absl::StatusCode expected = absl::StatusCode::kOk;
     if (at > model_.revision || (at <= model_.compacted && at != 0)) {
       expected = absl::StatusCode::kOutOfRange;
     }
     if (expected == absl::StatusCode::kOk) model_.compacted = at;
-    Run(entry, [at, expected](Store& store) {
-      EXPECT_EQ(store.Compact(Revision(at)).code(), expected);
-    });
+    Run(entry,
+        [at, expected](Store& store) { EXPECT_EQ(store.Compact(Revision(at)).code(), expected); });
     Finish(std::move(entry));
   }
 
@@ -284,9 +284,9 @@ class StoreAgainstModel {
       return;
     }
     if (pins_.size() < 3) {
-      const int64_t at =
-          model_.compacted +
-          static_cast<int64_t>(Below(static_cast<uint64_t>(model_.revision - model_.compacted) + 1));
+      const int64_t at = model_.compacted +
+                         static_cast<int64_t>(
+                             Below(static_cast<uint64_t>(model_.revision - model_.compacted) + 1));
       pins_.emplace_back(at, store_->PinRevision(Revision(at)));
     }
   }
@@ -329,8 +329,8 @@ class StoreAgainstModel {
     if (OneIn(30)) return model_.revision + 1;
     if (OneIn(30)) return model_.compacted - 1;
     if (!pins_.empty() && OneIn(4)) return pins_[Below(pins_.size())].first;
-    return model_.compacted +
-           static_cast<int64_t>(Below(static_cast<uint64_t>(model_.revision - model_.compacted) + 1));
+    return model_.compacted + static_cast<int64_t>(Below(
+                                  static_cast<uint64_t>(model_.revision - model_.compacted) + 1));
   }
   bool Pinned(int64_t revision) const {
     for (const auto& pin : pins_) {
@@ -415,8 +415,9 @@ class StoreAgainstModel {
   void CheckEvents() {
     const int64_t first =
         OneIn(20) ? model_.compacted - 1
-                  : model_.revision - static_cast<int64_t>(Below(std::min<uint64_t>(
-                        60, static_cast<uint64_t>(model_.revision - model_.compacted) + 1)));
+                  : model_.revision -
+                        static_cast<int64_t>(Below(std::min<uint64_t>(
+                            60, static_cast<uint64_t>(model_.revision - model_.compacted) + 1)));
     const int64_t last = OneIn(2) ? 1 << 30 : first + static_cast<int64_t>(Below(10));
     // Revisions without events do not count: there may be none left at the compacted one.
     const bool limited = first > std::max<int64_t>(model_.compacted, 1) && OneIn(2);

@@ -7,7 +7,7 @@
 #ifndef KEELSON_SERVER_RPC_RAW_CLIENT_H_
 #define KEELSON_SERVER_RPC_RAW_CLIENT_H_
 
-#include <nghttp2/nghttp2.h>
+#include <nghttp2/nghttp2.h>  // tidy-ok: measures and tests the server from outside it
 
 #include <cstdint>
 #include <string>

@@ -35,6 +35,7 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   options.heartbeat_ticks = 1;
   options.election_timeout_ticks = config.election_timeout_ms / config.heartbeat_interval_ms;
   options.pre_vote = config.pre_vote;
+  options.initial_election_tick_advance = config.initial_election_tick_advance;
   options.request_bytes_max = config.max_request_bytes;
   options.txn_ops_max = config.max_txn_ops;
   options.quota_bytes =

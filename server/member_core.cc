@@ -41,6 +41,7 @@ NodeOptions MakeNodeOptions(const MemberOptions& options, const storage::RaftLog
   NodeOptions node;
   node.raft = RaftConfig(options, log, store);
   node.tick = options.tick;
+  node.initial_election_tick_advance = options.initial_election_tick_advance;
   node.proposal_wait_max = options.request_timeout();
   return node;
 }

@@ -35,6 +35,7 @@ struct MemberOptions {
   int heartbeat_ticks = 1;
   absl::Duration tick = absl::Milliseconds(100);  // --heartbeat-interval
   bool pre_vote = true;
+  bool initial_election_tick_advance = true;
   uint64_t request_bytes_max = 1572864;
   int txn_ops_max = 128;
   int64_t quota_bytes = 0;  // as Status shows it

@@ -32,6 +32,9 @@ Node::Node(NodeOptions options, const Environment& environment)
 Node::~Node() = default;
 
 void Node::Start() {
+  if (options_.initial_election_tick_advance) {
+    for (int i = 1; i < options_.raft.election_timeout_ticks; ++i) raft_.Tick();
+  }
   next_tick_ = clock_->Now() + options_.tick;
   tick_timer_->Arm(options_.tick, [this] { OnTick(); });
   ScheduleAdvance();

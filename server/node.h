@@ -56,6 +56,10 @@ class NodeDelegate {
 struct NodeOptions {
   raft::Config raft;
   absl::Duration tick = absl::Milliseconds(100);
+  // Most of the first election timeout counts as over at the start, so that a new cluster has its
+  // leader soon (etcd's --initial-election-tick-advance); pre-vote keeps a restarted member from
+  // disturbing one.
+  bool initial_election_tick_advance = true;
   uint64_t proposals_waiting_max = 5000;                // without a leader, or not taken by raft
   absl::Duration proposal_wait_max = absl::Seconds(7);  // then nobody waits for it any more
   uint64_t apply_lag_max = 5000;  // committed and not applied: refuse proposals (etcd)

@@ -90,7 +90,9 @@ class Raft {
   void On(const Message& message, const VoteRequest& request);
   void On(const Message& message, const VoteResponse& response);
 
-  // Replication: the follower's side. The sender is the leader of this term. False: there is another one, the message is refused.
+  // Replication: the follower's side.
+  //
+  // The sender is the leader of this term. False: there is another one, the message is refused.
   bool FollowLeader(const Message& message);
   void On(const Message& message, AppendRequest& request);
   void On(const Message& message, const Heartbeat& heartbeat);

@@ -45,10 +45,10 @@ class LogView {
 };
 
 struct Config {
-  NodeId id;
-  ConfState conf;
-  HardState hard_state;  // as found in the log
-  LogIndex applied;      // durable in the state machine; entries after it are handed out again
+  NodeId id = {};
+  ConfState conf = {};
+  HardState hard_state = {};  // as found in the log
+  LogIndex applied = {};  // durable in the state machine; entries after it are handed out again
 
   int election_timeout_ticks = 10;  // drawn anew from [n, 2n) for every election
   int heartbeat_ticks = 1;
@@ -76,23 +76,23 @@ enum class ProposeResult {
 enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
 
 struct ProgressStatus {
-  NodeId id;
-  LogIndex match;
-  LogIndex next;
+  NodeId id = {};
+  LogIndex match = {};
+  LogIndex next = {};
   ProgressState state = ProgressState::kProbe;
   bool recent_active = false;
 };
 
 struct Status {
-  NodeId id;
-  NodeId leader;  // 0: none known
+  NodeId id = {};
+  NodeId leader = {};  // 0: none known
   Role role = Role::kFollower;
-  Term term;
-  NodeId vote;
-  LogIndex commit;
-  LogIndex applied;
-  LogIndex last;
-  std::vector<ProgressStatus> progress;  // leader only, by id
+  Term term = {};
+  NodeId vote = {};
+  LogIndex commit = {};
+  LogIndex applied = {};
+  LogIndex last = {};
+  std::vector<ProgressStatus> progress = {};  // leader only, by id
   // Messages that no correct peer sends, or that contradict what is committed here. Not 0: a peer
   // or this log is broken.
   uint64_t refused_messages = 0;

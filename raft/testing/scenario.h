@@ -1,6 +1,6 @@
-// Scenario: a conversation between members, told in commands; see docs/raft.md for the list. Nothing
-// happens that no command asks for, and timeouts are the longest possible, so that every run is the
-// same. A command's answer is what it made happen.
+// Scenario: a conversation between members, told in commands; scenario.cc has one comment for each.
+// Nothing happens that no command asks for, and timeouts are the longest possible, so that every
+// run is the same. A command's answer is what it made happen.
 #ifndef KEELSON_RAFT_TESTING_SCENARIO_H_
 #define KEELSON_RAFT_TESTING_SCENARIO_H_
 

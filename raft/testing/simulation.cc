@@ -91,7 +91,7 @@ void SimulationCounters::Add(const SimulationCounters& other) {
 }
 
 Simulation::Simulation(uint64_t seed)
-    : seed_(seed), random_(seed), options_(SimulationOptions::Draw(random_)) {
+    : random_(seed), options_(SimulationOptions::Draw(random_)) {
   members_.resize(options_.nodes);
   for (uint64_t id = 1; id <= options_.nodes; ++id) {
     Member& member = members_[id - 1];

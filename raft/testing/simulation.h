@@ -158,7 +158,6 @@ class Simulation {
   void Fail(std::string what);
   bool failed() const { return !result_.failure.empty(); }
 
-  const uint64_t seed_;
   SeededRandom random_;
   SimulationOptions options_;
   std::vector<std::pair<Action, uint64_t>> weights_;

@@ -78,9 +78,9 @@ class ConnectionTest : public testing::Test, public RequestHandler {
     Stream* const stream_;
   };
 
-  static void Answer(Stream* stream, const SharedBytes& body) {
+  static void Answer(Stream* stream, const ByteChain& body) {
     stream->SendHeaders(200, {}, EndStream::kNo);
-    stream->SendData(ByteChain(body));
+    stream->SendData(body);
     stream->End({{"t", "x"}});
   }
   std::shared_ptr<StreamHandler> OnRequest(Stream* stream, Request) override {
@@ -117,7 +117,7 @@ class ConnectionTest : public testing::Test, public RequestHandler {
   FakeTransport::Script script_;
   std::vector<Stream*> streams_;
   bool answer_at_once_ = true;
-  SharedBytes body_{std::string(100, 'b')};
+  ByteChain body_{std::string(100, 'b')};
   const std::shared_ptr<ConnectionEnvironment> environment_;
   const std::shared_ptr<Connection> connection_;
 };
@@ -146,7 +146,7 @@ TEST_F(ConnectionTest, LargePiecesTravelByReference) {
   Request100();
   script_.writes.clear();
   script_.pieces.clear();
-  body_ = SharedBytes(std::string(2000, 'b'));
+  body_ = ByteChain(std::string(2000, 'b'));
   for (Stream* stream : std::vector<Stream*>(streams_)) Answer(stream, body_);
   loop_.restart();
   loop_.poll();
@@ -158,7 +158,7 @@ TEST_F(ConnectionTest, NothingIsLostWhenTheSocketIsFull) {
   answer_at_once_ = false;
   Request100();
   script_.writes.clear();
-  body_ = SharedBytes(std::string(20'000, 'b'));
+  body_ = ByteChain(std::string(20'000, 'b'));
   script_.room = 1000;
   for (Stream* stream : std::vector<Stream*>(streams_)) Answer(stream, body_);
   loop_.restart();

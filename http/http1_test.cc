@@ -169,6 +169,19 @@ TEST_F(Http1Test, AClientMayCloseItsSideAfterTheRequest) {
   EXPECT_FALSE(client->ReadMore());
 }
 
+TEST_F(Http1Test, AHandlerHearsThatItsClientClosed) {
+  on_end_ = nullptr;
+  on_client_closed_ = [](Exchange* exchange) { exchange->stream->Reset(ResetCode::kCancel); };
+  Start();
+  const auto client = Connect(RawClient::Greeting::kNone);
+  client->AddBytes("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  client->Flush();
+  RunUntil([this] { return exchanges_.size() == 1; });
+  client->CloseWrite();
+  EXPECT_FALSE(client->ReadMore());
+  EXPECT_EQ(exchanges_[0]->closed, CloseReason::kReset);
+}
+
 TEST_F(Http1Test, BadRequestsGetOneShortAnswer) {
   Start();
   const std::string large = "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(70'000, 'a');

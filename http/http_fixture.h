@@ -82,6 +82,7 @@ class HttpFixture : public testing::Test, public RequestHandler {
   };
   std::function<void(Exchange*)> on_request_;
   std::function<void(Exchange*)> on_writable_;
+  std::function<void(Exchange*)> on_client_closed_;
 
   // Newest last; entries stay.
   std::vector<std::shared_ptr<Exchange>> exchanges_;
@@ -113,6 +114,9 @@ class HttpFixture : public testing::Test, public RequestHandler {
     void OnWritable() override {
       ++exchange_->writable_count;
       if (test_->on_writable_) test_->on_writable_(exchange_.get());
+    }
+    void OnClientClosed() override {
+      if (test_->on_client_closed_) test_->on_client_closed_(exchange_.get());
     }
     void OnClose(CloseReason reason) override {
       EXPECT_FALSE(exchange_->closed.has_value());

@@ -137,6 +137,7 @@ void KeyIndex::Walk(const KeyRange& range, Revision at, Visitor visit) const {
 }
 
 int64_t KeyIndex::Count(const KeyRange& range, Revision at) const {
+  if (range.single()) return Find(range.begin, at).has_value() ? 1 : 0;
   if (range.open_end && range.begin <= std::string_view("\0", 1)) {
     absl::ReaderMutexLock lock(&mutex_);
     if (at >= newest_) return live_keys_;

@@ -86,7 +86,7 @@ class SegmentedLog final : public RaftLog {
       : options_(options), lock_(std::move(lock)), table_(options.cache_bytes_max) {}
 
   ~SegmentedLog() override {
-    if (pool_ != nullptr) WriteMark();
+    if (pool_ != nullptr && active_ != nullptr) WriteMark();  // else it was never open
   }
 
   absl::Status Create(const LogIdentity& identity);

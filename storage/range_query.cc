@@ -35,6 +35,7 @@ class RangeRun {
       summary.count = index_.Count(query_.range, at_);
       return absl::OkStatus();
     }
+    if (query_.range.single()) return RunSingle(visit, summary);
     Select(summary);
     if (by_value_ && !natural_) KV_RETURN_IF_ERROR(LoadValues());
     if (!natural_) Sort();
@@ -47,6 +48,26 @@ class RangeRun {
   }
 
  private:
+  // The commonest query, without the machinery: nothing to sort, nothing to cut.
+  absl::Status RunSingle(VersionReader::Visitor visit, RangeSummary& summary) {
+    const std::optional<IndexVersion> found = index_.Find(query_.range.begin, at_);
+    if (!found.has_value()) return absl::OkStatus();
+    summary.count = 1;
+    if (filtered_ && !Passes(*found)) return absl::OkStatus();
+    Chosen& chosen = chosen_.emplace_back();
+    chosen.version = *found;
+    if (query_.keys_only && !by_value_) {
+      chosen.key = query_.range.begin;
+    } else {
+      KV_ASSIGN_OR_RETURN(chosen.bytes, reader_.Load(found->id));
+      if (!query_.keys_only) {
+        visit(chosen.bytes.view());
+        return absl::OkStatus();
+      }
+    }
+    return Emit(visit);
+  }
+
   // etcd's rule: without filter and without an order asked for, one key more than the limit is
   // looked at, also when a sort target then sorts just those.
   uint64_t SelectLimit() const {

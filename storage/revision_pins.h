@@ -1,10 +1,13 @@
-// RevisionPins: revisions that reads hold on to, so that nothing they need is removed.
-// Thread-safe.
+// RevisionPins: revisions that reads hold on to, so that nothing they need is removed. There are
+// few at a time, most of them of the newest revision. Thread-safe.
 #ifndef KEELSON_STORAGE_REVISION_PINS_H_
 #define KEELSON_STORAGE_REVISION_PINS_H_
 
+#include <algorithm>
+#include <cstddef>
+
 #include "absl/base/thread_annotations.h"
-#include "absl/container/btree_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/synchronization/mutex.h"
 #include "base/types.h"
 
@@ -15,23 +18,25 @@ class RevisionPins {
   // True if it was pinned before.
   bool Add(Revision revision) {
     absl::MutexLock lock(&mutex_);
-    const bool before = pinned_.contains(revision);
-    pinned_.insert(revision);
+    const auto it = std::lower_bound(pinned_.begin(), pinned_.end(), revision);
+    const bool before = it != pinned_.end() && *it == revision;
+    pinned_.insert(it, revision);
     return before;
   }
+  // REQUIRES: it was added as often as it is removed.
   void Remove(Revision revision) {
     absl::MutexLock lock(&mutex_);
-    pinned_.erase(pinned_.find(revision));
+    pinned_.erase(std::lower_bound(pinned_.begin(), pinned_.end(), revision));
   }
   // The lowest pinned revision, `none` when there is none or it is higher.
   Revision LowestOr(Revision none) const {
     absl::MutexLock lock(&mutex_);
-    return pinned_.empty() || *pinned_.begin() > none ? none : *pinned_.begin();
+    return pinned_.empty() ? none : std::min(pinned_.front(), none);
   }
 
  private:
   mutable absl::Mutex mutex_;
-  absl::btree_multiset<Revision> pinned_ ABSL_GUARDED_BY(mutex_);
+  absl::InlinedVector<Revision, 8> pinned_ ABSL_GUARDED_BY(mutex_);  // ascending
 };
 
 }  // namespace keelson::storage

@@ -1,7 +1,6 @@
 #include "storage/version_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -103,40 +102,36 @@ absl::Status VersionReader::LoadByScan(absl::Span<const VersionId> ids, rocksdb:
 }
 
 absl::Status VersionReader::LoadByKeys(absl::Span<const VersionId> ids, Visitor visit) const {
-  std::array<std::optional<SharedBytes>, kChunk> held;
-  std::array<uint32_t, kChunk> missing;
-  size_t count = 0;
+  std::vector<std::optional<SharedBytes>> held(ids.size());
+  std::vector<size_t> missing;  // positions in `ids`
   for (size_t i = 0; i < ids.size(); ++i) {
     held[i] = recent_.Find(ids[i]);
-    if (!held[i].has_value()) missing[count++] = static_cast<uint32_t>(i);
+    if (!held[i].has_value()) missing.push_back(i);
   }
-  std::sort(missing.begin(), missing.begin() + count,
-            [ids](uint32_t a, uint32_t b) { return ids[a] < ids[b]; });
-  std::array<char, kChunk * kVersionKeyBytes> key_bytes;
-  std::array<rocksdb::Slice, kChunk> keys;
-  std::array<rocksdb::PinnableSlice, kChunk> values;
-  std::array<rocksdb::Status, kChunk> statuses;
-  std::string key;
-  for (size_t i = 0; i < count; ++i) {
-    key.clear();
-    AppendVersionKey(ids[missing[i]], key);
-    char* to = key_bytes.data() + i * kVersionKeyBytes;
-    std::copy(key.begin(), key.end(), to);
-    keys[i] = rocksdb::Slice(to, kVersionKeyBytes);
+  // In the order of the files, which is what MultiGet likes best.
+  std::sort(missing.begin(), missing.end(), [ids](size_t a, size_t b) { return ids[a] < ids[b]; });
+  const size_t count = missing.size();
+  std::string key_bytes;
+  key_bytes.reserve(count * kVersionKeyBytes);
+  std::vector<rocksdb::Slice> keys;
+  for (const size_t i : missing) {
+    AppendVersionKey(ids[i], key_bytes);
+    keys.emplace_back(key_bytes.data() + key_bytes.size() - kVersionKeyBytes, kVersionKeyBytes);
   }
+  std::vector<rocksdb::PinnableSlice> values(count);
+  std::vector<rocksdb::Status> statuses(count);
   if (count > 0) {
     rocks_.db->MultiGet({}, rocks_.rev, count, keys.data(), values.data(), statuses.data(),
                         /*sorted_input=*/true);
   }
-  std::array<uint32_t, kChunk> value_of;
+  std::vector<const rocksdb::PinnableSlice*> value_of(ids.size());
   for (size_t i = 0; i < count; ++i) {
     if (statuses[i].IsNotFound()) return BadRecord(ids[missing[i]]);
     KV_RETURN_IF_ERROR(FromRocks(statuses[i], "cannot read the state store"));
-    value_of[missing[i]] = static_cast<uint32_t>(i);
+    value_of[missing[i]] = &values[i];
   }
   for (size_t i = 0; i < ids.size(); ++i) {
-    const std::string_view record =
-        held[i].has_value() ? held[i]->view() : ToView(values[value_of[i]]);
+    const std::string_view record = held[i].has_value() ? held[i]->view() : ToView(*value_of[i]);
     std::string_view kv;
     if (!KeyValueIn(record, kv)) return BadRecord(ids[i]);
     visit(kv);

@@ -82,7 +82,7 @@ class AsyncCall final : public Operation, public EventLoop::Event {
     const Attempts::Next next = attempts_.After(status_);
     if (!next.again) return Finish(attempts_.status());
     waiting_ = true;
-    alarm_.emplace().Set(core_.loop().queue(), GrpcTime(next.delay), this);
+    alarm_.emplace().Set(core_.loop().queue(), GrpcTime(next.delay), tag());
   }
 
  private:
@@ -93,6 +93,9 @@ class AsyncCall final : public Operation, public EventLoop::Event {
         request_(std::move(request)),
         attempts_(core, kind, options),
         done_(std::move(done)) {}
+
+  // The loop gets the address of the Event in us, which is not that of the whole.
+  void* tag() { return static_cast<EventLoop::Event*>(this); }
 
   void Attempt() {
     reader_.reset();  // lives in the memory of the context's call
@@ -105,7 +108,7 @@ class AsyncCall final : public Operation, public EventLoop::Event {
     }
     reader_ = ((*(endpoint->*method_.stub)).*method_.async)(&*context_, request_,
                                                             core_.loop().queue());
-    reader_->Finish(&response_, &status_, this);
+    reader_->Finish(&response_, &status_, tag());
   }
 
   void Finish(absl::StatusOr<Response> result) {

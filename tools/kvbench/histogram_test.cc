@@ -32,7 +32,7 @@ TEST(HistogramTest, SmallValuesAreExact) {
   EXPECT_EQ(histogram.Percentile(50), absl::Nanoseconds(100));
   EXPECT_EQ(histogram.Percentile(99), absl::Nanoseconds(198));
   EXPECT_EQ(histogram.Percentile(100), absl::Nanoseconds(200));
-  EXPECT_EQ(histogram.mean(), absl::Nanoseconds(100));
+  EXPECT_EQ(histogram.mean(), absl::Nanoseconds(100.5));
 }
 
 TEST(HistogramTest, RankIsNotMovedByRounding) {

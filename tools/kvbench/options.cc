@@ -200,6 +200,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   CLI::App app("kvbench: a load generator for kvd, etcd, and whatever else speaks etcd v3.");
   app.get_formatter()->column_width(28);
   app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // as Go's flags
   Given given;
   CommandLine line;
   Options& options = line.options;
@@ -224,6 +225,10 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
       ->check(CLI::Range(1u, 100000u))
       ->capture_default_str();
 
+  if (!arguments.empty() && !arguments[0].starts_with('-') &&
+      arguments[0] != "put" && arguments[0] != "get" && arguments[0] != "watch") {
+    return absl::InvalidArgumentError("no operation " + arguments[0] + " (put, get, watch)");
+  }
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it
   try {
     app.parse(reversed);

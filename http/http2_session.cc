@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "http/send_queue.h"
 #include "http/status_text.h"
+#include "http/token_bucket.h"
 
 namespace keelson::http {
 namespace {
@@ -122,6 +123,7 @@ class Http2Session final : public Session {
   // nghttp2's callbacks.
   int OnBeginHeaders(const nghttp2_frame* frame);
   int OnHeader(const nghttp2_frame* frame, std::string_view name, std::string_view value);
+  int OnBeginFrame(const nghttp2_frame_hd* header);
   int OnFrame(const nghttp2_frame* frame);
   int OnDataChunk(int32_t id, std::string_view bytes);
   int OnStreamClose(int32_t id, uint32_t error_code);
@@ -134,8 +136,8 @@ class Http2Session final : public Session {
   void OnInputEnd(Http2Stream* stream);
   void OnPing(const nghttp2_frame* frame);
   void AnswerTooLarge(Http2Stream* stream);
-  void SpendControlFrame();
-  void EarnControlFrames();
+  // For nghttp2: after Fail, what else was read is not looked at.
+  int Verdict() const { return goaway_submitted_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
   // Ends the connection with GOAWAY once it is out.
   void Fail(uint32_t error_code, std::string_view text);
   void FinalGoAway();
@@ -166,8 +168,8 @@ class Http2Session final : public Session {
   absl::Duration last_ping_ = -absl::InfiniteDuration();
   int ping_strikes_ = 0;
   bool reset_ping_strikes_ = false;  // we sent HEADERS or DATA since the last PING
-  int64_t control_frames_left_;
-  absl::Duration control_frames_at_;
+  TokenBucket control_frames_;
+  TokenBucket resets_;
 };
 
 // --- stream -------------------------------------------------------------------------------------
@@ -270,6 +272,10 @@ nghttp2_session_callbacks* Http2Session::Callbacks() {
               frame, std::string_view(reinterpret_cast<const char*>(name), name_size),
               std::string_view(reinterpret_cast<const char*>(value), value_size));
         });
+    nghttp2_session_callbacks_set_on_begin_frame_callback(
+        c, [](nghttp2_session*, const nghttp2_frame_hd* header, void* user_data) {
+          return Self(user_data)->OnBeginFrame(header);
+        });
     nghttp2_session_callbacks_set_on_frame_recv_callback(
         c, [](nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
           return Self(user_data)->OnFrame(frame);
@@ -313,8 +319,9 @@ Http2Session::Http2Session(SessionHost* host)
     : host_(host),
       last_read_(host->Now()),
       idle_since_(last_read_),
-      control_frames_left_(host->options().control_frames_burst),
-      control_frames_at_(last_read_) {
+      control_frames_(host->options().control_frames_burst,
+                      host->options().control_frames_per_second, last_read_),
+      resets_(host->options().resets_burst, host->options().resets_per_second, last_read_) {
   const ServerOptions& options = host->options();
   nghttp2_option* option = nullptr;
   KV_CHECK_EQ(nghttp2_option_new(&option), 0);
@@ -322,8 +329,9 @@ Http2Session::Http2Session(SessionHost* host)
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, kOutboundAcksMax);
   nghttp2_option_set_max_settings(option, kSettingsEntriesMax);
-  nghttp2_option_set_stream_reset_rate_limit(option, options.resets_burst,
-                                             options.resets_per_second);
+  // Ours is stricter: it ends in the middle of what was read.
+  nghttp2_option_set_stream_reset_rate_limit(option, static_cast<uint64_t>(options.resets_burst),
+                                             static_cast<uint64_t>(options.resets_per_second));
   nghttp2_option_set_max_continuations(option, options.continuations_max);
   KV_CHECK_EQ(nghttp2_session_server_new2(&session_, Callbacks(), this, option), 0);
   nghttp2_option_del(option);
@@ -385,12 +393,32 @@ int Http2Session::OnHeader(const nghttp2_frame* frame, std::string_view name,
   return 0;
 }
 
+// Sees every frame of a known type before it is read, also those that nghttp2 answers by itself.
+int Http2Session::OnBeginFrame(const nghttp2_frame_hd* header) {
+  const auto now = [this] { return host_->Now(); };
+  switch (header->type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+      return 0;
+    case NGHTTP2_DATA:
+      if (header->length > 0) return 0;
+      break;
+    case NGHTTP2_RST_STREAM:
+      if (!resets_.Take(now)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
+      break;
+    default:
+      break;
+  }
+  if (!control_frames_.Take(now)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_control_frames");
+  return Verdict();
+}
+
 int Http2Session::OnFrame(const nghttp2_frame* frame) {
   const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   switch (frame->hd.type) {
     case NGHTTP2_HEADERS: {
       header_since_ = absl::InfiniteDuration();
-      EarnControlFrames();
+      control_frames_.Return(kControlFramesPerDataFrame);
       Http2Stream* stream = Find(frame->hd.stream_id);
       if (stream == nullptr) return 0;
       if (!stream->header_complete_) OnRequestComplete(stream);
@@ -398,25 +426,17 @@ int Http2Session::OnFrame(const nghttp2_frame* frame) {
       return 0;
     }
     case NGHTTP2_DATA: {
-      if (frame->hd.length > 0) {
-        EarnControlFrames();
-      } else {
-        SpendControlFrame();
-      }
+      if (frame->hd.length > 0) control_frames_.Return(kControlFramesPerDataFrame);
       Http2Stream* stream = Find(frame->hd.stream_id);
       if (stream != nullptr && end) OnInputEnd(stream);
-      break;
+      return 0;
     }
     case NGHTTP2_PING:
       OnPing(frame);
-      SpendControlFrame();
-      break;
+      return Verdict();
     default:
-      SpendControlFrame();
-      break;
+      return 0;
   }
-  // After Fail, what else was read is not looked at.
-  return goaway_submitted_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 void Http2Session::OnRequestComplete(Http2Stream* stream) {
@@ -541,7 +561,7 @@ int Http2Session::OnFrameSent(const nghttp2_frame* frame) {
   if (frame->hd.type == NGHTTP2_GOAWAY && goaway_submitted_) return NGHTTP2_ERR_CALLBACK_FAILURE;
   if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
   reset_ping_strikes_ = true;
-  EarnControlFrames();
+  control_frames_.Return(kControlFramesPerDataFrame);
   Http2Stream* stream = Find(frame->hd.stream_id);
   if (stream == nullptr) return 0;
   if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
@@ -592,23 +612,6 @@ void Http2Session::OnPing(const nghttp2_frame* frame) {
   if (ping_strikes_ > options.ping_strikes_max) {
     Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
   }
-}
-
-void Http2Session::SpendControlFrame() {
-  if (--control_frames_left_ >= 0) return;
-  const ServerOptions& options = host_->options();
-  const absl::Duration now = host_->Now();
-  control_frames_left_ =
-      std::min(options.control_frames_burst,
-               static_cast<int64_t>(absl::ToDoubleSeconds(now - control_frames_at_) *
-                                    static_cast<double>(options.control_frames_per_second)));
-  control_frames_at_ = now;
-  if (control_frames_left_ <= 0) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_control_frames");
-}
-
-void Http2Session::EarnControlFrames() {
-  control_frames_left_ = std::min(control_frames_left_ + kControlFramesPerDataFrame,
-                                  host_->options().control_frames_burst);
 }
 
 void Http2Session::Fail(uint32_t error_code, std::string_view text) {

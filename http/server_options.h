@@ -47,8 +47,8 @@ struct ServerOptions {
   int64_t control_frames_burst = 20'000;
   int64_t control_frames_per_second = 500;
   // Streams reset by the client (CVE-2023-44487).
-  uint64_t resets_burst = 20'000;
-  uint64_t resets_per_second = 2'000;
+  int64_t resets_burst = 20'000;
+  int64_t resets_per_second = 2'000;
   size_t continuations_max = 8;  // CONTINUATION frames of one header
 };
 

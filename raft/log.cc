@@ -82,7 +82,17 @@ void Log::TruncateFrom(LogIndex index) {
 absl::StatusOr<std::vector<Entry>> Log::Read(LogIndex begin, LogIndex end,
                                              uint64_t bytes_max) const {
   if (begin >= window_.first()) return window_.Copy(begin, end, bytes_max);
-  return view_->Entries(begin, std::min(end, window_.first()), bytes_max);
+  auto entries = view_->Entries(begin, std::min(end, window_.first()), bytes_max);
+  if (!entries.ok() || entries->empty() || end <= window_.first()) return entries;
+  if (entries->back().index + 1 != window_.first()) return entries;
+  // The stored part fits: go on with what is in memory, while it does.
+  uint64_t bytes = 0;
+  for (const Entry& entry : *entries) bytes += EntryBytes(entry);
+  if (bytes + EntryBytes(window_.At(window_.first())) > bytes_max) return entries;
+  for (Entry& entry : window_.Copy(window_.first(), end, bytes_max - bytes)) {
+    entries->push_back(std::move(entry));
+  }
+  return entries;
 }
 
 void Log::CommitTo(LogIndex index) {

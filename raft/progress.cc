@@ -80,6 +80,7 @@ bool Progress::OnRejected(LogIndex refused, LogIndex hint) {
 
 void Progress::OnAppendSent(uint64_t count, uint64_t bytes, LogIndex commit) {
   append_wanted_ = false;
+  commit_sent_ = std::max(commit_sent_, std::min(commit, next_ - 1 + count));
   if (state_ == ProgressState::kReplicate) {
     if (count > 0) {
       next_ += count;
@@ -89,7 +90,6 @@ void Progress::OnAppendSent(uint64_t count, uint64_t bytes, LogIndex commit) {
   } else {
     paused_ = true;
   }
-  OnCommitSent(commit);
   CheckInvariants();
 }
 
@@ -112,7 +112,7 @@ void Progress::SetOwnMatch(LogIndex durable, LogIndex last) {
 
 void Progress::CheckInvariants() const {
   KV_CHECK_LT(match_, next_);
-  KV_CHECK_LE(commit_sent_, next_ - 1);
+  KV_DCHECK(state_ == ProgressState::kProbe || commit_sent_ < next_);
   KV_DCHECK(state_ == ProgressState::kReplicate || inflights_.count() == 0);
 }
 

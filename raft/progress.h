@@ -8,7 +8,8 @@
 // Invariants:
 //   1. match < next
 //   2. probing: nothing is in flight; at most one message is unanswered (IsPaused)
-//   3. commit_sent <= next - 1 is what the member may know of the commit index
+//   3. replicating: commit_sent < next; it is what the member knows of the commit index, if
+//      nothing was lost
 #ifndef KEELSON_RAFT_PROGRESS_H_
 #define KEELSON_RAFT_PROGRESS_H_
 

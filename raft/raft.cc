@@ -409,13 +409,13 @@ void Raft::On(const Message& message, const AppendResponse& response) {
     const EntryId hint = response.reject_hint;
     const LogIndex agreed =
         hint.term ? log_.LastAgreement(hint.index, hint.term).index : hint.index;
-    if (peer->OnRejected(response.index, agreed)) appends_due_ = true;
-    return;
+    peer->OnRejected(response.index, agreed);
+  } else if (response.index > log_.last()) {
+    Refuse();
+  } else if (peer->OnAccepted(response.index)) {
+    MaybeCommit();
   }
-  if (response.index > log_.last()) return Refuse();
-  if (!peer->OnAccepted(response.index)) return;
-  appends_due_ = true;
-  MaybeCommit();
+  appends_due_ |= IsAppendDue(*peer);
 }
 
 void Raft::On(const Message& message, const HeartbeatResponse& response) {
@@ -423,7 +423,7 @@ void Raft::On(const Message& message, const HeartbeatResponse& response) {
   if (role_ != Role::kLeader || peer == nullptr) return;
   peer->recent_active = true;
   peer->OnHeartbeatResponse(log_.last());
-  appends_due_ = true;
+  appends_due_ |= IsAppendDue(*peer);
   if (response.read_context > read_rounds_.last_number()) return Refuse();
   if (response.read_context > peer->read_round) {
     peer->read_round = response.read_context;
@@ -444,10 +444,17 @@ void Raft::SendAppends(Progress& peer) {
   }
 }
 
+bool Raft::HasEntriesFor(const Progress& peer) const {
+  return peer.next() <= log_.last() && peer.CanTakeEntries();
+}
+
+bool Raft::IsAppendDue(const Progress& peer) const {
+  return !peer.IsPaused() && (HasEntriesFor(peer) || peer.WantsEmptyAppend(log_.commit()));
+}
+
 bool Raft::MaybeSendAppend(Progress& peer) {
-  if (peer.IsPaused()) return false;
-  const bool has_entries = peer.next() <= log_.last() && peer.CanTakeEntries();
-  if (!has_entries && !peer.WantsEmptyAppend(log_.commit())) return false;
+  if (!IsAppendDue(peer)) return false;
+  const bool has_entries = HasEntriesFor(peer);
   const LogIndex previous = peer.next() - 1;
   const std::optional<Term> previous_term = log_.TermAt(previous);
   std::vector<Entry> entries;

@@ -104,6 +104,8 @@ class Raft {
   void MaybeCommit();
   bool CommittedInOwnTerm() const { return log_.commit() >= term_first_; }
   void BroadcastHeartbeat();
+  bool HasEntriesFor(const Progress& peer) const;
+  bool IsAppendDue(const Progress& peer) const;
   void SendAppends(Progress& peer);
   bool MaybeSendAppend(Progress& peer);
 

@@ -31,8 +31,8 @@ class PosixFile final : public File {
 
   absl::Status Write(uint64_t offset, absl::Span<const std::string_view> pieces) override {
     iovec vector[kVectorMax];
-    size_t next = 0;   // first piece not wholly written
-    size_t skip = 0;   // bytes of it that are
+    size_t next = 0;  // first piece not wholly written
+    size_t skip = 0;  // bytes of it that are
     while (next < pieces.size()) {
       size_t count = 0;
       for (size_t i = next; i < pieces.size() && count < kVectorMax; ++i) {

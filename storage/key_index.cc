@@ -90,9 +90,9 @@ void KeyIndex::Trim(std::string_view key, Revision revision) {
   }
   if (history.older == nullptr) return;
   std::vector<IndexVersion>& older = *history.older;
-  auto keep = std::upper_bound(
-      older.begin(), older.end(), revision,
-      [](Revision r, const IndexVersion& version) { return r < version.id.main; });
+  auto keep =
+      std::upper_bound(older.begin(), older.end(), revision,
+                       [](Revision r, const IndexVersion& version) { return r < version.id.main; });
   if (keep != older.begin()) --keep;
   if (keep != older.end() && keep->deleted() && keep->id.main < revision) ++keep;
   older.erase(older.begin(), keep);

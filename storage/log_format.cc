@@ -90,7 +90,8 @@ void AppendRecordHeader(const RecordSalt& salt, const RecordHeader& header,
   bytes[kTypeAt] = static_cast<char>(header.type);
   bytes[kFlagsAt] = static_cast<char>(header.flags);
   const uint32_t crc = Crc32cExtend(
-      Crc32cExtend(salt.crc, std::string_view(bytes + kTagAt, kRecordHeaderBytes - kTagAt)), payload);
+      Crc32cExtend(salt.crc, std::string_view(bytes + kTagAt, kRecordHeaderBytes - kTagAt)),
+      payload);
   StoreLittle32(bytes, crc);
   to.append(bytes, sizeof bytes);
 }

@@ -6,9 +6,9 @@
 //                    zero:12 crc:u32                      64 bytes; crc = CRC-32C of the first 60
 //   record        := crc:u32 tag:u32 size:u32 synced:u32 index:u64 term:u64 kind:u8 type:u8
 //                    flags:u8 zero:5 payload:size zero*   40 bytes + payload, padded to 8
-//   crc           := CRC-32C of the 8 bytes of the salt, the record from its tag to its payload's end
-//   tag           := low half of the salt xor its high half
-//   synced        := everything in this segment before 8 * synced was on disk when this was written
+//   crc           := CRC-32C of the 8 bytes of the salt, the record from its tag to its payload's
+//   end tag           := low half of the salt xor its high half synced        := everything in this
+//   segment before 8 * synced was on disk when this was written
 //
 // Keys of the file names and numbers below reach disk: do not renumber.
 #ifndef KEELSON_STORAGE_LOG_FORMAT_H_
@@ -47,7 +47,8 @@ enum class RecordKind : uint8_t {
   kMark = 5,     // nothing but its `synced`; written when the log is closed
 };
 
-inline constexpr uint8_t kLastOfAppend = 1;  // flag: the records since the previous such are one unit
+inline constexpr uint8_t kLastOfAppend =
+    1;  // flag: the records since the previous such are one unit
 
 struct RecordHeader {
   RecordKind kind = RecordKind::kMark;

@@ -78,8 +78,9 @@ class Recovery {
     KV_ASSIGN_OR_RETURN(const uint64_t got, file->Read(0, head.size(), head.data()));
     const auto header = DecodeSegmentHeader(std::string_view(head).substr(0, got));
     if (!header.ok()) {
-      return absl::Status(header.status().code(), absl::StrCat("raft log: ", path, " at offset 0: ",
-                                                               header.status().message()));
+      return absl::Status(
+          header.status().code(),
+          absl::StrCat("raft log: ", path, " at offset 0: ", header.status().message()));
     }
     auto segment = std::make_shared<Segment>(*header, path, std::move(file), bytes);
     if (header->sequence != sequence) return Damaged(*segment, 0, "header of another segment");
@@ -180,8 +181,9 @@ class Recovery {
         return TakeOpening(segment, offset, record);
       case RecordKind::kEntry:
         if (header.index != table_.last() + 1) {
-          return Damaged(segment, offset, absl::StrCat("entry ", header.index.value(), " after ",
-                                                       table_.last().value()));
+          return Damaged(
+              segment, offset,
+              absl::StrCat("entry ", header.index.value(), " after ", table_.last().value()));
         }
         table_.Append(header.term, {segment.header.sequence, offset, record.payload.size()});
         return absl::OkStatus();

@@ -132,8 +132,8 @@ class SegmentedLog final : public RaftLog {
 
   absl::Status AppendGroup(absl::Span<const LogAppend> group);
   absl::Status Roll();
-  void Build(absl::Span<const LogAppend> group, GatheredWrite& write,
-             std::vector<Pending>& pending, LogState& state);
+  void Build(absl::Span<const LogAppend> group, GatheredWrite& write, std::vector<Pending>& pending,
+             LogState& state);
   void AddAppend(const LogAppend& append, LogIndex& last, GatheredWrite& write,
                  std::vector<Pending>& pending);
   void Publish(const std::vector<Pending>& pending, const LogState& state);
@@ -154,8 +154,8 @@ class SegmentedLog final : public RaftLog {
 
   // Owned by the writer thread.
   std::shared_ptr<Segment> active_;
-  uint64_t end_ = 0;     // where the next record goes
-  uint64_t synced_ = 0;  // all before it is on disk
+  uint64_t end_ = 0;                      // where the next record goes
+  uint64_t synced_ = 0;                   // all before it is on disk
   std::optional<uint64_t> previous_end_;  // set: the active segment needs its opening
 
   mutable absl::Mutex mutex_;
@@ -318,9 +318,9 @@ void SegmentedLog::AddAppend(const LogAppend& append, LogIndex& last, GatheredWr
     header.type = record.type;
     const bool ends = &record == &append.records.back() && !append.state.has_value();
     header.flags = ends ? kLastOfAppend : 0;
-    pending.push_back({.record = &record,
-                       .place = {active_->header.sequence, end_ + write.bytes(),
-                                 record.data.size()}});
+    pending.push_back(
+        {.record = &record,
+         .place = {active_->header.sequence, end_ + write.bytes(), record.data.size()}});
     write.AddRecord(active_->salt, header, record.data.view());
     last = record.index;
   }
@@ -347,8 +347,8 @@ absl::Status SegmentedLog::TruncatePrefix(LogIndex first_kept) {
     absl::MutexLock lock(&mutex_);
     KV_CHECK_LE(first_kept, table_.last() + 1);
     if (first_kept < table_.first()) return absl::OkStatus();
-    first_segment = first_kept > table_.last() ? active_->header.sequence
-                                               : table_.PlaceOf(first_kept).segment;
+    first_segment =
+        first_kept > table_.last() ? active_->header.sequence : table_.PlaceOf(first_kept).segment;
     if (first_segment == segments_.front()->header.sequence) return absl::OkStatus();
   }
   // The state in the segments dropped must be on disk in one that is kept.
@@ -411,8 +411,7 @@ absl::Status SegmentedLog::ReadRun(absl::Span<const Wanted> run, LogIndex begin,
                                    std::vector<LogRecord>& records) const {
   const Segment& segment = *run.front().segment;
   const uint64_t from = run.front().place.offset;
-  const uint64_t bytes =
-      run.back().place.offset + PaddedRecordBytes(run.back().place.size) - from;
+  const uint64_t bytes = run.back().place.offset + PaddedRecordBytes(run.back().place.size) - from;
   std::string buffer(bytes, '\0');
   KV_ASSIGN_OR_RETURN(const uint64_t got, segment.file->Read(from, bytes, buffer.data()));
   const auto shared = std::make_shared<const std::string>(std::move(buffer));
@@ -448,9 +447,9 @@ void SegmentedLog::WriteMark() {
   if (!poisoned().ok() || previous_end_.has_value() || options_.unsafe_no_sync) return;
   if (end_ + PaddedRecordBytes(0) > active_->bytes || !Sync().ok()) return;
   std::string mark;
-  AppendRecordHeader(
-      active_->salt,
-      {.kind = RecordKind::kMark, .flags = kLastOfAppend, .synced = synced_}, {}, mark);
+  AppendRecordHeader(active_->salt,
+                     {.kind = RecordKind::kMark, .flags = kLastOfAppend, .synced = synced_}, {},
+                     mark);
   // Only an aid: without it the log opens as after a crash.
   active_->file->Write(end_, {mark}).IgnoreError();
 }

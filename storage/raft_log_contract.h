@@ -138,7 +138,8 @@ TEST_P(RaftLogContract, AppendBelowTheEndReplacesTheTail) {
 }
 
 TEST_P(RaftLogContract, LaterAppendOfAGroupReplacesTheTailOfAnEarlierOne) {
-  LogAppend first{.state = std::nullopt, .records = {Record(1, 1), Record(2, 1)}, .must_sync = false};
+  LogAppend first{
+      .state = std::nullopt, .records = {Record(1, 1), Record(2, 1)}, .must_sync = false};
   LogAppend second{.state = LogState{Term(2), NodeId(1), LogIndex(1)},
                    .records = {Record(2, 2, "new")},
                    .must_sync = true};
@@ -158,7 +159,8 @@ TEST_P(RaftLogContract, SyncedSurvivesACrash) {
 }
 
 TEST_P(RaftLogContract, SyncMakesEarlierUnsyncedAppendsDurable) {
-  ASSERT_TRUE(log_->Append({{.state = std::nullopt, .records = {Record(1, 1)}, .must_sync = false}}).ok());
+  ASSERT_TRUE(
+      log_->Append({{.state = std::nullopt, .records = {Record(1, 1)}, .must_sync = false}}).ok());
   Append(2, 2, 1);
   CrashAndReopen();
   EXPECT_EQ(All(), "1:entry 1@1 2:entry 2@1");
@@ -166,7 +168,8 @@ TEST_P(RaftLogContract, SyncMakesEarlierUnsyncedAppendsDurable) {
 
 TEST_P(RaftLogContract, LogGoesOnAfterACrash) {
   Append(1, 3, 1);
-  ASSERT_TRUE(log_->Append({{.state = std::nullopt, .records = {Record(4, 1)}, .must_sync = false}}).ok());
+  ASSERT_TRUE(
+      log_->Append({{.state = std::nullopt, .records = {Record(4, 1)}, .must_sync = false}}).ok());
   CrashAndReopen();
   const LogIndex last = log_->LastIndex();
   EXPECT_GE(last, LogIndex(3));

@@ -21,8 +21,7 @@ struct Chosen {
 
 class RangeRun {
  public:
-  RangeRun(const KeyIndex& index, const VersionReader& reader, const RangeQuery& query,
-           Revision at)
+  RangeRun(const KeyIndex& index, const VersionReader& reader, const RangeQuery& query, Revision at)
       : index_(index),
         reader_(reader),
         query_(query),
@@ -52,8 +51,7 @@ class RangeRun {
   // looked at, also when a sort target then sorts just those.
   uint64_t SelectLimit() const {
     const bool cut_first = !filtered_ && (natural_ || query_.order == SortOrder::kNone);
-    if (query_.limit <= 0 || !cut_first ||
-        query_.limit == std::numeric_limits<int64_t>::max()) {
+    if (query_.limit <= 0 || !cut_first || query_.limit == std::numeric_limits<int64_t>::max()) {
       return std::numeric_limits<uint64_t>::max();
     }
     return static_cast<uint64_t>(query_.limit) + 1;
@@ -93,9 +91,8 @@ class RangeRun {
 
   absl::Status LoadValues() {
     size_t i = 0;
-    KV_RETURN_IF_ERROR(reader_.LoadAll(Ids(), [this, &i](std::string_view kv) {
-      chosen_[i++].bytes = SharedBytes::Copy(kv);
-    }));
+    KV_RETURN_IF_ERROR(reader_.LoadAll(
+        Ids(), [this, &i](std::string_view kv) { chosen_[i++].bytes = SharedBytes::Copy(kv); }));
     for (Chosen& chosen : chosen_) {
       KeyValue kv;
       if (!ParseKeyValue(chosen.bytes.view(), kv)) {

@@ -1,5 +1,5 @@
-// RecentVersions: the records of the newest revisions, in memory: all that RocksDB does not have yet
-// (the batch under way), and as many before it as the limit of bytes allows. Main revisions are
+// RecentVersions: the records of the newest revisions, in memory: all that RocksDB does not have
+// yet (the batch under way), and as many before it as the limit of bytes allows. Main revisions are
 // consecutive, so a record is found by position, without a hash.
 //
 // Threads: Add and Committed on the apply thread; reads on any.

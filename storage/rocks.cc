@@ -17,7 +17,8 @@ constexpr char kRevFamily[] = "rev";
 
 // Shares of the memory budget; the rest is for iterators, table readers and the newest versions.
 uint64_t MemtableBytes(const StoreOptions& options) {
-  return std::clamp<uint64_t>(options.memory_budget_bytes / 6, 64 << 10, options.flush_bytes);
+  return std::max<uint64_t>(std::min(options.memory_budget_bytes / 6, options.flush_bytes),
+                            64 << 10);
 }
 uint64_t BlockCacheBytes(const StoreOptions& options) { return options.memory_budget_bytes / 4; }
 
@@ -92,9 +93,8 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(
   rocksdb::Env::Default()->LowerThreadPoolIOPriority(rocksdb::Env::LOW);
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(DatabaseOptions(options, std::move(listener)), options.directory, families,
-                        &handles, &db);
+  const rocksdb::Status status = rocksdb::DB::Open(DatabaseOptions(options, std::move(listener)),
+                                                   options.directory, families, &handles, &db);
   KV_RETURN_IF_ERROR(FromRocks(status, "cannot open the state store"));
   auto rocks = std::make_unique<Rocks>();
   rocks->db.reset(db);

@@ -208,9 +208,7 @@ void SegmentPool::Retire(std::shared_ptr<Segment> segment) {
   spares_.push_back(spare);
 }
 
-bool SegmentPool::HasWork() const {
-  return stop_ || wanted_.has_value() || !retired_.empty();
-}
+bool SegmentPool::HasWork() const { return stop_ || wanted_.has_value() || !retired_.empty(); }
 
 void SegmentPool::Run() {
   LowerThreadPriority();

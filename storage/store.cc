@@ -135,14 +135,13 @@ class RocksStore final : public Store {
   absl::Status CommitBatch() override;
 
   absl::StatusOr<RangeSummary> Range(
-      const RangeQuery& query,
-      absl::FunctionRef<void(std::string_view kv)> visit) const override;
+      const RangeQuery& query, absl::FunctionRef<void(std::string_view kv)> visit) const override;
   absl::StatusOr<std::optional<KeyMeta>> Find(std::string_view key,
                                               Revision revision) const override;
   absl::StatusOr<SharedBytes> Version(std::string_view key, Revision mod_revision) const override;
-  absl::StatusOr<Revision> Events(
-      Revision first, Revision last, uint64_t bytes_max, int64_t revisions_max,
-      absl::FunctionRef<void(StoredEvent event)> visit) const override;
+  absl::StatusOr<Revision> Events(Revision first, Revision last, uint64_t bytes_max,
+                                  int64_t revisions_max,
+                                  absl::FunctionRef<void(StoredEvent event)> visit) const override;
   absl::StatusOr<KvHash> HashKv(Revision revision) const override;
   std::unique_ptr<Pin> PinRevision(Revision revision) override;
 
@@ -152,9 +151,9 @@ class RocksStore final : public Store {
   LeaseId LeaseOf(std::string_view key) const override { return leases_.LeaseOf(key); }
 
   std::optional<std::string> FindRecord(Table table, std::string_view key) const override;
-  void ForEachRecord(Table table,
-                     absl::FunctionRef<void(std::string_view key, std::string_view value)> visit)
-      const override;
+  void ForEachRecord(
+      Table table,
+      absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const override;
 
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
   uint64_t SizeOnDisk() const override;
@@ -184,8 +183,8 @@ class RocksStore final : public Store {
   void MoveLease(std::string_view key, LeaseId from, LeaseId to);
   // All versions with first <= main <= last, in order, until `visit` returns false. `held` shares
   // the record when it is in memory, else it is null.
-  using VersionVisitor = absl::FunctionRef<bool(VersionId id, std::string_view record,
-                                                const SharedBytes* held)>;
+  using VersionVisitor =
+      absl::FunctionRef<bool(VersionId id, std::string_view record, const SharedBytes* held)>;
   absl::Status ScanVersions(Revision first, Revision last, VersionVisitor visit) const;
   // False: `visit` has ended it.
   absl::StatusOr<bool> ScanStoredVersions(Revision first, Revision last,
@@ -203,8 +202,8 @@ class RocksStore final : public Store {
 
   // Owned by the apply thread.
   rocksdb::WriteBatch batch_;
-  Position working_;           // of the entry under way
-  int64_t changes_ = 0;        // of keys, in the entry under way
+  Position working_;     // of the entry under way
+  int64_t changes_ = 0;  // of keys, in the entry under way
   CompactionProgress compaction_;
 
   mutable absl::Mutex mutex_;
@@ -243,17 +242,17 @@ absl::Status RocksStore::InitializeOrCheckFormat() {
     AppendLittle32(value, kStoreFormat);
     rocksdb::WriteOptions write;
     write.disableWAL = true;
-    KV_RETURN_IF_ERROR(FromRocks(
-        rocks_->db->Put(write, rocks_->meta, MetaKey(MetaTable::kFormat), value),
-        "cannot write the state store"));
+    KV_RETURN_IF_ERROR(
+        FromRocks(rocks_->db->Put(write, rocks_->meta, MetaKey(MetaTable::kFormat), value),
+                  "cannot write the state store"));
     return Flush();
   }
   KV_RETURN_IF_ERROR(FromRocks(status, "cannot read the state store"));
   if (value.size() != 4) return absl::DataLossError("state store: malformed format");
   const uint32_t format = LoadLittle32(value.data());
   if (format != kStoreFormat) {
-    return absl::FailedPreconditionError(absl::StrCat("state store of format ", format,
-                                                      "; this program knows ", kStoreFormat));
+    return absl::FailedPreconditionError(
+        absl::StrCat("state store of format ", format, "; this program knows ", kStoreFormat));
   }
   return absl::OkStatus();
 }
@@ -312,8 +311,8 @@ absl::Status RocksStore::LoadIndex() {
     if (!ParseVersionKey(ToView(it->key()), id) ||
         !ParseVersionRecord(ToView(it->value()), record) || !ParseKeyValue(record.kv, kv) ||
         kv.mod_revision != id.main || (record.kind == EventKind::kPut && kv.version <= 0)) {
-      return absl::DataLossError(absl::StrCat("state store: malformed version record after ",
-                                              newest.value()));
+      return absl::DataLossError(
+          absl::StrCat("state store: malformed version record after ", newest.value()));
     }
     newest = id.main;
     index_.Restore(kv.key, {.id = id,
@@ -353,7 +352,8 @@ absl::Status RocksStore::Flush() {
 
 void RocksStore::BeginEntry(LogIndex index, Term term) {
   KV_CHECK(!OnEntryThread()) << "entry within an entry";
-  KV_CHECK_EQ(index, working_.applied + 1);
+  const bool bootstrap = !index && !working_.applied;
+  KV_CHECK(bootstrap || index == working_.applied + 1) << index << " after " << working_.applied;
   working_.applied = index;
   working_.term = term;
   changes_ = 0;
@@ -583,8 +583,7 @@ absl::StatusOr<std::optional<KeyMeta>> RocksStore::Find(std::string_view key,
   return std::optional<KeyMeta>({found->create, found->id.main, found->version});
 }
 
-absl::StatusOr<SharedBytes> RocksStore::Version(std::string_view key,
-                                                Revision mod_revision) const {
+absl::StatusOr<SharedBytes> RocksStore::Version(std::string_view key, Revision mod_revision) const {
   const ScopedPin pin(*pins_, mod_revision);
   const std::optional<KeyIndex::Exact> found = index_.FindExact(key, mod_revision);
   if (!found.has_value() || found->version.deleted()) return absl::NotFoundError("no such version");
@@ -715,7 +714,8 @@ std::optional<std::string> RocksStore::FindRecord(Table table, std::string_view 
 }
 
 void RocksStore::ForEachRecord(
-    Table table, absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const {
+    Table table,
+    absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const {
   std::vector<std::pair<std::string, std::string>> found;
   {
     absl::ReaderMutexLock lock(&mutex_);

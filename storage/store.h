@@ -122,7 +122,7 @@ class Store {
   // ------------------------------------------------------------------- apply
   // Entries are collected in a batch: BeginEntry, changes, EndEntry, …, CommitBatch. Reads see the
   // changes at once. All changes of one entry share one main revision, taken at the first of them.
-  // REQUIRES: index == applied-so-far + 1.
+  // REQUIRES: index == applied-so-far + 1; or 0, before the first, for what every member is given.
   virtual void BeginEntry(LogIndex index, Term term) = 0;
   // The encoded KeyValue that was replaced, nullopt if none, when `want_previous`.
   // REQUIRES: the lease exists or is 0; with ignore_* the key exists.

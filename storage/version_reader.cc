@@ -18,8 +18,8 @@ constexpr int64_t kNearRevisions = 8;
 constexpr VersionId kNowhere{Revision(-1), 0};
 
 absl::Status BadRecord(VersionId id) {
-  return absl::DataLossError(
-      absl::StrCat("state store: version ", id.main.value(), ".", id.sub, " is missing or damaged"));
+  return absl::DataLossError(absl::StrCat("state store: version ", id.main.value(), ".", id.sub,
+                                          " is missing or damaged"));
 }
 
 bool Near(VersionId a, VersionId b) { return a < b && b.main - a.main <= kNearRevisions; }

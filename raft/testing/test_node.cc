@@ -24,10 +24,10 @@ Config TestConfig(uint64_t id, uint64_t voters) {
   return config;
 }
 
-TestNode::TestNode(const Config& config, MemoryLog log, uint64_t seed)
+TestNode::TestNode(const Config& config, MemoryLog log, std::unique_ptr<Random> random)
     : config_(config), disk_(std::move(log)) {
   disk_.Write({.hard_state = config.hard_state, .entries = {}});
-  Restart(seed);
+  Restart(std::move(random));
 }
 
 std::optional<Ready> TestNode::TakeReady() {
@@ -53,8 +53,26 @@ bool TestNode::Write() {
   return false;
 }
 
-bool TestNode::Acknowledge() {
-  if (waiting_.empty()) return false;
+const LogWrite* TestNode::PeekWrite() const {
+  for (const Waiting& waiting : waiting_) {
+    if (!waiting.written) return &waiting.write;
+  }
+  return nullptr;
+}
+
+std::vector<uint64_t> TestNode::WritesBeyond(LogIndex index) const {
+  std::vector<uint64_t> numbers;
+  for (const Waiting& waiting : waiting_) {
+    const std::vector<Entry>& entries = waiting.write.entries;
+    // The newest is the one that replaces.
+    const bool beyond = !entries.empty() && entries.back().index > index;
+    if (beyond && &waiting != &waiting_.back()) numbers.push_back(waiting.number);
+  }
+  return numbers;
+}
+
+uint64_t TestNode::Acknowledge() {
+  if (waiting_.empty()) return 0;
   if (!waiting_.front().written) Write();
   uint64_t number = 0;
   while (!waiting_.empty() && waiting_.front().written) {
@@ -63,7 +81,7 @@ bool TestNode::Acknowledge() {
     waiting_.pop_front();
   }
   raft_->OnWritten(number);
-  return true;
+  return number;
 }
 
 bool TestNode::Apply() {
@@ -79,7 +97,7 @@ void TestNode::Run() {
   bool busy = true;
   while (busy) {
     busy = TakeReady().has_value();
-    while (Acknowledge()) busy = true;
+    while (Acknowledge() != 0) busy = true;
     while (Apply()) busy = true;
   }
 }
@@ -98,11 +116,11 @@ void TestNode::Crash(LogIndex durable_applied) {
   while (!applied_.empty() && applied_.back().index > durable_applied) applied_.pop_back();
 }
 
-void TestNode::Restart(uint64_t seed) {
+void TestNode::Restart(std::unique_ptr<Random> random) {
   KV_CHECK(raft_ == nullptr);
   config_.hard_state = disk_.hard_state();
   if (!applied_.empty()) config_.applied = applied_.back().index;
-  random_ = std::make_unique<SeededRandom>(seed);
+  random_ = std::move(random);
   raft_ = std::make_unique<RawNode>(config_, &disk_, random_.get());
 }
 

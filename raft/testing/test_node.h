@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -26,8 +27,10 @@ Config TestConfig(uint64_t id, uint64_t voters);
 
 class TestNode {
  public:
-  // `config.hard_state` and `config.applied` are taken over by the disk.
-  TestNode(const Config& config, MemoryLog log, uint64_t seed);
+  // `config.hard_state` is taken over by the disk.
+  TestNode(const Config& config, MemoryLog log, std::unique_ptr<Random> random);
+  TestNode(const Config& config, MemoryLog log, uint64_t seed)
+      : TestNode(config, std::move(log), std::make_unique<SeededRandom>(seed)) {}
   TestNode(const Config& config, uint64_t seed) : TestNode(config, MemoryLog(), seed) {}
 
   RawNode& raft() { return *raft_; }
@@ -42,10 +45,18 @@ class TestNode {
   std::optional<Ready> TakeReady();
   // Carries out the oldest write; nothing hears of it. False: none waits.
   bool Write();
-  // Tells the core of the newest write carried out, and lets the promises leave. Writes first what
-  // was not. False: nothing waits.
-  bool Acknowledge();
+  // Tells the core of the newest write carried out, and lets the promises leave. Carries out the
+  // oldest if none was. Returns its number; 0: nothing waits.
+  uint64_t Acknowledge();
   bool HasWriteWaiting() const { return !waiting_.empty(); }
+  // A write was carried out and is not acknowledged.
+  bool HasWrittenWaiting() const { return !waiting_.empty() && waiting_.front().written; }
+  // The oldest write not carried out; nullptr: none.
+  const LogWrite* PeekWrite() const;
+  // Numbers of the writes not acknowledged that have entries beyond `index`.
+  std::vector<uint64_t> WritesBeyond(LogIndex index) const;
+  size_t writes_waiting() const { return waiting_.size(); }
+  bool HasApplyWaiting() const { return !committed_.empty(); }
   // Applies the oldest batch of committed entries. False: none waits.
   bool Apply();
   // All of the above until nothing is left to do.
@@ -60,7 +71,8 @@ class TestNode {
   // applied up to `durable_applied`.
   void Crash(LogIndex durable_applied);
   void Crash() { Crash(LogIndex{0}); }
-  void Restart(uint64_t seed);
+  void Restart(std::unique_ptr<Random> random);
+  void Restart(uint64_t seed) { Restart(std::make_unique<SeededRandom>(seed)); }
 
   const std::vector<Entry>& applied() const { return applied_; }
   // Everything in the log, durable or not, as the core has handed it out.
@@ -76,7 +88,7 @@ class TestNode {
 
   Config config_;
   MemoryLog disk_;
-  std::unique_ptr<SeededRandom> random_;
+  std::unique_ptr<Random> random_;
   std::unique_ptr<RawNode> raft_;
   std::deque<Waiting> waiting_;
   std::deque<std::vector<Entry>> committed_;

@@ -13,11 +13,30 @@
 #include "asio/post.hpp"
 #include "base/check.h"
 #include "benchmark/benchmark.h"
+#include "http/raw_client.h"
 #include "server/rpc/echo_service.h"
-#include "server/rpc/raw_client.h"
+#include "server/rpc/message_reader.h"
 
 namespace keelson::rpc {
 namespace {
+
+using http::RawClient;
+
+// One whole unary request.
+void AddUnary(RawClient* client, std::string_view message) {
+  const int32_t stream = client->AddHeaders({{":method", "POST"},
+                                             {":scheme", "http"},
+                                             {":path", "/test.Echo/Echo"},
+                                             {":authority", "127.0.0.1:2379"},
+                                             {"content-type", "application/grpc"},
+                                             {"user-agent", "grpc-go/1.59.0"},
+                                             {"te", "trailers"}},
+                                            0);
+  char prefix[kMessagePrefixBytes];
+  EncodeMessagePrefix(false, message.size(), prefix);
+  client->AddFrame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, stream,
+                   std::string(prefix, kMessagePrefixBytes).append(message));
+}
 
 class BenchmarkServer {
  public:
@@ -58,8 +77,8 @@ void UnaryEcho(benchmark::State& state) {
   const std::string message(256, 'm');
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int64_t i = 0; i < state.range(1); ++i) {
-    clients.push_back(std::make_unique<RawClient>(server.port()));
-    for (int64_t j = 0; j < state.range(0); ++j) clients[i]->AddUnary("/test.Echo/Echo", message);
+    clients.push_back(std::make_unique<RawClient>(server.port(), RawClient::Greeting::kHttp2));
+    for (int64_t j = 0; j < state.range(0); ++j) AddUnary(clients.back().get(), message);
     clients[i]->Flush();
   }
   std::vector<RawClient::Frame> frames;
@@ -71,7 +90,7 @@ void UnaryEcho(benchmark::State& state) {
       for (const RawClient::Frame& frame : frames) {
         if (frame.type != NGHTTP2_HEADERS || (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) continue;
         ++answers;
-        client->AddUnary("/test.Echo/Echo", message);
+        AddUnary(client.get(), message);
       }
       client->Flush();
     }

@@ -1,0 +1,144 @@
+// Core: what the parts of a client share: the channels to the endpoints, the choice among them, the
+// token, the loop, and the operations in flight. Internal to client/; thread-safe.
+#ifndef KEELSON_CLIENT_CORE_H_
+#define KEELSON_CLIENT_CORE_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/security/credentials.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "client/event_loop.h"
+#include "client/options.h"
+#include "client/retry.h"
+#include "proto/etcd/rpc.grpc.pb.h"
+
+namespace keelson::client {
+
+// One server: its channel and the stubs on it. Connects when first used and again by itself.
+struct Endpoint {
+  Endpoint(std::string as_written, std::shared_ptr<grpc::Channel> to_it);
+
+  const std::string name;  // as the user wrote it
+  const std::shared_ptr<grpc::Channel> channel;
+  const std::unique_ptr<etcdserverpb::KV::Stub> kv;
+  const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
+  const std::unique_ptr<etcdserverpb::Lease::Stub> lease;
+  const std::unique_ptr<etcdserverpb::Cluster::Stub> cluster;
+  const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
+  const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
+};
+
+// Something in flight that must end before the client does.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  // Makes it end soon. Called at most once, from the thread that destroys the client.
+  virtual void Abort() = 0;
+};
+
+class Core {
+ public:
+  static absl::StatusOr<std::unique_ptr<Core>> Create(Options options);
+  // Aborts the operations in flight and waits for their last callback.
+  ~Core();
+
+  const Options& options() const { return options_; }
+  const Clock& clock() const { return clock_; }
+  EventLoop& loop() { return *loop_; }
+
+  // The endpoint for the next attempt: connected ones first, `avoid` (may be null) last.
+  std::shared_ptr<Endpoint> Pick(const Endpoint* avoid);
+  // The endpoint of that name, whether it is among the client's or not.
+  absl::StatusOr<std::shared_ptr<Endpoint>> Named(const std::string& name);
+  absl::Status SetEndpoints(const std::vector<std::string>& names);
+  std::vector<std::string> endpoint_names() const;
+  int endpoint_count() const;
+
+  // The metadata every call carries. Authenticates first where there is a user and no token yet; that
+  // blocks, at most for the request timeout.
+  absl::Status AddMetadata(grpc::ClientContext& context);
+  // Forgets the token, so that the next AddMetadata authenticates again.
+  void DropToken();
+
+  double Jitter();
+
+  // Every operation that uses the loop is enrolled from before its start until after its last event.
+  void Enroll(Operation* operation);
+  void Dismiss(Operation* operation);
+
+ private:
+  explicit Core(Options options);
+
+  absl::StatusOr<std::shared_ptr<Endpoint>> Dial(const std::string& name) const;
+  absl::StatusOr<std::string> Authenticate();
+
+  const Options options_;
+  const RealClock clock_;
+  std::shared_ptr<grpc::ChannelCredentials> tls_credentials_;  // null: none can be made
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::shared_ptr<Endpoint>> endpoints_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<Endpoint>> others_ ABSL_GUARDED_BY(mutex_);
+  size_t next_endpoint_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string token_ ABSL_GUARDED_BY(mutex_);
+  bool needs_token_ ABSL_GUARDED_BY(mutex_) = false;
+  SeededRandom random_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Operation*> operations_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::unique_ptr<EventLoop> loop_;  // last: its thread uses all of the above
+};
+
+// The attempts of one call: where each goes, until when, and whether there is another one. Not
+// thread-safe; used by one call.
+class Attempts {
+ public:
+  // `only` pins the call to one endpoint; null lets the core choose.
+  Attempts(Core& core, CallKind kind, const CallOptions& options,
+           std::shared_ptr<Endpoint> only = nullptr);
+
+  // Prepares the context of the next attempt and says where it goes; null when it cannot be made,
+  // see status().
+  Endpoint* Begin(grpc::ClientContext& context);
+
+  struct Next {
+    bool again;
+    absl::Duration delay;  // before Begin
+  };
+  // After a failed attempt. When there is no other, status() is the answer.
+  Next After(const grpc::Status& failure);
+  const absl::Status& status() const { return status_; }
+
+ private:
+  absl::Duration Remaining() const;
+  void Fail(absl::Status status) { status_ = std::move(status); }
+
+  Core& core_;
+  const CallKind kind_;
+  const std::shared_ptr<Endpoint> only_;
+  const bool bounded_;
+  const absl::Duration deadline_;  // on core_.clock(); valid when bounded_
+  std::shared_ptr<Endpoint> endpoint_;
+  int attempt_ = 0;
+  bool refreshed_token_ = false;
+  std::string last_failure_;
+  absl::Status status_;
+};
+
+absl::Status FromGrpc(const grpc::Status& status);
+
+}  // namespace keelson::client
+
+#endif  // KEELSON_CLIENT_CORE_H_

@@ -1,0 +1,133 @@
+#include "client/keep_alive_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/errors.h"
+
+namespace keelson::client {
+
+KeepAliveStream::KeepAliveStream(Core& core, int64_t id, LeaseListener* listener)
+    : core_(core),
+      id_(id),
+      listener_(listener),
+      // The TTL is not known yet; this is how long the first answer may take.
+      lost_at_(core.clock().Now() + core.options().request_timeout),
+      ttl_(core.options().request_timeout) {}
+
+void KeepAliveStream::Start() {
+  self_ = shared_from_this();
+  core_.Enroll(this);
+  core_.loop().Post([this] { Open(); });
+}
+
+void KeepAliveStream::PostCancel() {
+  core_.loop().Post([self = shared_from_this()] {
+    self->Stop(absl::CancelledError("the lease is no longer kept"));
+  });
+}
+
+void KeepAliveStream::Open() {
+  if (stopped_.has_value()) return MaybeEnd();
+  stream_ = std::make_unique<Stream>(static_cast<Stream::Owner*>(this));
+  stream_->context().AddMetadata("hasleader", "true");
+  if (absl::Status status = core_.AddMetadata(stream_->context()); !status.ok()) {
+    stream_.reset();
+    return ReopenOrStop(status);
+  }
+  endpoint_ = core_.Pick(failures_ > 0 ? endpoint_.get() : nullptr);
+  stream_->Start([this](grpc::ClientContext* context, void* tag) {
+    return endpoint_->lease->AsyncLeaseKeepAlive(context, core_.loop().queue(), tag);
+  });
+  Renew();
+}
+
+void KeepAliveStream::Renew() {
+  etcdserverpb::LeaseKeepAliveRequest request;
+  request.set_id(id_);
+  stream_->Write(std::move(request));
+  SetTimer(Wait::kAnswer, ttl_ / 3);
+}
+
+void KeepAliveStream::SetTimer(Wait wait, absl::Duration delay) {
+  wait_ = wait;
+  delay = std::clamp(lost_at_ - core_.clock().Now(), absl::ZeroDuration(), delay);
+  if (timer_running_) {
+    next_delay_ = delay;
+    alarm_->Cancel();
+    return;
+  }
+  timer_running_ = true;
+  alarm_.emplace().Set(core_.loop().queue(), GrpcTime(delay), &timer_);
+}
+
+void KeepAliveStream::OnTimer(bool) {
+  timer_running_ = false;
+  if (stopped_.has_value()) return MaybeEnd();
+  if (next_delay_.has_value()) {
+    const absl::Duration delay = *std::exchange(next_delay_, std::nullopt);
+    return SetTimer(wait_, delay);
+  }
+  if (core_.clock().Now() >= lost_at_) {
+    return Stop(absl::DeadlineExceededError("the lease was not renewed within its TTL"));
+  }
+  switch (wait_) {
+    case Wait::kReopen:
+      return Open();
+    case Wait::kRenew:
+      return Renew();
+    case Wait::kAnswer:
+      // OnClosed goes on at another endpoint.
+      return stream_->Cancel();
+  }
+}
+
+void KeepAliveStream::OnMessage(etcdserverpb::LeaseKeepAliveResponse response) {
+  if (stopped_.has_value()) return stream_->Read();
+  failures_ = 0;
+  refreshed_token_ = false;
+  if (response.ttl() <= 0) return Stop(absl::NotFoundError(kLeaseNotFound));
+  ttl_ = absl::Seconds(response.ttl());
+  lost_at_ = core_.clock().Now() + ttl_;
+  if (listener_ != nullptr) gate_.Run([&] { listener_->OnRenewed(response); });
+  SetTimer(Wait::kRenew, ttl_ / 3);
+  stream_->Read();
+}
+
+void KeepAliveStream::OnClosed(const grpc::Status& status) {
+  stream_.reset();
+  ReopenOrStop(FromGrpc(status));
+}
+
+void KeepAliveStream::ReopenOrStop(const absl::Status& status) {
+  if (stopped_.has_value()) return MaybeEnd();
+  switch (JudgeStreamEnd(status.code(), status.message())) {
+    case Verdict::kGiveUp:
+      return Stop(status);
+    case Verdict::kRefreshToken:
+      if (refreshed_token_ || core_.options().user.empty()) return Stop(status);
+      refreshed_token_ = true;
+      core_.DropToken();
+      break;
+    case Verdict::kTryElsewhere:
+      break;
+  }
+  SetTimer(Wait::kReopen, RetryDelay(++failures_, core_.endpoint_count(), core_.Jitter()));
+}
+
+void KeepAliveStream::Stop(absl::Status why) {
+  if (stopped_.has_value()) return;
+  stopped_ = std::move(why);
+  if (stream_ != nullptr) stream_->Cancel();
+  if (timer_running_) alarm_->Cancel();
+  MaybeEnd();
+}
+
+void KeepAliveStream::MaybeEnd() {
+  if (stream_ != nullptr || timer_running_ || self_ == nullptr) return;
+  if (listener_ != nullptr) gate_.Run([&] { listener_->OnLost(*stopped_); });
+  core_.Dismiss(this);
+  self_.reset();  // may be the last reference
+}
+
+}  // namespace keelson::client

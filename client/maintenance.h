@@ -1,0 +1,42 @@
+// Maintenance: the state of single members. What concerns one member names its endpoint, which need
+// not be among the client's own, and goes nowhere else. Thread-safe.
+#ifndef KEELSON_CLIENT_MAINTENANCE_H_
+#define KEELSON_CLIENT_MAINTENANCE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/options.h"
+#include "proto/etcd/rpc.pb.h"
+
+namespace keelson::client {
+
+class Core;
+
+class Maintenance {
+ public:
+  explicit Maintenance(Core& core) : core_(core) {}
+
+  absl::StatusOr<etcdserverpb::StatusResponse> Status(const std::string& endpoint,
+                                                      const CallOptions& options = {});
+  // The hash of the member's key space up to `revision`; 0: all of it.
+  absl::StatusOr<etcdserverpb::HashKVResponse> HashKv(const std::string& endpoint, int64_t revision,
+                                                      const CallOptions& options = {});
+  // OK when the member takes part in a linearizable read.
+  absl::Status CheckHealth(const std::string& endpoint, const CallOptions& options = {});
+
+  // All alarms of the cluster, asked of `endpoint`, or of any when that is empty.
+  absl::StatusOr<etcdserverpb::AlarmResponse> AlarmList(const std::string& endpoint = "",
+                                                        const CallOptions& options = {});
+  // Clears exactly that alarm of that member.
+  absl::StatusOr<etcdserverpb::AlarmResponse> AlarmDisarm(const etcdserverpb::AlarmMember& alarm,
+                                                          const CallOptions& options = {});
+
+ private:
+  Core& core_;
+};
+
+}  // namespace keelson::client
+
+#endif  // KEELSON_CLIENT_MAINTENANCE_H_

@@ -1,0 +1,94 @@
+// Printer: what a command has to say, in one of the output formats: simple, json, fields, table,
+// protobuf, each as etcdctl writes it. A format that has no form for an answer says so with
+// kBadFeature, as table does for all but the lists.
+#ifndef KEELSON_TOOLS_KVCTL_PRINTER_H_
+#define KEELSON_TOOLS_KVCTL_PRINTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "proto/etcd/rpc.pb.h"
+#include "tools/kvctl/exit.h"
+
+namespace keelson::kvctl {
+
+struct EndpointHealth {
+  std::string endpoint;
+  absl::Duration took;
+  std::string error;  // "": healthy
+};
+struct EndpointStatus {
+  std::string endpoint;
+  etcdserverpb::StatusResponse status;
+};
+struct EndpointHash {
+  std::string endpoint;
+  etcdserverpb::HashKVResponse hash;
+};
+
+struct PrinterOptions {
+  bool hex = false;  // keys and values as \x61
+};
+
+class Printer {
+ public:
+  // Prints to `out`; complaints that are part of the output go to `err`. Null: no such format.
+  static std::unique_ptr<Printer> Create(absl::string_view format, const PrinterOptions& options,
+                                         std::ostream& out, std::ostream& err);
+
+  Printer(std::string format, std::ostream& out) : format_(std::move(format)), out_(out) {}
+  virtual ~Printer() = default;
+
+  const std::string& format() const { return format_; }
+  // Leaves keys out from now on; only simple can.
+  void set_values_only() { values_only_ = true; }
+
+  virtual Exit Get(const etcdserverpb::RangeResponse&) { return Unsupported(); }
+  virtual Exit Put(const etcdserverpb::PutResponse&) { return Unsupported(); }
+  virtual Exit Del(const etcdserverpb::DeleteRangeResponse&) { return Unsupported(); }
+  virtual Exit Txn(const etcdserverpb::TxnResponse&) { return Unsupported(); }
+  virtual Exit Watch(const etcdserverpb::WatchResponse&) { return Unsupported(); }
+  virtual Exit LeaseGrant(const etcdserverpb::LeaseGrantResponse&) { return Unsupported(); }
+  virtual Exit LeaseRevoke(int64_t id, const etcdserverpb::LeaseRevokeResponse&) {
+    return Unsupported();
+  }
+  virtual Exit LeaseKeepAlive(const etcdserverpb::LeaseKeepAliveResponse&) {
+    return Unsupported();
+  }
+  virtual Exit LeaseTimeToLive(const etcdserverpb::LeaseTimeToLiveResponse&, bool with_keys) {
+    return Unsupported();
+  }
+  virtual Exit LeaseList(const etcdserverpb::LeaseLeasesResponse&) { return Unsupported(); }
+  virtual Exit MemberList(const etcdserverpb::MemberListResponse&) { return Unsupported(); }
+  virtual Exit Health(const std::vector<EndpointHealth>&) { return Unsupported(); }
+  virtual Exit Status(const std::vector<EndpointStatus>&) { return Unsupported(); }
+  virtual Exit HashKv(const std::vector<EndpointHash>&) { return Unsupported(); }
+  virtual Exit Alarm(const etcdserverpb::AlarmResponse&) { return Unsupported(); }
+
+ protected:
+  Exit Unsupported() const { return BadFeature(format_ + " not supported as output format"); }
+
+  std::ostream& out() { return out_; }
+  bool values_only() const { return values_only_; }
+
+ private:
+  const std::string format_;
+  std::ostream& out_;
+  bool values_only_ = false;
+};
+
+std::unique_ptr<Printer> MakeSimplePrinter(const PrinterOptions& options, std::ostream& out,
+                                           std::ostream& err);
+std::unique_ptr<Printer> MakeJsonPrinter(const PrinterOptions& options, std::ostream& out);
+std::unique_ptr<Printer> MakeFieldsPrinter(std::ostream& out);
+std::unique_ptr<Printer> MakeTablePrinter(std::ostream& out);
+std::unique_ptr<Printer> MakeProtobufPrinter(std::ostream& out);
+
+}  // namespace keelson::kvctl
+
+#endif  // KEELSON_TOOLS_KVCTL_PRINTER_H_

@@ -1,0 +1,49 @@
+// The protobuf format: the bytes of the answer, for programs that have the messages.
+#include "tools/kvctl/printer.h"
+
+namespace keelson::kvctl {
+namespace {
+
+class ProtobufPrinter final : public Printer {
+ public:
+  explicit ProtobufPrinter(std::ostream& out) : Printer("protobuf", out) {}
+
+  Exit Get(const etcdserverpb::RangeResponse& response) override { return Raw(response); }
+  Exit Put(const etcdserverpb::PutResponse& response) override { return Raw(response); }
+  Exit Del(const etcdserverpb::DeleteRangeResponse& response) override { return Raw(response); }
+  Exit Txn(const etcdserverpb::TxnResponse& response) override { return Raw(response); }
+  Exit Watch(const etcdserverpb::WatchResponse& response) override { return Raw(response); }
+  Exit LeaseGrant(const etcdserverpb::LeaseGrantResponse& response) override {
+    return Raw(response);
+  }
+  Exit LeaseRevoke(int64_t, const etcdserverpb::LeaseRevokeResponse& response) override {
+    return Raw(response);
+  }
+  Exit LeaseKeepAlive(const etcdserverpb::LeaseKeepAliveResponse& response) override {
+    return Raw(response);
+  }
+  Exit LeaseTimeToLive(const etcdserverpb::LeaseTimeToLiveResponse& response, bool) override {
+    return Raw(response);
+  }
+  Exit LeaseList(const etcdserverpb::LeaseLeasesResponse& response) override {
+    return Raw(response);
+  }
+  Exit MemberList(const etcdserverpb::MemberListResponse& response) override {
+    return Raw(response);
+  }
+  Exit Alarm(const etcdserverpb::AlarmResponse& response) override { return Raw(response); }
+
+ private:
+  Exit Raw(const google::protobuf::Message& message) {
+    if (!message.SerializeToOstream(&out())) return {ExitCode::kIo, "cannot write the answer"};
+    return Ok();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Printer> MakeProtobufPrinter(std::ostream& out) {
+  return std::make_unique<ProtobufPrinter>(out);
+}
+
+}  // namespace keelson::kvctl

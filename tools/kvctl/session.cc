@@ -1,0 +1,168 @@
+#include "tools/kvctl/session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/errors.h"
+
+namespace keelson::kvctl {
+namespace {
+
+std::string VariableName(absl::string_view prefix, const std::string& flag) {
+  return absl::StrCat(prefix, absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
+// Variables that are no flags. (ETCDCTL_API chose between two command lines once.)
+bool IsKnownVariable(absl::string_view name) {
+  return name == "ETCDCTL_API" || name == "ETCDCTL_WATCH_KEY" || name == "ETCDCTL_WATCH_RANGE_END" ||
+         name == "KVCTL_WATCH_KEY" || name == "KVCTL_WATCH_RANGE_END";
+}
+
+}  // namespace
+
+void GlobalFlags::AddTo(Flags& flags) {
+  flags.StringList("endpoints", &endpoints, "the servers, host:port or URL, separated by commas");
+  flags.Duration("dial-timeout", &dial_timeout, "how long one attempt to connect may take");
+  flags.Duration("command-timeout", &command_timeout, "how long a short command may take");
+  flags.Duration("keepalive-time", &keepalive_time, "idle time after which a connection is probed");
+  flags.Duration("keepalive-timeout", &keepalive_timeout,
+                 "time without an answer after which it is given up");
+  flags.Int("max-request-bytes", &max_request_bytes, "largest request to send; 0 is 2 MiB");
+  flags.Int("max-recv-bytes", &max_recv_bytes, "largest answer to accept; 0 is 2 GiB");
+  flags.String("write-out", 'w', &write_out,
+               "the output format (fields, json, protobuf, simple, table)");
+  flags.Bool("hex", 0, &hex, "print keys and values as hexadecimal escapes");
+  flags.Bool("debug", 0, &debug, "print the settings used and the transport's log on stderr");
+  flags.Bool("insecure-transport", 0, &insecure_transport, "clear text unless TLS files are given");
+  flags.Bool("insecure-skip-tls-verify", 0, &insecure_skip_tls_verify,
+             "believe any server certificate; for tests only");
+  flags.String("cert", 0, &cert, "our certificate, for servers that ask for one");
+  flags.String("key", 0, &key, "the key of our certificate");
+  flags.String("cacert", 0, &cacert, "the authorities that may vouch for the server");
+  flags.String("user", 0, &user, "name[:password]; asks for the password when it is missing");
+  flags.String("password", 0, &password, "the password, when --user does not have it");
+  flags.String("auth-jwt-token", 0, &auth_jwt_token, "a token to use instead of a user");
+  flags.Bool("insecure-discovery", 0, &insecure_discovery,
+             "accept clear-text servers from discovery");
+  flags.String("discovery-srv", 'd', &discovery_srv, "accepted for compatibility; not supported");
+  flags.String("discovery-srv-name", 0, &discovery_srv_name, "as discovery-srv");
+}
+
+std::string Session::environment(const std::string& name) const {
+  const auto found = environment_.find(name);
+  return found == environment_.end() ? "" : found->second;
+}
+
+Exit Session::ReadEnvironment(Flags& flags) {
+  GlobalFlags unused;
+  Flags globals;
+  unused.AddTo(globals);
+  std::vector<std::string> known;
+  for (const std::string& flag : globals.names()) {
+    const std::string ours = VariableName("KVCTL_", flag);
+    const std::string etcds = VariableName("ETCDCTL_", flag);
+    known.insert(known.end(), {ours, etcds});
+    if (flags.given(flag)) {
+      // etcdctl refuses to choose between its variable and the flag. Ours is a mere default.
+      if (environment(etcds).empty()) continue;
+      return Failed(absl::StrCat("conflicting environment variable \"", etcds,
+                                 "\" is shadowed by corresponding command-line flag (either unset "
+                                 "environment variable or disable flag)"));
+    }
+    const std::string name = environment(ours).empty() ? etcds : ours;
+    const std::string value = environment(name);
+    if (value.empty()) continue;
+    if (const absl::Status status = flags.SetFromEnvironment(flag, value); !status.ok()) {
+      return Failed(absl::StrCat("environment variable ", name, ": ", status.message()));
+    }
+  }
+  for (const auto& [name, value] : environment_) {
+    if (!absl::StartsWith(name, "ETCDCTL_") && !absl::StartsWith(name, "KVCTL_")) continue;
+    if (IsKnownVariable(name) || std::count(known.begin(), known.end(), name) > 0) continue;
+    err_ << "unrecognized environment variable " << name << "=" << value << "\n";
+  }
+  return Ok();
+}
+
+Exit Session::Open(Flags& flags) {
+  KVCTL_RETURN_IF_FAILED(ReadEnvironment(flags));
+  printer_ = Printer::Create(globals_.write_out, {.hex = globals_.hex}, out_, err_);
+  if (printer_ == nullptr) return BadFeature("unsupported output format");
+  return MakeClient(flags);
+}
+
+Exit Session::MakeClient(Flags& flags) {
+  for (const auto& [name, value] : {std::pair<const char*, const std::string*>{"cert", &globals_.cert},
+                                    {"key", &globals_.key},
+                                    {"cacert", &globals_.cacert}}) {
+    if (flags.given(name) && value->empty()) {
+      return BadArguments(absl::StrCat("empty string is passed to --", name, " option"));
+    }
+  }
+  if (!globals_.discovery_srv.empty()) {
+    return BadFeature("--discovery-srv is not supported; name the servers with --endpoints");
+  }
+  if (!globals_.debug) client::SilenceTransportLog();
+
+  client::Options options;
+  options.endpoints = globals_.endpoints;
+  options.balance = client::Balance::kSticky;
+  options.dial_timeout = globals_.dial_timeout;
+  options.request_timeout = globals_.command_timeout;
+  options.keepalive_time = globals_.keepalive_time;
+  options.keepalive_timeout = globals_.keepalive_timeout;
+  const auto bounded = [](int64_t bytes) {
+    return static_cast<int>(std::min<int64_t>(bytes, std::numeric_limits<int>::max()));
+  };
+  if (globals_.max_request_bytes > 0) options.send_bytes_max = bounded(globals_.max_request_bytes);
+  if (globals_.max_recv_bytes > 0) options.receive_bytes_max = bounded(globals_.max_recv_bytes);
+  if (!globals_.cert.empty() || !globals_.key.empty() || !globals_.cacert.empty() ||
+      globals_.insecure_skip_tls_verify || !globals_.insecure_transport) {
+    options.tls = client::TlsOptions{.ca_file = globals_.cacert,
+                                     .cert_file = globals_.cert,
+                                     .key_file = globals_.key,
+                                     .server_name = "",
+                                     .skip_verification = globals_.insecure_skip_tls_verify};
+  }
+  options.token = globals_.auth_jwt_token;
+  const size_t colon = globals_.user.find(':');
+  options.user = globals_.user.substr(0, colon);
+  if (!globals_.password.empty()) {
+    options.user = globals_.user;
+    options.password = globals_.password;
+  } else if (colon != std::string::npos) {
+    options.password = globals_.user.substr(colon + 1);
+  } else if (!globals_.user.empty()) {
+    const char* const typed = getpass("Password: ");
+    if (typed == nullptr) return Failed("no password, and no terminal to ask for it");
+    options.password = typed;
+  }
+
+  auto client = client::Client::Create(std::move(options));
+  if (!client.ok()) {
+    const bool none = client.status().message() == client::kNoEndpoints;
+    return {none ? ExitCode::kBadConnection : ExitCode::kBadArguments,
+            std::string(client.status().message())};
+  }
+  client_ = *std::move(client);
+  return Ok();
+}
+
+void Session::ExplainTimeout(const absl::Status& status) {
+  const std::string why = client::LastFailure(status);
+  if (!why.empty()) err_ << "kvctl: " << why << "\n";
+}
+
+Exit Session::CallFailed(const absl::Status& status, absl::string_view prefix,
+                         absl::string_view suffix) {
+  ExplainTimeout(status);
+  return Failed(absl::StrCat(prefix, status.message(), suffix));
+}
+
+}  // namespace keelson::kvctl

@@ -59,12 +59,14 @@ class TidyTest(unittest.TestCase):
         for text in ("auto t = std::chrono::seconds(1);", "std::thread t;", "absl::Mutex m;", "int x = rand();", "auto t = absl::Now();",
                      "std::unordered_map<int, int> m;", "absl::flat_hash_map<int, int> m;", "std::mt19937 g;", "#include <chrono>",
                      "std::mutex m;", "std::atomic<int> a;", "printf(x);"):
-            self.bad("raft/a.cc", text + "\n", "raft/ has no ")
+            self.bad("raft/a.cc", text + "\n", "raft/ must not use ")
             self.good("server/a.cc", text + "\n")
 
     def test_comments_strings_and_reasons_are_let_pass(self):
         self.good("raft/a.cc", "// std::thread\n/* absl::Now()\n std::mutex */\nauto s = \"rand()\";\n")
         self.good("raft/a.cc", "std::map<int, int> elapsed_time(int random_ticks);\nint operand(int x);\n")
+        self.good("raft/a_test.cc", "#include <cstdio>\nint Main() { printf(\"seed\"); SeededRandom random(1); }\n")
+        self.bad("raft/a_test.cc", "std::mutex m;\n", "raft/ must not use a lock")
         self.good("raft/a.cc", "printf(x);  // tidy-ok: the reason\n")
 
     def test_long_functions_and_files_are_warned_of(self):

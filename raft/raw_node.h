@@ -45,10 +45,10 @@ class LogView {
 };
 
 struct Config {
-  NodeId id;
-  ConfState conf;
-  HardState hard_state;  // as found in the log
-  LogIndex applied;      // durable in the state machine; entries after it are handed out again
+  NodeId id = {};
+  ConfState conf = {};
+  HardState hard_state = {};  // as found in the log
+  LogIndex applied = {};  // durable in the state machine; entries after it are handed out again
 
   int election_timeout_ticks = 10;  // drawn anew from [n, 2n) for every election
   int heartbeat_ticks = 1;
@@ -59,7 +59,9 @@ struct Config {
   int inflight_messages_max = 256;      // AppendRequests under way to one follower
   uint64_t inflight_bytes_max = 16 << 20;
   uint64_t uncommitted_bytes_max = 64 << 20;  // proposals are refused beyond
-  uint64_t committed_bytes_max = 4 << 20;     // in one Ready
+  // In one Ready; a further batch comes before OnApplied until twice as much is not applied.
+  uint64_t committed_bytes_max = 4 << 20;
+  uint64_t cache_bytes_max = 16 << 20;  // durable entries kept in memory for peers and apply
 };
 
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
@@ -74,28 +76,33 @@ enum class ProposeResult {
 enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
 
 struct ProgressStatus {
-  NodeId id;
-  LogIndex match;
-  LogIndex next;
+  NodeId id = {};
+  LogIndex match = {};
+  LogIndex next = {};
   ProgressState state = ProgressState::kProbe;
   bool recent_active = false;
 };
 
 struct Status {
-  NodeId id;
-  NodeId leader;  // 0: none known
+  NodeId id = {};
+  NodeId leader = {};  // 0: none known
   Role role = Role::kFollower;
-  Term term;
-  NodeId vote;
-  LogIndex commit;
-  LogIndex applied;
-  LogIndex last;
-  std::vector<ProgressStatus> progress;  // leader only, by id
+  Term term = {};
+  NodeId vote = {};
+  LogIndex commit = {};
+  LogIndex applied = {};
+  LogIndex last = {};
+  std::vector<ProgressStatus> progress = {};  // leader only, by id
+  // Messages that no correct peer sends, or that contradict what is committed here. Not 0: a peer
+  // or this log is broken.
+  uint64_t refused_messages = 0;
 };
 
 class RawNode {
  public:
-  // `log` and `random` outlive the node. REQUIRES: config.id and the voters are not 0.
+  // `log` and `random` outlive the node. REQUIRES: config.id and the voters are not 0; `log` holds
+  // the entries from config.applied + 1 on, and both config.applied and hard_state.commit lie
+  // within it.
   RawNode(const Config& config, const LogView* log, Random* random);
   ~RawNode();
   RawNode(const RawNode&) = delete;

@@ -21,34 +21,34 @@ enum class EntryType : uint8_t {
 };
 
 struct EntryId {
-  Term term;
-  LogIndex index;
+  Term term = {};
+  LogIndex index = {};
   friend bool operator==(const EntryId&, const EntryId&) = default;
 };
 
 struct Entry {
-  Term term;
-  LogIndex index;
+  Term term = {};
+  LogIndex index = {};
   EntryType type = EntryType::kNormal;
-  SharedBytes data;  // shared with the log, the peers and apply; never copied
+  SharedBytes data = {};  // shared with the log, the peers and apply; never copied
   EntryId id() const { return {term, index}; }
 };
 
 // What must be durable before a promise that rests on it is sent. `commit` may lag behind what was
 // known before a crash: it is learned again, and never lies below what was applied durably.
 struct HardState {
-  Term term;
-  NodeId vote;  // 0: no vote in `term`
-  LogIndex commit;
+  Term term = {};
+  NodeId vote = {};  // 0: no vote in `term`
+  LogIndex commit = {};
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
 // Who takes part. `voters_outgoing` is not empty only inside a joint configuration.
 struct ConfState {
-  std::vector<NodeId> voters;
-  std::vector<NodeId> learners;
-  std::vector<NodeId> voters_outgoing;
-  std::vector<NodeId> learners_next;
+  std::vector<NodeId> voters = {};
+  std::vector<NodeId> learners = {};
+  std::vector<NodeId> voters_outgoing = {};
+  std::vector<NodeId> learners_next = {};
   bool auto_leave = false;
 };
 
@@ -59,7 +59,7 @@ struct ConfState {
 struct VoteRequest {
   bool pre_vote = false;
   bool leader_transfer = false;  // may disturb a leader that is still heard
-  EntryId last;                  // of the candidate's log
+  EntryId last = {};             // of the candidate's log
 };
 struct VoteResponse {
   bool pre_vote = false;
@@ -68,20 +68,21 @@ struct VoteResponse {
 
 // Raft paper 5.3. Without entries it probes, or carries the commit index.
 struct AppendRequest {
-  EntryId previous;
-  LogIndex commit;
-  std::vector<Entry> entries;
+  EntryId previous = {};
+  LogIndex commit = {};
+  std::vector<Entry> entries = {};
 };
 struct AppendResponse {
   bool rejected = false;
-  LogIndex index;  // accepted: the last index now known to match; rejected: the `previous` refused
-  EntryId reject_hint;  // rejected: where the follower's log could match at the latest
+  // Accepted: the last index now known to match; rejected: the `previous` that was refused.
+  LogIndex index = {};
+  EntryId reject_hint = {};  // rejected: where the follower's log could match at the latest
 };
 
 // Heartbeats carry no log position, so they cannot be delayed behind entries. `read_context` is 0
 // or the newest read-index round that an answer confirms (thesis 6.4).
 struct Heartbeat {
-  LogIndex commit;  // min(match, commit): never beyond what the follower is known to have
+  LogIndex commit = {};  // min(match, commit): never beyond what the follower is known to have
   uint64_t read_context = 0;
 };
 struct HeartbeatResponse {
@@ -94,16 +95,16 @@ struct ReadIndexRequest {
 };
 struct ReadIndexResponse {
   uint64_t context = 0;
-  LogIndex index;
+  LogIndex index = {};
 };
 
 // A proposal sent on by a member that is not the leader.
 struct Proposal {
   EntryType type = EntryType::kNormal;
-  SharedBytes data;
+  SharedBytes data = {};
 };
 struct ProposeRequest {
-  std::vector<Proposal> proposals;
+  std::vector<Proposal> proposals = {};
 };
 
 using MessageBody =
@@ -111,10 +112,12 @@ using MessageBody =
                  HeartbeatResponse, ReadIndexRequest, ReadIndexResponse, ProposeRequest>;
 
 struct Message {
-  NodeId from;
-  NodeId to;
-  Term term;  // of the sender; a pre-vote request carries the term it would campaign in
-  MessageBody body;
+  NodeId from = {};
+  NodeId to = {};
+  // Of the sender; a pre-vote request carries the term it would campaign in, and so does the answer
+  // that grants it.
+  Term term = {};
+  MessageBody body = {};
 };
 
 // ----------------------------------------------------------------------------------------------
@@ -123,8 +126,8 @@ struct Message {
 // One write to the log. Entries follow each other; the first may lie at or below the current tail,
 // whose rest is then replaced.
 struct LogWrite {
-  std::optional<HardState> hard_state;
-  std::vector<Entry> entries;
+  std::optional<HardState> hard_state = {};
+  std::vector<Entry> entries = {};
   bool must_sync = false;
   bool empty() const { return !hard_state && entries.empty(); }
 };
@@ -132,18 +135,18 @@ struct LogWrite {
 // Serve the read asked for under `context` once applied >= index.
 struct ReadGrant {
   uint64_t context = 0;
-  LogIndex index;
+  LogIndex index = {};
 };
 
 // Everything the core wants from the world after the inputs so far. The order is in the type.
 struct Ready {
-  uint64_t number = 0;            // acknowledged by OnWritten(number) when `write` is not empty
-  std::vector<Message> send_now;  // may leave before the write
-  LogWrite write;                 // in order of `number`
-  std::vector<Message> send_after_write;  // promises about `write` and all before it
-  std::vector<Entry> committed;           // durable here; apply in order, then OnApplied
-  std::vector<ReadGrant> reads;
-  std::vector<uint64_t> dropped_reads;  // contexts that will never be granted: ask again
+  uint64_t number = 0;  // acknowledged by OnWritten(number) when `write` is not empty
+  std::vector<Message> send_now = {};          // may leave before the write
+  LogWrite write = {};                         // in order of `number`
+  std::vector<Message> send_after_write = {};  // promises about `write` and all before it
+  std::vector<Entry> committed = {};           // durable here; apply in order, then OnApplied
+  std::vector<ReadGrant> reads = {};
+  std::vector<uint64_t> dropped_reads = {};    // contexts that will never be granted: ask again
 };
 
 }  // namespace keelson::raft

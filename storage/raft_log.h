@@ -2,9 +2,10 @@
 // (docs/on-disk-format.md). Segments are zero-filled in advance and recycled; every record carries
 // a checksum salted with its segment; one group of appends is one write and at most one sync.
 //
-// Recovery: a torn tail (the end of the last segment, never acknowledged) is cut off; damage before
-// a valid record is DataLoss and the log does not open. A failed write or sync poisons the log:
-// every later call returns the same error; nothing is retried.
+// Recovery: a torn tail (what was written after the last sync, never acknowledged) is cut off; a
+// LogAppend is found whole or not at all. Damage before anything that is known to have been synced
+// is DataLoss and the log does not open. A failed write or sync poisons the log: every later call
+// returns the same error; nothing is retried.
 //
 // Threads: Append and TruncatePrefix on one writer thread; all const functions on any thread. An
 // append is visible to readers when it returns.
@@ -20,8 +21,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/types.h"
+#include "storage/file_system.h"
 
 namespace keelson::storage {
 
@@ -57,6 +60,9 @@ struct RaftLogOptions {
   uint64_t segment_bytes = 64 << 20;
   uint64_t cache_bytes_max = 32 << 20;  // newest records kept in memory for readers
   bool unsafe_no_sync = false;          // etcd's --unsafe-no-fsync
+  bool background_thread = true;        // false: the next segment is made within Append
+  FileSystem* file_system = nullptr;    // null: PosixFileSystem()
+  Random* random = nullptr;             // salts of segments; null: from the system's entropy
 };
 
 class RaftLog {
@@ -66,7 +72,7 @@ class RaftLog {
                                                          const LogIdentity& identity);
   // NotFound: there is no log. DataLoss: damaged, the message names file and offset.
   static absl::StatusOr<std::unique_ptr<RaftLog>> Open(const RaftLogOptions& options);
-  static bool Exists(const std::string& directory);
+  static bool Exists(const std::string& directory, FileSystem* file_system = nullptr);
 
   virtual ~RaftLog() = default;
 

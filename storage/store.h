@@ -98,7 +98,9 @@ enum class Table : uint8_t { kCluster = 1, kMembers = 2, kAlarms = 3, kAuth = 4 
 struct StoreOptions {
   std::string directory;
   uint64_t memory_budget_bytes = 256 << 20;  // memtables + block cache
-  uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush
+  uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush, at most
+  uint64_t background_bytes_per_second = 128 << 20;  // of flushes and compactions of files
+  bool flush_on_close = true;  // false: an orderly end leaves what a crash would leave
 };
 
 class Store {
@@ -120,7 +122,7 @@ class Store {
   // ------------------------------------------------------------------- apply
   // Entries are collected in a batch: BeginEntry, changes, EndEntry, …, CommitBatch. Reads see the
   // changes at once. All changes of one entry share one main revision, taken at the first of them.
-  // REQUIRES: index == applied-so-far + 1.
+  // REQUIRES: index == applied-so-far + 1; or 0, before the first, for what every member is given.
   virtual void BeginEntry(LogIndex index, Term term) = 0;
   // The encoded KeyValue that was replaced, nullopt if none, when `want_previous`.
   // REQUIRES: the lease exists or is 0; with ignore_* the key exists.

@@ -1,0 +1,301 @@
+#include "server/config.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
+
+namespace keelson::server {
+namespace {
+
+constexpr char kVersionText[] =
+    "kvd Version: 0.1.0\netcd API Version: 3.7.0\nRaft log format: 1\nStore format: 1\n";
+constexpr int kElectionTimeoutMaxMs = 50000;
+
+// The flags as given, before they are checked together.
+struct RawFlags {
+  Config config;
+  std::string listen_peer_urls = "http://localhost:2380";
+  std::string listen_client_urls = "http://localhost:2379";
+  std::string initial_advertise_peer_urls = "http://localhost:2380";
+  std::string advertise_client_urls = "http://localhost:2379";
+  std::string initial_cluster;
+  std::string initial_cluster_state = "new";
+  std::string keepalive_min_time = "5s";
+  std::string keepalive_interval = "2h";
+  std::string keepalive_timeout = "20s";
+  std::string progress_interval = "10m";
+  std::string log_outputs = "default";
+  uint64_t max_concurrent_streams = 4294967295;
+  bool version = false;
+};
+
+// Go's flag package takes one dash or two; a second one is added where there is only one.
+std::vector<std::string> NormalizeDashes(int argc, char** argv) {
+  std::vector<std::string> args;
+  for (int i = 1; i < argc; ++i) {
+    std::string arg = argv[i];
+    if (arg.size() > 2 && arg[0] == '-' && arg[1] != '-') arg.insert(0, "-");
+    args.push_back(std::move(arg));
+  }
+  return args;
+}
+
+void AddOptions(CLI::App& app, RawFlags& flags) {
+  const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
+    const std::string env =
+        absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
+    app.add_option(absl::StrCat("--", name), value, help)->envname(env)->capture_default_str();
+  };
+  // Go's form of a switch: --flag or --flag=false, never a value in the next word.
+  const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
+    const std::string env =
+        absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
+    app.add_flag(absl::StrCat("--", name), value, help)->envname(env);
+  };
+  Config& c = flags.config;
+  add("name", c.name, "Human-readable name for this member.");
+  add("data-dir", c.data_dir, "Path to the data directory (default <name>.etcd).");
+  add("wal-dir", c.wal_dir, "Path to a directory of its own for the raft log.");
+  add("listen-peer-urls", flags.listen_peer_urls, "URLs to listen on for the other members.");
+  add("listen-client-urls", flags.listen_client_urls, "URLs to listen on for clients.");
+  add("initial-advertise-peer-urls", flags.initial_advertise_peer_urls,
+      "This member's peer URLs as the others reach them.");
+  add("advertise-client-urls", flags.advertise_client_urls,
+      "This member's client URLs as clients reach them.");
+  add("initial-cluster", flags.initial_cluster,
+      "All members of a new cluster: name=peerURL,... (default <name>=http://localhost:2380).");
+  add("initial-cluster-state", flags.initial_cluster_state,
+      "'new' for a new cluster, 'existing' to join one; looked at on the first start only.");
+  add("initial-cluster-token", c.initial_cluster_token,
+      "Tells clusters apart that have the same URLs.");
+  add("heartbeat-interval", c.heartbeat_interval_ms, "Milliseconds between a leader's heartbeats.");
+  add("election-timeout", c.election_timeout_ms,
+      "Milliseconds without a leader before an election; at least 5 heartbeats.");
+  add_switch("initial-election-tick-advance", c.initial_election_tick_advance,
+             "Hold the first election soon after the start.");
+  add_switch("pre-vote", c.pre_vote, "Ask before an election whether it could be won.");
+  add("max-request-bytes", c.max_request_bytes, "Largest request that a client may send.");
+  add("max-txn-ops", c.max_txn_ops, "Most operations in one transaction.");
+  add("max-concurrent-streams", flags.max_concurrent_streams,
+      "Most streams of one client connection.");
+  add("quota-backend-bytes", c.quota_backend_bytes, "Shown as the quota by Status; 0: 2 GiB.");
+  add("grpc-keepalive-min-time", flags.keepalive_min_time, "Shortest interval of client pings.");
+  add("grpc-keepalive-interval", flags.keepalive_interval,
+      "Interval of our pings to silent clients.");
+  add("grpc-keepalive-timeout", flags.keepalive_timeout,
+      "Wait for the answer to a ping before closing the connection.");
+  add("watch-progress-notify-interval", flags.progress_interval,
+      "Interval of progress notifications to watchers.");
+  add_switch("unsafe-no-fsync", c.unsafe_no_fsync,
+             "Do not sync the raft log: fast, and loses data on power loss.");
+  add("log-level", c.log_level, "debug, info, warn or error.");
+  add("log-format", c.log_format, "json or console.");
+  add("log-outputs", flags.log_outputs, "default (stderr), stderr, stdout or paths, by commas.");
+  app.add_flag("--version", flags.version, "Print the version and leave.");
+}
+
+// Go's duration syntax, which is Abseil's too.
+absl::StatusOr<absl::Duration> ParseGoDuration(const char* name, const std::string& text) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("invalid value \"", text, "\" for flag --", name, ": not a duration"));
+  }
+  return duration;
+}
+
+absl::StatusOr<std::vector<Url>> ParseUrlFlag(const char* name, const std::string& text) {
+  auto urls = ParseUrls(text);
+  if (!urls.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text, "\" for flag --", name,
+                                                   ": ", urls.status().message()));
+  }
+  for (const Url& url : *urls) {
+    if (url.secure()) {
+      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text, "\" for flag --",
+                                                     name,
+                                                     ": https is not supported by this version"));
+    }
+  }
+  return urls;
+}
+
+absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text) {
+  InitialCluster cluster;
+  std::set<std::string> seen;
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text,
+                                                     "\" for flag --initial-cluster: \"", part,
+                                                     "\" is not name=peerURL"));
+    }
+    KV_ASSIGN_OR_RETURN(std::vector<Url> urls,
+                        ParseUrlFlag("initial-cluster", part.substr(equals + 1)));
+    if (!seen.insert(urls[0].text).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--initial-cluster names the peer URL ", urls[0].text, " twice"));
+    }
+    cluster[part.substr(0, equals)].push_back(urls[0].text);
+  }
+  return cluster;
+}
+
+absl::Status CheckTimes(const Config& config) {
+  if (config.heartbeat_interval_ms < 1) {
+    return absl::InvalidArgumentError("--heartbeat-interval must be at least 1 ms");
+  }
+  if (config.election_timeout_ms < 5 * config.heartbeat_interval_ms) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--election-timeout[", config.election_timeout_ms, "ms] should be at least as 5 times as ",
+        "--heartbeat-interval[", config.heartbeat_interval_ms, "ms]"));
+  }
+  if (config.election_timeout_ms > kElectionTimeoutMaxMs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--election-timeout[", config.election_timeout_ms,
+                     "ms] is too long, and should be set less than ", kElectionTimeoutMaxMs, "ms"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCluster(const Config& config) {
+  const auto own = config.initial_cluster.find(config.name);
+  if (own == config.initial_cluster.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("couldn't find local name \"", config.name,
+                                                   "\" in the initial cluster configuration"));
+  }
+  std::set<std::string> advertised, listed(own->second.begin(), own->second.end());
+  for (const Url& url : config.initial_advertise_peer_urls) advertised.insert(url.text);
+  if (advertised != listed) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--initial-cluster has ", config.name, "=", *listed.begin(),
+                     " but --initial-advertise-peer-urls is ", *advertised.begin()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLogging(const Config& config) {
+  static const auto* const kLevels =
+      new std::set<std::string>{"debug", "info", "warn", "error", "panic", "fatal", "dpanic"};
+  if (!kLevels->contains(config.log_level)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown --log-level \"", config.log_level, "\""));
+  }
+  if (config.log_format != "json" && config.log_format != "console") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown --log-format \"", config.log_format, "\": json or console"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
+  Config config = std::move(flags.config);
+  if (config.name.empty()) return absl::InvalidArgumentError("--name must not be empty");
+  if (config.data_dir.empty()) config.data_dir = config.name + ".etcd";
+  KV_ASSIGN_OR_RETURN(config.listen_peer_urls,
+                      ParseUrlFlag("listen-peer-urls", flags.listen_peer_urls));
+  KV_ASSIGN_OR_RETURN(config.listen_client_urls,
+                      ParseUrlFlag("listen-client-urls", flags.listen_client_urls));
+  KV_ASSIGN_OR_RETURN(
+      config.initial_advertise_peer_urls,
+      ParseUrlFlag("initial-advertise-peer-urls", flags.initial_advertise_peer_urls));
+  KV_ASSIGN_OR_RETURN(config.advertise_client_urls,
+                      ParseUrlFlag("advertise-client-urls", flags.advertise_client_urls));
+  const auto given = [&app](const char* name) { return !app.get_option(name)->empty(); };
+  if (given("--listen-client-urls") && !given("--advertise-client-urls")) {
+    return absl::InvalidArgumentError(
+        "--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  }
+  if (flags.initial_cluster.empty()) {
+    flags.initial_cluster =
+        absl::StrCat(config.name, "=", config.initial_advertise_peer_urls[0].text);
+  }
+  KV_ASSIGN_OR_RETURN(config.initial_cluster, ParseInitialCluster(flags.initial_cluster));
+  if (flags.initial_cluster_state != "new" && flags.initial_cluster_state != "existing") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("invalid value \"", flags.initial_cluster_state,
+                     "\" for flag --initial-cluster-state: new or existing"));
+  }
+  config.initial_cluster_new = flags.initial_cluster_state == "new";
+  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_min_time,
+                      ParseGoDuration("grpc-keepalive-min-time", flags.keepalive_min_time));
+  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_interval,
+                      ParseGoDuration("grpc-keepalive-interval", flags.keepalive_interval));
+  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_timeout,
+                      ParseGoDuration("grpc-keepalive-timeout", flags.keepalive_timeout));
+  KV_ASSIGN_OR_RETURN(config.watch_progress_notify_interval,
+                      ParseGoDuration("watch-progress-notify-interval", flags.progress_interval));
+  if (config.watch_progress_notify_interval == absl::ZeroDuration()) {
+    config.watch_progress_notify_interval = absl::Minutes(10);
+  }
+  if (config.watch_progress_notify_interval < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError("--watch-progress-notify-interval must be at least 100ms");
+  }
+  config.max_concurrent_streams =
+      static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
+  config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
+  KV_RETURN_IF_ERROR(CheckTimes(config));
+  KV_RETURN_IF_ERROR(CheckCluster(config));
+  KV_RETURN_IF_ERROR(CheckLogging(config));
+  return config;
+}
+
+// CLI11's message without its line break and usage.
+std::string OneLine(const CLI::ParseError& error) {
+  std::string text = error.what();
+  const size_t end = text.find('\n');
+  if (end != std::string::npos) text.resize(end);
+  if (text.starts_with("The following argument was not expected: ") ||
+      text.starts_with("The following arguments were not expected: ")) {
+    const size_t colon = text.find(": ");
+    std::string arg = text.substr(colon + 2);
+    arg.resize(std::min(arg.find(' '), arg.size()));
+    const bool is_flag = arg.starts_with("-");
+    return absl::StrCat(is_flag ? "unknown flag: " : "unexpected argument: ", arg);
+  }
+  return text;
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(int argc, char** argv) {
+  RawFlags flags;
+  CLI::App app("kvd: one member of a Keelson cluster, compatible with etcd v3", "kvd");
+  AddOptions(app, flags);
+  CommandLine result;
+  std::vector<std::string> args = NormalizeDashes(argc, argv);
+  std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(args));
+  } catch (const CLI::CallForHelp&) {
+    result.text = app.help();
+    return result;
+  } catch (const CLI::ParseError& error) {
+    result.text = absl::StrCat("kvd: ", OneLine(error), " (see kvd --help)\n");
+    result.exit_code = 2;
+    return result;
+  }
+  if (flags.version) {
+    result.text = kVersionText;
+    return result;
+  }
+  absl::StatusOr<Config> config = Check(std::move(flags), app);
+  if (!config.ok()) {
+    result.text = absl::StrCat("kvd: ", config.status().message(), "\n");
+    result.exit_code = 1;
+    return result;
+  }
+  result.run = true;
+  result.config = *std::move(config);
+  return result;
+}
+
+}  // namespace keelson::server

@@ -1,0 +1,58 @@
+// Config: what kvd is told by flags (etcd's names and defaults) and ETCD_* environment variables.
+#ifndef KEELSON_SERVER_CONFIG_H_
+#define KEELSON_SERVER_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/membership.h"
+#include "server/url.h"
+
+namespace keelson::server {
+
+struct Config {
+  std::string name = "default";
+  std::string data_dir;  // <name>.etcd when not given
+  std::string wal_dir;   // the raft log's; inside data_dir when not given
+  std::vector<Url> listen_peer_urls;
+  std::vector<Url> listen_client_urls;
+  std::vector<Url> initial_advertise_peer_urls;
+  std::vector<Url> advertise_client_urls;
+  InitialCluster initial_cluster;
+  bool initial_cluster_new = true;
+  std::string initial_cluster_token = "etcd-cluster";
+  int heartbeat_interval_ms = 100;
+  int election_timeout_ms = 1000;
+  bool initial_election_tick_advance = true;
+  bool pre_vote = true;
+  uint64_t max_request_bytes = 1572864;
+  int max_txn_ops = 128;
+  uint32_t max_concurrent_streams = 0x7fffffff;
+  int64_t quota_backend_bytes = 0;
+  absl::Duration grpc_keepalive_min_time = absl::Seconds(5);
+  absl::Duration grpc_keepalive_interval = absl::Hours(2);
+  absl::Duration grpc_keepalive_timeout = absl::Seconds(20);
+  absl::Duration watch_progress_notify_interval = absl::Minutes(10);
+  bool unsafe_no_fsync = false;
+  std::string log_level = "info";
+  std::string log_format = "json";
+  std::vector<std::string> log_outputs;  // stderr, stdout or files
+};
+
+// What the command line asks for: run with `config`, or print `text` and leave with `exit_code`.
+struct CommandLine {
+  bool run = false;
+  Config config;
+  std::string text;
+  int exit_code = 0;
+};
+
+// Never fails: a bad flag is a text of one line and exit code 2, a bad value one and exit code 1.
+CommandLine ParseCommandLine(int argc, char** argv);
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_CONFIG_H_

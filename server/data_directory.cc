@@ -1,0 +1,152 @@
+#include "server/data_directory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+#include "server/membership.h"
+
+namespace keelson::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Keys of table kCluster.
+constexpr char kClusterIdKey[] = "cluster_id";  // be64
+constexpr char kMemberIdKey[] = "member_id";    // be64
+constexpr char kNameKey[] = "name";
+
+std::string Big64(uint64_t v) {
+  std::string bytes;
+  AppendBig64(bytes, v);
+  return bytes;
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot create directory ", path, ": ", error.message()));
+  }
+  if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot write to directory ", path, ": ",
+                     std::error_code(errno, std::generic_category()).message()));
+  }
+  return absl::OkStatus();
+}
+
+NodeId OwnId(const Config& config) {
+  return ComputeMemberId(config.initial_cluster.at(config.name), config.initial_cluster_token);
+}
+
+bool HasUrlsOf(const etcdserverpb::Member& member, const std::vector<Url>& urls) {
+  std::set<std::string> stored(member.peerurls().begin(), member.peerurls().end());
+  std::set<std::string> given;
+  for (const Url& url : urls) given.insert(url.text);
+  return stored == given;
+}
+
+// The flags must mean the member whose data this is. What they say of the others is looked at on
+// the first start only, as in etcd.
+absl::Status CheckIdentity(const Config& config, const storage::LogIdentity& identity,
+                           const storage::Store& store) {
+  const std::string name = store.FindRecord(storage::Table::kCluster, kNameKey).value_or("");
+  if (name != config.name) {
+    return absl::FailedPreconditionError(absl::StrCat("data directory ", config.data_dir,
+                                                      " belongs to member \"", name,
+                                                      "\", not to \"", config.name, "\""));
+  }
+  const std::optional<etcdserverpb::Member> self = FindMember(store, identity.member_id);
+  if (OwnId(config) == identity.member_id ||
+      (self && HasUrlsOf(*self, config.initial_advertise_peer_urls))) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "data directory ", config.data_dir, " belongs to member ",
+      absl::Hex(identity.member_id.value()), " of cluster ", absl::Hex(identity.cluster_id),
+      "; --initial-advertise-peer-urls and --initial-cluster-token mean member ",
+      absl::Hex(OwnId(config).value()), " of another one"));
+}
+
+// What every member is given at its first start, the same for all, before the first entry.
+absl::Status WriteBootstrap(const Config& config, const Bootstrap& bootstrap,
+                            storage::Store& store) {
+  store.BeginEntry(LogIndex(0), Term(0));
+  for (const etcdserverpb::Member& member : bootstrap.members) StoreMember(store, member);
+  store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(bootstrap.cluster_id));
+  store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(OwnId(config).value()));
+  store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
+  store.EndEntry();
+  KV_RETURN_IF_ERROR(store.CommitBatch());
+  return store.Flush();
+}
+
+}  // namespace
+
+absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
+  const std::string member_dir = config.data_dir + "/member";
+  storage::RaftLogOptions log_options;
+  log_options.directory = config.wal_dir.empty() ? member_dir + "/log" : config.wal_dir;
+  log_options.unsafe_no_sync = config.unsafe_no_fsync;
+  storage::StoreOptions store_options;
+  store_options.directory = member_dir + "/store";
+
+  KV_RETURN_IF_ERROR(MakeDirectory(member_dir));
+  DataDirectory directory;
+  // The store first: it has the lock that keeps a second process out.
+  KV_ASSIGN_OR_RETURN(directory.store, storage::Store::Open(store_options));
+  const bool store_is_new = !directory.store->FindRecord(storage::Table::kCluster, kNameKey);
+  const bool log_exists = storage::RaftLog::Exists(log_options.directory);
+  const Bootstrap bootstrap = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
+
+  if (!log_exists) {
+    if (!store_is_new) {
+      // A member that forgot its votes could vote twice in a term.
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the raft log ", log_options.directory, " is missing but ", store_options.directory,
+          " is not; this member must not take part again: remove it from the cluster and add it "
+          "anew"));
+    }
+    if (!config.initial_cluster_new) {
+      return absl::FailedPreconditionError(
+          "--initial-cluster-state existing needs a running cluster that this member was added to; "
+          "joining one is not supported by this version");
+    }
+    KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Create(
+                                           log_options, {bootstrap.cluster_id, OwnId(config)}));
+  } else {
+    KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Open(log_options));
+  }
+  directory.identity = directory.log->identity();
+
+  if (store_is_new) {
+    // The first start may have died between making the log and writing the store; a log with
+    // entries means that there was a store.
+    if (directory.log->LastIndex().value() != 0 ||
+        directory.identity != storage::LogIdentity{bootstrap.cluster_id, OwnId(config)}) {
+      return absl::FailedPreconditionError(absl::StrCat("the raft log ", log_options.directory,
+                                                        " has entries or is another member's, but ",
+                                                        store_options.directory, " is empty"));
+    }
+    KV_RETURN_IF_ERROR(WriteBootstrap(config, bootstrap, *directory.store));
+    return directory;
+  }
+  if (directory.store->FindRecord(storage::Table::kCluster, kMemberIdKey) !=
+      Big64(directory.identity.member_id.value())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        log_options.directory, " and ", store_options.directory, " belong to different members"));
+  }
+  KV_RETURN_IF_ERROR(CheckIdentity(config, directory.identity, *directory.store));
+  return directory;
+}
+
+}  // namespace keelson::server

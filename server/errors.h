@@ -1,0 +1,38 @@
+// The errors that clients see: etcd's codes and texts, chosen here and nowhere else. Go clients
+// look errors up by the exact text (reference: etcd's api/v3rpc/rpctypes).
+#ifndef KEELSON_SERVER_ERRORS_H_
+#define KEELSON_SERVER_ERRORS_H_
+
+#include "absl/status/status.h"
+
+namespace keelson::server {
+
+absl::Status ErrEmptyKey();
+absl::Status ErrKeyNotFound();
+absl::Status ErrValueProvided();
+absl::Status ErrLeaseProvided();
+absl::Status ErrTooManyOps();
+absl::Status ErrDuplicateKey();
+absl::Status ErrInvalidSortOption();
+absl::Status ErrCompacted();
+absl::Status ErrFutureRevision();
+absl::Status ErrNoSpace();
+absl::Status ErrLeaseNotFound();
+absl::Status ErrLeaseExists();
+absl::Status ErrLeaseTtlTooLarge();
+absl::Status ErrRequestTooLarge();
+absl::Status ErrTooManyRequests();
+absl::Status ErrNoLeader();
+absl::Status ErrStopped();
+absl::Status ErrTimeout();
+absl::Status ErrTimeoutLeaderLost();
+absl::Status ErrCorrupt();
+absl::Status ErrWatchCanceled();
+absl::Status ErrMalformed();  // bytes that are not the method's request
+
+// An error of storage/ as a client sees it; errors that clients never see keep their text.
+absl::Status FromStorage(const absl::Status& status);
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_ERRORS_H_

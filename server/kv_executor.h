@@ -1,0 +1,51 @@
+// KvExecutor: KV requests carried out on the store, with their answers encoded: ranges at any time,
+// changes inside an entry under way. The answers are bodies without the top-level header, whose
+// revision is known only at the end.
+//
+// Thread: apply.
+#ifndef KEELSON_SERVER_KV_EXECUTOR_H_
+#define KEELSON_SERVER_KV_EXECUTOR_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/etcd/rpc.pb.h"
+#include "storage/store.h"
+
+namespace keelson::server {
+
+class KvExecutor {
+ public:
+  // `store` outlives the executor.
+  explicit KvExecutor(storage::Store* store) : store_(store) {}
+
+  // RangeResponse. Also outside of an entry.
+  absl::StatusOr<std::string> Range(const etcdserverpb::RangeRequest& request) const;
+  // PutResponse. Errors leave the entry unchanged.
+  absl::StatusOr<std::string> Put(const etcdserverpb::PutRequest& request);
+  // DeleteRangeResponse.
+  absl::StatusOr<std::string> DeleteRange(const etcdserverpb::DeleteRangeRequest& request);
+  // TxnResponse. All checks that may fail come before the first change. Also outside of an entry
+  // when the transaction is read-only.
+  absl::StatusOr<std::string> Txn(const etcdserverpb::TxnRequest& request);
+
+ private:
+  struct Path;
+  // Which branches are taken: decided for all nested transactions before any change is made.
+  Path Decide(const etcdserverpb::TxnRequest& request) const;
+  absl::Status CheckPath(const Path& path) const;
+  absl::StatusOr<std::string> Execute(const Path& path, Revision start);
+  absl::StatusOr<std::string> ExecuteOp(const etcdserverpb::RequestOp& op, const Path* nested,
+                                        Revision start);
+  bool Holds(const etcdserverpb::Compare& compare) const;
+  absl::Status CheckPutAgainstState(const etcdserverpb::PutRequest& request) const;
+  absl::Status CheckRangeRevision(const etcdserverpb::RangeRequest& request) const;
+  bool Exists(std::string_view key) const;
+
+  storage::Store* const store_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_KV_EXECUTOR_H_

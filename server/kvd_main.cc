@@ -1,0 +1,31 @@
+// kvd: one member of the store.
+#include <cstdio>
+
+#include "server/config.h"
+#include "server/logging.h"
+#include "server/member.h"
+
+namespace {
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "kvd: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using keelson::server::Member;
+  const keelson::server::CommandLine command = keelson::server::ParseCommandLine(argc, argv);
+  if (!command.run) {
+    std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);
+    return command.exit_code;
+  }
+  if (absl::Status status = keelson::server::StartLogging(command.config); !status.ok()) {
+    return Fail(status);
+  }
+  absl::StatusOr<std::unique_ptr<Member>> member = Member::Open(command.config);
+  if (!member.ok()) return Fail(member.status());
+  if (absl::Status status = (*member)->Run(); !status.ok()) return Fail(status);
+  return 0;
+}

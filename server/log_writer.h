@@ -1,0 +1,58 @@
+// LogWriter: the stage that makes raft's writes durable, off the core loop, so that no tick or
+// heartbeat waits for a disk. Whatever queues up while a write is under way goes out as the next
+// group: one write, one sync, no timers.
+#ifndef KEELSON_SERVER_LOG_WRITER_H_
+#define KEELSON_SERVER_LOG_WRITER_H_
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/executor.h"
+#include "storage/raft_log.h"
+
+namespace keelson::server {
+
+class LogWriter {
+ public:
+  virtual ~LogWriter() = default;
+  // Queues `append` (which may be empty: a place in the order) and later runs `done` on the
+  // executor, after all that was queued before is durable. After a failure no further `done` runs;
+  // `on_failure` of the constructor did, once, on the executor.
+  virtual void Write(storage::LogAppend append, Task done) = 0;
+};
+
+// A thread of its own. Write() is called on the executor's thread.
+class ThreadedLogWriter final : public LogWriter {
+ public:
+  using FailureHandler = std::function<void(absl::Status)>;
+  // `log` and `executor` outlive the writer. The destructor finishes what is queued.
+  ThreadedLogWriter(storage::RaftLog* log, Executor* executor, FailureHandler on_failure);
+  ~ThreadedLogWriter() override;
+
+  void Write(storage::LogAppend append, Task done) override;
+
+ private:
+  void Run();
+
+  storage::RaftLog* const log_;
+  Executor* const executor_;
+  const FailureHandler on_failure_;
+
+  // A condition variable of the standard library, so that the wake-up is one futex call.
+  std::mutex mu_;
+  std::condition_variable wake_;
+  std::vector<storage::LogAppend> appends_;  // guarded by mu_
+  std::vector<Task> done_;                   // guarded by mu_; one for each of appends_
+  bool stop_ = false;                        // guarded by mu_
+
+  std::thread thread_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_LOG_WRITER_H_

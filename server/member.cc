@@ -1,0 +1,226 @@
+#include "server/member.h"
+
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <utility>
+
+#include "asio/io_context.hpp"
+#include "asio/signal_set.hpp"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "proto/keelson/command.pb.h"
+#include "server/asio_executor.h"
+#include "server/data_directory.h"
+#include "server/log_writer.h"
+#include "server/member_core.h"
+#include "server/membership.h"
+#include "server/peer_transport.h"
+#include "server/rpc/rpc_server.h"
+#include "server/services.h"
+
+namespace keelson::server {
+namespace {
+
+constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
+constexpr absl::Duration kPublishRetry = absl::Seconds(1);
+constexpr int64_t kDefaultQuota = int64_t{2} << 30;
+
+MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& identity) {
+  MemberOptions options;
+  options.cluster_id = identity.cluster_id;
+  options.id = identity.member_id;
+  options.tick = absl::Milliseconds(config.heartbeat_interval_ms);
+  options.heartbeat_ticks = 1;
+  options.election_timeout_ticks = config.election_timeout_ms / config.heartbeat_interval_ms;
+  options.pre_vote = config.pre_vote;
+  options.initial_election_tick_advance = config.initial_election_tick_advance;
+  options.request_bytes_max = config.max_request_bytes;
+  options.txn_ops_max = config.max_txn_ops;
+  options.quota_bytes =
+      config.quota_backend_bytes == 0 ? kDefaultQuota : config.quota_backend_bytes;
+  options.watch.progress_interval = config.watch_progress_notify_interval;
+  options.watch.fragment_bytes = config.max_request_bytes + 524288;
+  return options;
+}
+
+rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
+  rpc::RpcServerOptions options;
+  options.request_bytes_max = config.max_request_bytes + 524288;
+  options.concurrent_streams_max = config.max_concurrent_streams;
+  options.keepalive_min_time = config.grpc_keepalive_min_time;
+  options.keepalive_interval = config.grpc_keepalive_interval;
+  options.keepalive_timeout = config.grpc_keepalive_timeout;
+  return options;
+}
+
+std::string HexId(NodeId id) { return fmt::format("{:x}", id.value()); }
+
+}  // namespace
+
+class Member::Impl {
+ public:
+  Impl(const Config& config, DataDirectory directory)
+      : config_(config),
+        directory_(std::move(directory)),
+        loop_(1),
+        executor_(&loop_),
+        random_(SystemSeed()),
+        log_writer_(directory_.log.get(), &executor_,
+                    [this](absl::Status status) { OnFatal(std::move(status)); }),
+        transport_(&loop_, TransportOptions(), TransportHandlers()),
+        core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
+        rpc_(&loop_, &clock_, MakeRpcOptions(config)),
+        signals_(loop_, SIGTERM, SIGINT),
+        publish_timer_(executor_.NewTimer()) {}
+
+  absl::Status Bind() {
+    RegisterKv(&core_, &rpc_);
+    RegisterWatch(&core_, &rpc_);
+    RegisterLease(&core_, &rpc_);
+    RegisterCluster(&core_, &rpc_);
+    RegisterMaintenance(&core_, &rpc_);
+    RegisterHealth(&core_, &rpc_);
+    RegisterHttpEndpoints(&core_, &rpc_);
+    for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
+    for (const Url& url : config_.listen_client_urls) {
+      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Run() {
+    spdlog::info("starting member {} ({}) of cluster {:x}: applied {}, log {} to {}", config_.name,
+                 HexId(directory_.identity.member_id), directory_.identity.cluster_id,
+                 directory_.store->applied().value(), directory_.log->FirstIndex().value(),
+                 directory_.log->LastIndex().value());
+    DialPeers();
+    core_.Start();
+    if (config_.initial_cluster.size() == 1) core_.node().Campaign();
+    Publish();
+    signals_.async_wait([this](const asio::error_code& error, int signal) {
+      if (error) return;
+      spdlog::info("received signal {}; shutting down", signal);
+      Shutdown();
+    });
+    loop_.run();
+    // What was not written out yet would be replayed from the log; writing it now makes the next
+    // start quick.
+    if (result_.ok()) result_ = directory_.store->Flush();
+    return result_;
+  }
+
+ private:
+  PeerTransport::Options TransportOptions() const {
+    PeerTransport::Options options;
+    options.cluster_id = directory_.identity.cluster_id;
+    options.self = directory_.identity.member_id;
+    return options;
+  }
+
+  PeerTransport::Handlers TransportHandlers() {
+    PeerTransport::Handlers handlers;
+    handlers.on_raft_message = [this](raft::Message message) {
+      core_.OnRaftMessage(std::move(message));
+    };
+    handlers.on_unreachable = [this](NodeId peer) { core_.OnUnreachable(peer); };
+    handlers.on_request = [this](PeerRequest request,
+                                 absl::AnyInvocable<void(PeerAnswer)> respond) {
+      core_.OnPeerRequest(request, std::move(respond));
+    };
+    handlers.on_notice = [](const std::string& text) { spdlog::info(text); };
+    return handlers;
+  }
+
+  MemberCore::Environment CoreEnvironment() {
+    MemberCore::Environment environment;
+    environment.executor = &executor_;
+    environment.random = &random_;
+    environment.clock = &clock_;
+    environment.log = directory_.log.get();
+    environment.log_writer = &log_writer_;
+    environment.store = directory_.store.get();
+    environment.transport = &transport_;
+    environment.ask = [this](NodeId peer, const PeerRequest& request, auto done) {
+      transport_.Ask(peer, request, std::move(done));
+    };
+    environment.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
+    environment.on_notice = [](const std::string& text) { spdlog::info(text); };
+    return environment;
+  }
+
+  void DialPeers() {
+    for (const auto& member : Members(*directory_.store)) {
+      if (NodeId(member.id()) == directory_.identity.member_id) continue;
+      std::vector<Url> urls;
+      for (const std::string& text : member.peerurls()) {
+        if (auto url = ParseUrl(text); url.ok()) urls.push_back(*std::move(url));
+      }
+      if (!urls.empty()) transport_.AddPeer(NodeId(member.id()), std::move(urls));
+    }
+  }
+
+  // Tells the cluster this member's name and client URLs, again until it is known.
+  void Publish() {
+    proto::MemberAttributes attributes;
+    attributes.set_id(directory_.identity.member_id.value());
+    attributes.set_name(config_.name);
+    for (const Url& url : config_.advertise_client_urls) attributes.add_client_urls(url.text);
+    core_.Submit(proto::Command::kMemberAttributesFieldNumber, attributes.SerializeAsString(),
+                 [this](Answer answer) {
+                   if (core_.stopped()) return;
+                   if (!answer.status.ok()) {
+                     publish_timer_->Arm(kPublishRetry, [this] { Publish(); });
+                     return;
+                   }
+                   spdlog::info("ready to serve client requests");
+                 });
+  }
+
+  // The one place where a member stops because it cannot go on.
+  void OnFatal(absl::Status status) {
+    if (!result_.ok()) return;
+    result_ = std::move(status);
+    spdlog::critical("stopping: {}", result_.ToString());
+    core_.Stop();
+    transport_.Stop();
+    loop_.stop();
+  }
+
+  void Shutdown() {
+    core_.Stop();
+    rpc_.Shutdown(kShutdownGrace, [this] {
+      transport_.Stop();
+      loop_.stop();
+    });
+  }
+
+  const Config config_;
+  DataDirectory directory_;
+  RealClock clock_;
+  asio::io_context loop_;
+  AsioExecutor executor_;
+  SeededRandom random_;
+  ThreadedLogWriter log_writer_;
+  PeerTransport transport_;
+  MemberCore core_;
+  rpc::RpcServer rpc_;
+  asio::signal_set signals_;
+  std::unique_ptr<Timer> publish_timer_;
+  absl::Status result_;
+};
+
+absl::StatusOr<std::unique_ptr<Member>> Member::Open(const Config& config) {
+  KV_ASSIGN_OR_RETURN(DataDirectory directory, OpenDataDirectory(config));
+  auto impl = std::make_unique<Impl>(config, std::move(directory));
+  KV_RETURN_IF_ERROR(impl->Bind());
+  return std::unique_ptr<Member>(new Member(std::move(impl)));
+}
+
+Member::Member(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Member::~Member() = default;
+
+absl::Status Member::Run() { return impl_->Run(); }
+
+}  // namespace keelson::server

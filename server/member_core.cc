@@ -1,0 +1,270 @@
+#include "server/member_core.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "proto/keelson/command.pb.h"
+#include "server/errors.h"
+#include "server/membership.h"
+#include "server/proto_writer.h"
+
+namespace keelson::server {
+namespace {
+
+constexpr absl::Duration kHousekeeping = absl::Milliseconds(100);
+constexpr absl::Duration kAskRetry = absl::Milliseconds(50);
+constexpr int kRevokesAtOnce = 1000;
+constexpr int64_t kCompactionKeys = 2000;  // of one step, between which the loop goes on
+// What a command may carry beyond the client's own bytes.
+constexpr uint64_t kCommandOverhead = 64;
+
+raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& log,
+                        const storage::Store& store) {
+  raft::Config config;
+  config.id = options.id;
+  for (const auto& member : Members(store)) {
+    (member.islearner() ? config.conf.learners : config.conf.voters).emplace_back(member.id());
+  }
+  config.hard_state = ToHardState(log.state());
+  config.applied = store.applied();
+  config.election_timeout_ticks = options.election_timeout_ticks;
+  config.heartbeat_ticks = options.heartbeat_ticks;
+  config.pre_vote = options.pre_vote;
+  return config;
+}
+
+NodeOptions MakeNodeOptions(const MemberOptions& options, const storage::RaftLog& log,
+                            const storage::Store& store) {
+  NodeOptions node;
+  node.raft = RaftConfig(options, log, store);
+  node.tick = options.tick;
+  node.initial_election_tick_advance = options.initial_election_tick_advance;
+  node.proposal_wait_max = options.request_timeout();
+  return node;
+}
+
+}  // namespace
+
+int64_t MemberOptions::lease_ttl_min() const {
+  return static_cast<int64_t>(std::ceil(1.5 * absl::ToDoubleSeconds(election_timeout())));
+}
+
+MemberCore::MemberCore(MemberOptions options, const Environment& environment)
+    : options_(options),
+      executor_(environment.executor),
+      random_(environment.random),
+      clock_(environment.clock),
+      store_(environment.store),
+      ask_(environment.ask),
+      on_fatal_(environment.on_fatal),
+      on_notice_(environment.on_notice),
+      alive_(std::make_shared<int>()),
+      state_machine_(store_, options.id),
+      pending_(random_),
+      lessor_(store_, clock_, options.election_timeout()),
+      watch_hub_(options.watch, store_, executor_, random_, [this] { return header(); }),
+      node_(MakeNodeOptions(options, *environment.log, *store_),
+            Node::Environment{executor_, random_, clock_, environment.log, environment.log_writer,
+                              environment.transport, this}),
+      housekeeping_(executor_->NewTimer()) {}
+
+MemberCore::~MemberCore() = default;
+
+void MemberCore::Start() {
+  node_.Start();
+  housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
+  ScheduleCompaction();
+}
+
+void MemberCore::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  node_.Stop();
+  housekeeping_->Cancel();
+  lessor_.Demote();
+  pending_.FailAll(ErrStopped());
+  for (PendingRead& read : std::exchange(reads_, {})) {
+    if (*read.done) std::exchange(*read.done, nullptr)(ErrStopped());
+  }
+}
+
+Header MemberCore::header() const {
+  return {options_.cluster_id, options_.id, store_->revision(), node_.term()};
+}
+
+// -----------------------------------------------------------------------------------------
+// requests
+
+void MemberCore::Submit(int op_field, std::string_view request, Done done) {
+  const auto refuse = [&](absl::Status status) { done(Answer{0, std::move(status), {}, {}}); };
+  if (stopped_) return refuse(ErrStopped());
+  if (request.size() > options_.request_bytes_max) return refuse(ErrRequestTooLarge());
+  const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
+  std::string command;
+  command.reserve(request.size() + kCommandOverhead);
+  ProtoWriter writer(&command);
+  writer.Uint(proto::Command::kFormatFieldNumber, kCommandFormat);
+  writer.Uint(proto::Command::kOriginFieldNumber, options_.id.value());
+  writer.Uint(proto::Command::kRequestFieldNumber, id);
+  writer.Message(op_field, request);
+  if (!node_.Propose(SharedBytes(std::move(command)))) {
+    pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
+  }
+}
+
+void MemberCore::AwaitLinearizable(ReadDone done) {
+  if (stopped_) return done(ErrStopped());
+  auto shared = std::make_shared<ReadDone>(std::move(done));
+  const uint64_t id = node_.AwaitLinearizable([shared] {
+    if (*shared) std::exchange(*shared, nullptr)(absl::OkStatus());
+  });
+  reads_.push_back({clock_->Now() + options_.request_timeout(), id, std::move(shared)});
+}
+
+void MemberCore::OnHousekeeping() {
+  const absl::Duration now = clock_->Now();
+  const absl::Status timeout = now - leader_lost_at_ < options_.request_timeout() * 2
+                                   ? ErrTimeoutLeaderLost()
+                                   : ErrTimeout();
+  pending_.Expire(now, timeout);
+  while (!reads_.empty() && (reads_.front().deadline <= now || !*reads_.front().done)) {
+    PendingRead read = std::move(reads_.front());
+    reads_.pop_front();
+    if (!*read.done) continue;
+    node_.ForgetRead(read.node_id);
+    std::exchange(*read.done, nullptr)(timeout);
+  }
+  RevokeExpired();
+  housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
+}
+
+// --------------------------------------------------------------------------------------------
+// apply
+
+void MemberCore::ApplyEntries(absl::Span<const raft::Entry> entries) {
+  state_machine_.Apply(entries);
+}
+
+absl::Status MemberCore::CommitApplied() {
+  KV_ASSIGN_OR_RETURN(Applied applied, state_machine_.Commit());
+  for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
+  for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
+  watch_hub_.OnEvents(applied.events, store_->revision());
+  for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
+  if (applied.compacted) ScheduleCompaction();
+  return absl::OkStatus();
+}
+
+void MemberCore::OnLeadership(NodeId leader, Term term, bool is_self) {
+  if (is_self) {
+    lessor_.Promote(term);
+  } else {
+    lessor_.Demote();
+  }
+  if (!leader) leader_lost_at_ = clock_->Now();
+  on_notice_(leader ? absl::StrCat("leader is ", absl::Hex(leader.value()), " in term ",
+                                   term.value(), is_self ? " (this member)" : "")
+                    : absl::StrCat("no leader in term ", term.value()));
+}
+
+void MemberCore::OnFatal(absl::Status status) {
+  Stop();
+  on_fatal_(std::move(status));
+}
+
+// -------------------------------------------------------------------------------------------
+// leases
+
+void MemberCore::RevokeExpired() {
+  if (!lessor_.is_primary()) return;
+  const std::vector<LeaseId> expired = lessor_.TakeExpired(kRevokesAtOnce);
+  if (expired.empty()) return;
+  proto::LeaseRevoke revoke;
+  for (const LeaseId id : expired) revoke.add_ids(id.value());
+  revoke.set_leader_term(lessor_.term().value());
+  // Nobody waits for the answer; what is lost is asked for again.
+  Submit(proto::Command::kLeaseRevokeFieldNumber, revoke.SerializeAsString(), [](Answer) {});
+}
+
+void MemberCore::AnswerFromLessor(const PeerRequest& request,
+                                  absl::AnyInvocable<void(PeerAnswer)> respond) {
+  if (!lessor_.is_primary()) return respond(std::nullopt);
+  switch (request.kind) {
+    case PeerRequestKind::kLeaseRenew:
+      lessor_.Renew(request.lease, [respond = std::move(respond)](int64_t ttl) mutable {
+        respond(ttl < 0 ? std::nullopt : PeerAnswer(ttl));
+      });
+      return;
+    case PeerRequestKind::kLeaseRemaining:
+      return respond(store_->FindLease(request.lease) ? lessor_.Remaining(request.lease) : -1);
+    default:
+      return respond(std::nullopt);  // of a newer member
+  }
+}
+
+void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond) {
+  AnswerFromLessor(request, std::move(respond));
+}
+
+// Asks whoever is leader, again when it was not or did not answer, until `give_up`.
+void MemberCore::AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up) {
+  auto shared = std::make_shared<LeaseDone>(std::move(done));
+  auto on_answer = [this, request, shared, give_up,
+                    alive = std::weak_ptr<int>(alive_)](PeerAnswer answer) {
+    if (answer) return (*shared)(*answer);
+    if (alive.expired() || stopped_) return (*shared)(ErrStopped());
+    if (clock_->Now() >= give_up) return (*shared)(ErrTimeout());
+    auto timer = std::make_shared<std::unique_ptr<Timer>>(executor_->NewTimer());
+    Timer* const raw = timer->get();
+    raw->Arm(kAskRetry,
+             [this, request, shared, give_up, timer, again = std::weak_ptr<int>(alive_)]() mutable {
+               if (again.expired()) return;
+               AskLeader(request, std::move(*shared), give_up);
+             });
+  };
+  const NodeId leader = node_.leader();
+  if (leader == options_.id) return AnswerFromLessor(request, std::move(on_answer));
+  if (!leader) return on_answer(std::nullopt);
+  ask_(leader, request, std::move(on_answer));
+}
+
+void MemberCore::RenewLease(LeaseId id, LeaseDone done) {
+  AskLeader({PeerRequestKind::kLeaseRenew, id}, std::move(done),
+            clock_->Now() + options_.request_timeout());
+}
+
+void MemberCore::LeaseRemaining(LeaseId id, LeaseDone done) {
+  AskLeader({PeerRequestKind::kLeaseRemaining, id}, std::move(done),
+            clock_->Now() + options_.request_timeout());
+}
+
+// ---------------------------------------------------------------------------------------
+// compaction
+
+void MemberCore::AwaitPhysicalCompaction(absl::AnyInvocable<void()> done) {
+  compaction_waiters_.push_back(std::move(done));
+  ScheduleCompaction();
+}
+
+void MemberCore::ScheduleCompaction() {
+  if (compaction_scheduled_ || stopped_) return;
+  compaction_scheduled_ = true;
+  executor_->Post([this, alive = std::weak_ptr<int>(alive_)] {
+    if (alive.expired()) return;
+    compaction_scheduled_ = false;
+    CompactionStep();
+  });
+}
+
+void MemberCore::CompactionStep() {
+  if (stopped_) return;
+  const absl::StatusOr<bool> done = store_->CompactStep(kCompactionKeys);
+  if (!done.ok() && !absl::IsUnavailable(done.status())) return OnFatal(done.status());
+  if (!done.ok() || !*done) return ScheduleCompaction();
+  for (auto& waiter : std::exchange(compaction_waiters_, {})) waiter();
+}
+
+}  // namespace keelson::server

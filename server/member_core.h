@@ -1,0 +1,151 @@
+// MemberCore: a member without its sockets and threads: the raft node joined to the state machine,
+// clients' pending commands, linearizable reads, watchers and leases. The services of server/ are
+// written against it; production and the simulator give it their own executor, clock, stores and
+// peers.
+//
+// Thread: the executor's.
+#ifndef KEELSON_SERVER_MEMBER_CORE_H_
+#define KEELSON_SERVER_MEMBER_CORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/lessor.h"
+#include "server/node.h"
+#include "server/peer_transport.h"
+#include "server/pending_requests.h"
+#include "server/responses.h"
+#include "server/state_machine.h"
+#include "server/watch_hub.h"
+#include "storage/store.h"
+
+namespace keelson::server {
+
+struct MemberOptions {
+  uint64_t cluster_id = 0;
+  NodeId id;
+  int election_timeout_ticks = 10;
+  int heartbeat_ticks = 1;
+  absl::Duration tick = absl::Milliseconds(100);  // --heartbeat-interval
+  bool pre_vote = true;
+  bool initial_election_tick_advance = true;
+  uint64_t request_bytes_max = 1572864;
+  int txn_ops_max = 128;
+  int64_t quota_bytes = 0;  // as Status shows it
+  WatchHubOptions watch;
+
+  absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
+  // etcd's ReqTimeout: 5 s for the disk and the network, and two elections.
+  absl::Duration request_timeout() const { return absl::Seconds(5) + 2 * election_timeout(); }
+  // etcd's minimum: an election and a half, in whole seconds.
+  int64_t lease_ttl_min() const;
+};
+
+class MemberCore final : public NodeDelegate {
+ public:
+  struct Environment {
+    Executor* executor;
+    Random* random;
+    const Clock* clock;
+    storage::RaftLog* log;
+    LogWriter* log_writer;
+    storage::Store* store;
+    RaftTransport* transport;
+    // Asks another member; see PeerTransport::Ask.
+    std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask;
+    std::function<void(absl::Status)> on_fatal;
+    std::function<void(std::string)> on_notice;  // a line for the log
+  };
+
+  MemberCore(MemberOptions options, const Environment& environment);
+  ~MemberCore() override;
+
+  void Start();
+  // Answers everything that waits with "server stopped" and goes silent.
+  void Stop();
+
+  // --- for services
+
+  using Done = absl::AnyInvocable<void(Answer)>;
+  // Proposes the command whose `op_field` of proto::Command holds `request`; `done` gets its
+  // outcome, or the error that kept it from one.
+  void Submit(int op_field, std::string_view request, Done done);
+  using ReadDone = absl::AnyInvocable<void(absl::Status)>;
+  // Runs `done` once a read here is linearizable.
+  void AwaitLinearizable(ReadDone done);
+
+  // The TTL after the renewal, 0: no such lease; error: no leader could be asked.
+  using LeaseDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>)>;
+  void RenewLease(LeaseId id, LeaseDone done);
+  void LeaseRemaining(LeaseId id, LeaseDone done);
+  // Runs `done` when what is compacted logically has gone physically.
+  void AwaitPhysicalCompaction(absl::AnyInvocable<void()> done);
+
+  Header header() const;
+  const MemberOptions& options() const { return options_; }
+  storage::Store& store() { return *store_; }
+  Node& node() { return node_; }
+  WatchHub& watch_hub() { return watch_hub_; }
+  Random& random() { return *random_; }
+  std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
+  bool stopped() const { return stopped_; }
+
+  // --- for the transport
+
+  void OnRaftMessage(raft::Message message) { node_.OnMessage(std::move(message)); }
+  void OnUnreachable(NodeId peer) { node_.OnUnreachable(peer); }
+  void OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond);
+
+  // --- NodeDelegate
+
+  void ApplyEntries(absl::Span<const raft::Entry> entries) override;
+  absl::Status CommitApplied() override;
+  void OnLeadership(NodeId leader, Term term, bool is_self) override;
+  void OnFatal(absl::Status status) override;
+
+ private:
+  void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
+  void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
+  void OnHousekeeping();
+  void RevokeExpired();
+  void ScheduleCompaction();
+  void CompactionStep();
+
+  const MemberOptions options_;
+  Executor* const executor_;
+  Random* const random_;
+  const Clock* const clock_;
+  storage::Store* const store_;
+  const std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask_;
+  const std::function<void(absl::Status)> on_fatal_;
+  const std::function<void(std::string)> on_notice_;
+  std::shared_ptr<int> alive_;
+
+  StateMachine state_machine_;
+  PendingRequests pending_;
+  struct PendingRead {
+    absl::Duration deadline;
+    uint64_t node_id;
+    std::shared_ptr<ReadDone> done;
+  };
+  std::deque<PendingRead> reads_;  // by deadline; answered ones have a null *done
+  Lessor lessor_;
+  WatchHub watch_hub_;
+  Node node_;
+  bool stopped_ = false;
+  absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
+  std::unique_ptr<Timer> housekeeping_;
+  bool compaction_scheduled_ = false;
+  std::vector<absl::AnyInvocable<void()>> compaction_waiters_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_MEMBER_CORE_H_

@@ -1,0 +1,253 @@
+#include "server/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace keelson::server {
+namespace {
+
+constexpr absl::Duration kApplyRetry = absl::Milliseconds(2);
+// Entries of one apply group; a group is one write batch, and one turn of the loop.
+constexpr size_t kApplyGroupMax = 1024;
+
+}  // namespace
+
+Node::Node(NodeOptions options, const Environment& environment)
+    : options_(std::move(options)),
+      executor_(environment.executor),
+      clock_(environment.clock),
+      log_writer_(environment.log_writer),
+      transport_(environment.transport),
+      delegate_(environment.delegate),
+      log_view_(environment.log),
+      raft_(options_.raft, &log_view_, environment.random),
+      tick_timer_(executor_->NewTimer()),
+      applied_(options_.raft.applied),
+      applying_(options_.raft.applied),
+      apply_timer_(executor_->NewTimer()),
+      last_read_context_(environment.random->Next() >> 24 << 20) {}
+
+Node::~Node() = default;
+
+void Node::Start() {
+  if (options_.initial_election_tick_advance) {
+    for (int i = 1; i < options_.raft.election_timeout_ticks; ++i) raft_.Tick();
+  }
+  next_tick_ = clock_->Now() + options_.tick;
+  tick_timer_->Arm(options_.tick, [this] { OnTick(); });
+  ScheduleAdvance();
+}
+
+void Node::Stop() {
+  stopped_ = true;
+  tick_timer_->Cancel();
+  apply_timer_->Cancel();
+}
+
+bool Node::Propose(SharedBytes command) {
+  if (stopped_ || proposals_.size() >= options_.proposals_waiting_max ||
+      raft_.commit() - applied_ > static_cast<int64_t>(options_.apply_lag_max)) {
+    return false;
+  }
+  proposals_.push_back({raft::EntryType::kNormal, std::move(command)});
+  proposals_queued_.push_back(clock_->Now());
+  ScheduleAdvance();
+  return true;
+}
+
+uint64_t Node::AwaitLinearizable(ReadDone done) {
+  new_reads_.push_back({++last_read_id_, std::move(done)});
+  ScheduleAdvance();
+  return last_read_id_;
+}
+
+void Node::ForgetRead(uint64_t id) {
+  const auto is_it = [id](const Read& read) { return read.id == id; };
+  std::erase_if(new_reads_, is_it);
+  for (auto& [context, round] : rounds_) std::erase_if(round.reads, is_it);
+  std::erase_if(granted_, [&](const auto& item) { return is_it(item.second); });
+}
+
+void Node::OnMessage(raft::Message message) {
+  if (stopped_) return;
+  raft_.Step(std::move(message));
+  ScheduleAdvance();
+}
+
+void Node::OnUnreachable(NodeId peer) {
+  if (stopped_) return;
+  raft_.OnUnreachable(peer);
+  ScheduleAdvance();
+}
+
+void Node::Campaign() {
+  raft_.Campaign();
+  ScheduleAdvance();
+}
+
+void Node::ScheduleAdvance() {
+  if (advance_scheduled_ || stopped_) return;
+  advance_scheduled_ = true;
+  executor_->Post([this] {
+    advance_scheduled_ = false;
+    Advance();
+  });
+}
+
+void Node::Advance() {
+  if (stopped_) return;
+  ProposeWaiting();
+  RequestReads();
+  while (!stopped_ && raft_.HasReady()) Carry(raft_.TakeReady());
+  NoticeLeadership();
+  MaybeApply();
+}
+
+void Node::ProposeWaiting() {
+  if (proposals_.empty() || !raft_.leader()) return;
+  // Propose takes all or nothing, so what is refused must stay ours: copies share the payload.
+  const raft::ProposeResult result = raft_.Propose(proposals_);
+  if (result == raft::ProposeResult::kAccepted || result == raft::ProposeResult::kForwarded) {
+    proposals_.clear();
+    proposals_queued_.clear();
+  }
+}
+
+void Node::RequestReads() {
+  if (new_reads_.empty() || !raft_.leader()) return;
+  const uint64_t context = ++last_read_context_;
+  if (!raft_.RequestReadIndex(context)) return;
+  rounds_[context] = Round{std::exchange(new_reads_, {}), clock_->Now()};
+}
+
+// Proposals for a leader that cannot be reached wait for the next tick and perhaps the next leader.
+// Those that may have arrived are not sent twice.
+void Node::SendOrKeep(const raft::Message& message) {
+  if (transport_->Send(message)) return;
+  const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
+  if (request == nullptr) return;
+  for (const raft::Proposal& proposal : request->proposals) {
+    proposals_.push_back(proposal);
+    proposals_queued_.push_back(clock_->Now());
+  }
+}
+
+void Node::Carry(raft::Ready ready) {
+  for (const raft::Message& message : ready.send_now) SendOrKeep(message);
+  if (!ready.write.empty() || !ready.send_after_write.empty()) {
+    log_writer_->Write(
+        ToLogAppend(std::move(ready.write)),
+        [this, number = ready.number, messages = std::move(ready.send_after_write)]() mutable {
+          if (stopped_) return;
+          for (const raft::Message& message : messages) SendOrKeep(message);
+          raft_.OnWritten(number);
+          ScheduleAdvance();
+        });
+  }
+  for (raft::Entry& entry : ready.committed) committed_.push_back(std::move(entry));
+  for (const raft::ReadGrant& grant : ready.reads) {
+    auto round = rounds_.extract(grant.context);
+    if (round.empty()) continue;
+    for (Read& read : round.mapped().reads) granted_.emplace(grant.index, std::move(read));
+  }
+  for (const uint64_t context : ready.dropped_reads) {
+    auto round = rounds_.extract(context);
+    if (round.empty()) continue;
+    for (Read& read : round.mapped().reads) new_reads_.push_back(std::move(read));
+  }
+  ServeReads();
+}
+
+void Node::MaybeApply() {
+  if (stopped_ || applying_ != applied_ || committed_.empty()) return;
+  std::vector<raft::Entry> group;
+  const size_t count = std::min(committed_.size(), kApplyGroupMax);
+  group.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    group.push_back(std::move(committed_.front()));
+    committed_.pop_front();
+  }
+  KV_CHECK_EQ(group.front().index, applied_ + 1);
+  applying_ = group.back().index;
+  delegate_->ApplyEntries(group);
+  FinishApply();
+}
+
+void Node::FinishApply() {
+  absl::Status status = delegate_->CommitApplied();
+  if (absl::IsUnavailable(status)) {
+    apply_timer_->Arm(kApplyRetry, [this] { FinishApply(); });
+    return;
+  }
+  if (!status.ok()) {
+    Fail(std::move(status));
+    return;
+  }
+  applied_ = applying_;
+  raft_.OnApplied(applied_);
+  ServeReads();
+  if (!committed_.empty() || raft_.HasReady()) ScheduleAdvance();
+}
+
+void Node::ServeReads() {
+  while (!granted_.empty() && granted_.begin()->first <= applied_) {
+    Read read = std::move(granted_.begin()->second);
+    granted_.erase(granted_.begin());
+    read.done();
+  }
+}
+
+void Node::OnTick() {
+  if (stopped_) return;
+  raft_.Tick();
+  RetryReads();
+  DropStaleProposals();
+  // A loop that was held up does not make up for lost ticks in one burst: that would be an election
+  // timeout the leader had no chance to answer.
+  const absl::Duration now = clock_->Now();
+  next_tick_ = std::max(next_tick_ + options_.tick, now + options_.tick / 2);
+  tick_timer_->Arm(next_tick_ - now, [this] { OnTick(); });
+  ScheduleAdvance();
+}
+
+// The request or its answer may be lost on the way to another member's leader. Each attempt has a
+// context of its own: an answer to the old one must not be taken for the new (etcd issue 20418).
+void Node::RetryReads() {
+  const absl::Duration now = clock_->Now();
+  for (auto it = rounds_.begin(); it != rounds_.end();) {
+    if (now - it->second.asked < options_.read_retry) {
+      ++it;
+      continue;
+    }
+    for (Read& read : it->second.reads) new_reads_.push_back(std::move(read));
+    it = rounds_.erase(it);
+  }
+}
+
+// A write that its client was told had timed out must not be made much later, when a leader turns
+// up.
+void Node::DropStaleProposals() {
+  const absl::Duration oldest = clock_->Now() - options_.proposal_wait_max;
+  const auto fresh = std::upper_bound(proposals_queued_.begin(), proposals_queued_.end(), oldest);
+  const auto stale = fresh - proposals_queued_.begin();
+  proposals_queued_.erase(proposals_queued_.begin(), fresh);
+  proposals_.erase(proposals_.begin(), proposals_.begin() + stale);
+}
+
+void Node::NoticeLeadership() {
+  if (raft_.leader() == leader_ && raft_.term() == leader_term_) return;
+  leader_ = raft_.leader();
+  leader_term_ = raft_.term();
+  delegate_->OnLeadership(leader_, leader_term_, is_leader());
+  if (leader_ && (!proposals_.empty() || !new_reads_.empty())) ScheduleAdvance();
+}
+
+void Node::Fail(absl::Status status) {
+  if (stopped_) return;
+  Stop();
+  delegate_->OnFatal(std::move(status));
+}
+
+}  // namespace keelson::server

@@ -1,0 +1,167 @@
+// Node: sequences the raft core with the log, the peers and apply; the loop around RawNode. Events
+// in (ticks, messages, proposals, reads, completions), commands out through its interfaces. It owns
+// no thread and no socket; the simulator runs exactly this code.
+//
+// Batching has no timers: inputs only mark that there is something to do, and one posted Advance()
+// takes all that came in during the turn of the loop. Apply is a stage of its own: while the store
+// would stall, committed entries wait and everything else goes on.
+//
+// Thread: the executor's.
+#ifndef KEELSON_SERVER_NODE_H_
+#define KEELSON_SERVER_NODE_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/types.h"
+#include "raft/raw_node.h"
+#include "server/executor.h"
+#include "server/log_writer.h"
+#include "server/raft_codec.h"
+#include "storage/raft_log.h"
+
+namespace keelson::server {
+
+// Carries raft messages to peers; may lose them.
+class RaftTransport {
+ public:
+  virtual ~RaftTransport() = default;
+  // False: it was certainly not sent. True: it may arrive.
+  virtual bool Send(const raft::Message& message) = 0;
+};
+
+// What committed entries are applied to, and who hears of the node's changes.
+class NodeDelegate {
+ public:
+  virtual ~NodeDelegate() = default;
+  // Takes in entries that follow each other, as one group.
+  virtual void ApplyEntries(absl::Span<const raft::Entry> entries) = 0;
+  // Makes the group of ApplyEntries take effect, answers and events included. Unavailable: not now;
+  // it is called again. Any other error stops the member.
+  virtual absl::Status CommitApplied() = 0;
+  virtual void OnLeadership(NodeId leader, Term term, bool is_self) = 0;
+  // The node cannot go on: a durable store failed. Called once.
+  virtual void OnFatal(absl::Status status) = 0;
+};
+
+struct NodeOptions {
+  raft::Config raft;
+  absl::Duration tick = absl::Milliseconds(100);
+  // Most of the first election timeout counts as over at the start, so that a new cluster has its
+  // leader soon (etcd's --initial-election-tick-advance); pre-vote keeps a restarted member from
+  // disturbing one.
+  bool initial_election_tick_advance = true;
+  uint64_t proposals_waiting_max = 5000;                // without a leader, or not taken by raft
+  absl::Duration proposal_wait_max = absl::Seconds(7);  // then nobody waits for it any more
+  uint64_t apply_lag_max = 5000;  // committed and not applied: refuse proposals (etcd)
+  absl::Duration read_retry = absl::Milliseconds(500);  // etcd's readIndexRetryTime
+};
+
+class Node {
+ public:
+  struct Environment {
+    Executor* executor;
+    Random* random;
+    const Clock* clock;
+    storage::RaftLog* log;
+    LogWriter* log_writer;
+    RaftTransport* transport;
+    NodeDelegate* delegate;
+  };
+
+  Node(NodeOptions options, const Environment& environment);
+  ~Node();
+
+  // Starts ticking.
+  void Start();
+  void Stop();
+
+  // Queues a command for the log. False: too many are waiting; nothing was done. Otherwise it is
+  // proposed as soon as there is a leader; whether it was committed shows only when it is applied.
+  bool Propose(SharedBytes command);
+  // Runs `done` when this member has applied everything that was committed before the call (a
+  // linearizable read may then be served here). Runs until answered; the caller has a deadline of
+  // its own and may ask for removal with the returned id.
+  using ReadDone = absl::AnyInvocable<void()>;
+  uint64_t AwaitLinearizable(ReadDone done);
+  void ForgetRead(uint64_t id);
+
+  void OnMessage(raft::Message message);
+  void OnUnreachable(NodeId peer);
+  void Campaign();
+
+  NodeId leader() const { return raft_.leader(); }
+  bool is_leader() const { return raft_.role() == raft::Role::kLeader; }
+  Term term() const { return raft_.term(); }
+  LogIndex commit() const { return raft_.commit(); }
+  LogIndex applied() const { return applied_; }
+  raft::Status status() const { return raft_.status(); }
+
+ private:
+  struct Read {
+    uint64_t id;
+    ReadDone done;
+  };
+
+  void ScheduleAdvance();
+  void Advance();
+  void ProposeWaiting();
+  void RequestReads();
+  void Carry(raft::Ready ready);
+  void SendOrKeep(const raft::Message& message);
+  void MaybeApply();
+  void FinishApply();
+  void ServeReads();
+  void OnTick();
+  void RetryReads();
+  void DropStaleProposals();
+  void NoticeLeadership();
+  void Fail(absl::Status status);
+
+  const NodeOptions options_;
+  Executor* const executor_;
+  const Clock* const clock_;
+  LogWriter* const log_writer_;
+  RaftTransport* const transport_;
+  NodeDelegate* const delegate_;
+  const RaftLogView log_view_;
+  raft::RawNode raft_;
+
+  bool stopped_ = false;
+  bool advance_scheduled_ = false;
+  std::unique_ptr<Timer> tick_timer_;
+  absl::Duration next_tick_;
+
+  std::vector<raft::Proposal> proposals_;         // not yet given to raft
+  std::vector<absl::Duration> proposals_queued_;  // when; one for each of proposals_
+
+  std::deque<raft::Entry> committed_;  // handed out, not yet given to the delegate
+  LogIndex applied_;
+  LogIndex applying_;  // last entry of the group under way; == applied_ when none is
+  std::unique_ptr<Timer> apply_timer_;
+
+  uint64_t last_read_id_ = 0;
+  uint64_t last_read_context_ = 0;
+  std::vector<Read> new_reads_;  // to go into the next round
+  struct Round {
+    std::vector<Read> reads;
+    absl::Duration asked;
+  };
+  std::map<uint64_t, Round> rounds_;       // by context; asked and not granted
+  std::multimap<LogIndex, Read> granted_;  // waiting for apply
+  NodeId leader_;
+  Term leader_term_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_NODE_H_

@@ -1,0 +1,582 @@
+// hello  := "KEELSONP" version:be32 cluster:be64 from:be64 to:be64 crc32c:le32      (of all before)
+// answer := code:u8        0 welcome, 1 version, 2 cluster, 3 member; any but 0 ends the connection
+// frame  := size:le32 crc32c:le32 channel:u8 payload       size counts channel and payload; so does
+// the crc channel 1: a raft message (raft_codec.cc) channel 2: request  := id:varint kind:u8
+// lease:be64 channel 3: answer   := id:varint present:u8 value:be64
+#include "server/peer_transport.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/buffer.hpp"
+#include "asio/connect.hpp"
+#include "asio/post.hpp"
+#include "asio/read.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/write.hpp"
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/crc32c.h"
+#include "server/raft_codec.h"
+
+namespace keelson::server {
+namespace {
+
+using asio::ip::tcp;
+
+constexpr std::string_view kMagic = "KEELSONP";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHelloBytes = 8 + 4 + 8 + 8 + 8 + 4;
+constexpr size_t kFrameHeadBytes = 9;
+constexpr size_t kReadBytes = 256 << 10;
+constexpr absl::Duration kHelloTimeout = absl::Seconds(5);
+constexpr absl::Duration kAcceptRetry = absl::Milliseconds(100);
+
+enum Channel : uint8_t { kRaftChannel = 1, kRequestChannel = 2, kAnswerChannel = 3 };
+enum HelloCode : uint8_t { kWelcome = 0, kWrongVersion = 1, kWrongCluster = 2, kWrongMember = 3 };
+
+struct Hello {
+  uint32_t version = 0;
+  uint64_t cluster = 0;
+  NodeId from, to;
+};
+
+std::string EncodeHello(const Hello& hello) {
+  std::string out(kMagic);
+  AppendBig32(out, hello.version);
+  AppendBig64(out, hello.cluster);
+  AppendBig64(out, hello.from.value());
+  AppendBig64(out, hello.to.value());
+  AppendLittle32(out, Crc32c(out));
+  return out;
+}
+
+std::optional<Hello> DecodeHello(std::string_view bytes) {
+  const uint32_t crc = Crc32c(bytes.substr(0, kHelloBytes - 4));
+  if (!bytes.starts_with(kMagic)) return std::nullopt;
+  bytes.remove_prefix(kMagic.size());
+  Hello hello;
+  uint64_t from, to;
+  uint32_t stored;
+  if (!TakeBig32(bytes, hello.version) || !TakeBig64(bytes, hello.cluster) ||
+      !TakeBig64(bytes, from) || !TakeBig64(bytes, to) || !TakeLittle32(bytes, stored) ||
+      stored != crc) {
+    return std::nullopt;
+  }
+  hello.from = NodeId(from);
+  hello.to = NodeId(to);
+  return hello;
+}
+
+const char* HelloCodeText(uint8_t code) {
+  switch (code) {
+    case kWrongVersion:
+      return "it speaks another version of the peer protocol";
+    case kWrongCluster:
+      return "cluster ID mismatch";
+    case kWrongMember:
+      return "it is not the member expected at this address";
+    default:
+      return "it refused the connection";
+  }
+}
+
+SharedBytes FrameHead(uint8_t channel, const ByteChain& payload) {
+  const char channel_byte = static_cast<char>(channel);
+  uint32_t crc = Crc32c({&channel_byte, 1});
+  for (const SharedBytes& piece : payload.pieces()) crc = Crc32cExtend(crc, piece.view());
+  std::string head;
+  head.reserve(kFrameHeadBytes);
+  AppendLittle32(head, static_cast<uint32_t>(payload.size() + 1));
+  AppendLittle32(head, crc);
+  head.push_back(channel_byte);
+  return SharedBytes(std::move(head));
+}
+
+std::string Describe(NodeId id) { return absl::StrCat(absl::Hex(id.value())); }
+
+}  // namespace
+
+struct PeerTransport::Waiting {
+  explicit Waiting(asio::io_context& loop) : timer(loop) {}
+  absl::AnyInvocable<void(PeerAnswer)> done;
+  asio::steady_timer timer;
+};
+
+// -----------------------------------------------------------------------------------------
+// outgoing
+
+class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
+ public:
+  Outgoing(PeerTransport* transport, NodeId peer, std::vector<Url> urls)
+      : transport_(transport),
+        peer_(peer),
+        urls_(std::move(urls)),
+        resolver_(*transport->loop_),
+        socket_(*transport->loop_),
+        timer_(*transport->loop_),
+        redial_(transport->options_.redial_min) {}
+
+  void Start() { Dial(); }
+
+  void Stop() {
+    transport_ = nullptr;
+    Close();
+    timer_.cancel();
+    resolver_.cancel();
+  }
+
+  // False: not connected, or too much is waiting.
+  bool Queue(uint8_t channel, const ByteChain& payload) {
+    if (!connected_ || queued_bytes_ > transport_->options_.queued_bytes_max) return false;
+    queue_.push_back(FrameHead(channel, payload));
+    for (const SharedBytes& piece : payload.pieces()) queue_.push_back(piece);
+    queued_bytes_ += payload.size() + kFrameHeadBytes;
+    if (!writing_ && !flush_posted_) {
+      flush_posted_ = true;
+      // One write for all that this turn of the loop has to say to the peer.
+      asio::post(*transport_->loop_, [self = shared_from_this()] {
+        self->flush_posted_ = false;
+        self->Flush();
+      });
+    }
+    return true;
+  }
+
+ private:
+  void Dial() {
+    if (!transport_) return;
+    const Url& url = urls_[next_url_++ % urls_.size()];
+    resolver_.async_resolve(url.host, std::to_string(url.port),
+                            [self = shared_from_this()](const asio::error_code& error,
+                                                        tcp::resolver::results_type found) {
+                              if (!self->transport_) return;
+                              if (error) return self->Redial(error.message());
+                              self->Connect(found);
+                            });
+  }
+
+  void Connect(const tcp::resolver::results_type& endpoints) {
+    socket_ = tcp::socket(*transport_->loop_);
+    ArmTimeout();
+    asio::async_connect(
+        socket_, endpoints,
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, const auto&) {
+          if (epoch != self->epoch_) return;
+          if (error) return self->Redial(error.message());
+          self->SayHello();
+        });
+  }
+
+  void SayHello() {
+    asio::error_code ignored;  // a socket that just broke shows it on the next write
+    socket_.set_option(tcp::no_delay(true), ignored);
+    hello_ =
+        EncodeHello({kVersion, transport_->options_.cluster_id, transport_->options_.self, peer_});
+    asio::async_write(
+        socket_, asio::buffer(hello_),
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
+          if (epoch != self->epoch_) return;
+          if (error) return self->Redial(error.message());
+          self->AwaitWelcome();
+        });
+  }
+
+  void AwaitWelcome() {
+    asio::async_read(
+        socket_, asio::buffer(&code_, 1),
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
+          if (epoch != self->epoch_) return;
+          if (error) return self->Redial(error.message());
+          if (self->code_ != kWelcome) return self->Redial(HelloCodeText(self->code_));
+          self->OnConnected();
+        });
+  }
+
+  void OnConnected() {
+    timer_.cancel();
+    connected_ = true;
+    redial_ = transport_->options_.redial_min;
+    last_notice_.clear();
+    transport_->handlers_.on_notice(absl::StrCat("connected to peer ", Describe(peer_)));
+    WatchForClose();
+  }
+
+  // The other side sends nothing after its welcome; a read ends when it goes away.
+  void WatchForClose() {
+    socket_.async_read_some(asio::buffer(&code_, 1), [self = shared_from_this(), epoch = epoch_](
+                                                         const asio::error_code& error, size_t) {
+      if (epoch != self->epoch_) return;
+      self->Redial(error ? error.message() : "unexpected bytes");
+    });
+  }
+
+  void Flush() {
+    if (!transport_ || !connected_ || writing_ || queue_.empty()) return;
+    writing_ = true;
+    in_flight_.swap(queue_);
+    queued_bytes_ = 0;
+    std::vector<asio::const_buffer> buffers;
+    buffers.reserve(in_flight_.size());
+    for (const SharedBytes& piece : in_flight_) buffers.emplace_back(piece.data(), piece.size());
+    asio::async_write(
+        socket_, std::move(buffers),
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
+          if (epoch != self->epoch_) return;
+          self->writing_ = false;
+          self->in_flight_.clear();
+          if (error) return self->Redial(error.message());
+          self->Flush();
+        });
+  }
+
+  void ArmTimeout() {
+    timer_.expires_after(absl::ToChronoNanoseconds(kHelloTimeout));
+    timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error && self->transport_ && !self->connected_) self->Redial("timed out");
+    });
+  }
+
+  void Close() {
+    ++epoch_;
+    asio::error_code ignored;  // closing a broken socket fails and has no further effect
+    socket_.close(ignored);
+    connected_ = false;
+    writing_ = false;
+    queue_.clear();
+    in_flight_.clear();
+    queued_bytes_ = 0;
+  }
+
+  void Redial(const std::string& reason) {
+    const bool was_connected = connected_;
+    Close();
+    if (was_connected) transport_->handlers_.on_unreachable(peer_);
+    if (reason != last_notice_) {
+      last_notice_ = reason;
+      transport_->handlers_.on_notice(
+          absl::StrCat("cannot reach peer ", Describe(peer_), ": ", reason));
+    }
+    timer_.expires_after(absl::ToChronoNanoseconds(redial_));
+    redial_ = std::min(redial_ * 2, transport_->options_.redial_max);
+    timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error) self->Dial();
+    });
+  }
+
+  PeerTransport* transport_;  // null once stopped
+  const NodeId peer_;
+  const std::vector<Url> urls_;
+  size_t next_url_ = 0;
+  tcp::resolver resolver_;
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  absl::Duration redial_;
+  std::string last_notice_;  // the same trouble is told once
+  std::string hello_;
+  uint8_t code_ = 0;
+  bool connected_ = false;
+  bool writing_ = false;
+  bool flush_posted_ = false;
+  uint64_t epoch_ = 0;  // of the connection; a completion of an earlier one is ignored
+  std::vector<SharedBytes> queue_;
+  std::vector<SharedBytes> in_flight_;
+  size_t queued_bytes_ = 0;
+};
+
+// -----------------------------------------------------------------------------------------
+// incoming
+
+class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
+ public:
+  Incoming(PeerTransport* transport, tcp::socket socket)
+      : transport_(transport), socket_(std::move(socket)), timer_(*transport->loop_) {}
+
+  void Start() {
+    buffer_.resize(kHelloBytes);
+    timer_.expires_after(absl::ToChronoNanoseconds(kHelloTimeout));
+    timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error) self->End();
+    });
+    asio::async_read(socket_, asio::buffer(buffer_),
+                     [self = shared_from_this()](const asio::error_code& error, size_t) {
+                       if (!self->transport_) return;
+                       if (error) return self->End();
+                       self->OnHello();
+                     });
+  }
+
+  void Stop() {
+    transport_ = nullptr;
+    asio::error_code ignored;  // as above
+    socket_.close(ignored);
+    timer_.cancel();
+  }
+
+  NodeId peer() const { return peer_; }
+
+ private:
+  void OnHello() {
+    timer_.cancel();
+    const std::optional<Hello> hello = DecodeHello(buffer_);
+    if (!hello) {
+      transport_->handlers_.on_notice("closed a connection to the peer port: it is no member's");
+      return End();
+    }
+    const Options& options = transport_->options_;
+    code_ = hello->version != kVersion                  ? kWrongVersion
+            : hello->cluster != options.cluster_id      ? kWrongCluster
+            : hello->to != options.self                 ? kWrongMember
+            : !transport_->peers_.contains(hello->from) ? kWrongMember
+                                                        : kWelcome;
+    if (code_ != kWelcome) {
+      transport_->handlers_.on_notice(
+          absl::StrCat("refused peer ", Describe(hello->from), ": ",
+                       code_ == kWrongCluster ? "cluster ID mismatch" : HelloCodeText(code_)));
+    }
+    peer_ = hello->from;
+    asio::async_write(socket_, asio::buffer(&code_, 1),
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        if (!self->transport_) return;
+                        if (error || self->code_ != kWelcome) return self->End();
+                        self->buffer_.clear();
+                        self->buffer_.resize(kReadBytes);
+                        self->Read();
+                      });
+  }
+
+  void Read() {
+    // Room for at least the frame that has begun, but no more than arrives: the buffer doubles.
+    if (buffer_.size() - filled_ < kReadBytes / 2) buffer_.resize(buffer_.size() * 2);
+    socket_.async_read_some(
+        asio::buffer(buffer_.data() + filled_, buffer_.size() - filled_),
+        [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
+          if (!self->transport_) return;
+          if (error) return self->End();
+          self->filled_ += bytes;
+          if (!self->TakeFrames()) return self->End();
+          self->Read();
+        });
+  }
+
+  // False: the peer sent something that is no frame.
+  bool TakeFrames() {
+    std::string_view rest(buffer_.data(), filled_);
+    while (rest.size() >= kFrameHeadBytes) {
+      const uint64_t size = LoadLittle32(rest.data());
+      if (size == 0 || size > transport_->options_.frame_bytes_max) {
+        transport_->handlers_.on_notice("closed a peer's connection: malformed frame");
+        return false;
+      }
+      if (rest.size() < 8 + size) break;
+      const std::string_view body = rest.substr(8, size);
+      if (Crc32c(body) != LoadLittle32(rest.data() + 4)) {
+        transport_->handlers_.on_notice("closed a peer's connection: a frame fails its checksum");
+        return false;
+      }
+      transport_->Dispatch(peer_, static_cast<uint8_t>(body[0]), SharedBytes::Copy(body.substr(1)));
+      if (!transport_) return true;  // a handler stopped us
+      rest.remove_prefix(8 + size);
+    }
+    std::copy(rest.begin(), rest.end(), buffer_.begin());
+    filled_ = rest.size();
+    if (filled_ == 0 && buffer_.size() > 4 * kReadBytes) {
+      buffer_ = std::string(kReadBytes, '\0');
+    }
+    return true;
+  }
+
+  void End() {
+    if (!transport_) return;
+    PeerTransport* const transport = transport_;
+    Stop();
+    transport->incoming_.erase(shared_from_this());
+  }
+
+  PeerTransport* transport_;  // null once ended
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  NodeId peer_;
+  uint8_t code_ = 0;
+  std::string buffer_;
+  size_t filled_ = 0;
+};
+
+class PeerTransport::Listener : public std::enable_shared_from_this<Listener> {
+ public:
+  Listener(PeerTransport* transport, tcp::acceptor acceptor)
+      : transport_(transport), acceptor_(std::move(acceptor)), timer_(*transport->loop_) {}
+
+  void Accept() {
+    acceptor_.async_accept(
+        [self = shared_from_this()](const asio::error_code& error, tcp::socket socket) {
+          if (!self->transport_) return;
+          if (error) return self->AcceptLater();
+          asio::error_code ignored;  // a connection that is gone already ends on its first read
+          socket.set_option(tcp::no_delay(true), ignored);
+          const auto incoming = std::make_shared<Incoming>(self->transport_, std::move(socket));
+          self->transport_->incoming_.insert(incoming);
+          incoming->Start();
+          self->Accept();
+        });
+  }
+
+  void Stop() {
+    transport_ = nullptr;
+    asio::error_code ignored;  // as above
+    acceptor_.close(ignored);
+    timer_.cancel();
+  }
+
+ private:
+  // Out of file descriptors, most likely: try again when some may have been freed.
+  void AcceptLater() {
+    timer_.expires_after(absl::ToChronoNanoseconds(kAcceptRetry));
+    timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error && self->transport_) self->Accept();
+    });
+  }
+
+  PeerTransport* transport_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer timer_;
+};
+
+// ----------------------------------------------------------------------------------------
+// transport
+
+PeerTransport::PeerTransport(asio::io_context* loop, Options options, Handlers handlers)
+    : loop_(loop),
+      options_(options),
+      handlers_(std::move(handlers)),
+      alive_(std::make_shared<int>()) {}
+
+PeerTransport::~PeerTransport() { Stop(); }
+
+absl::Status PeerTransport::Listen(const Url& url) {
+  const std::string name = absl::StrCat("listen tcp ", url.host, ":", url.port);
+  asio::error_code error;
+  tcp::resolver resolver(*loop_);
+  const auto found =
+      resolver.resolve(url.host, std::to_string(url.port), tcp::resolver::passive, error);
+  if (error || found.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": ", error.message()));
+  }
+  const tcp::endpoint endpoint = found.begin()->endpoint();
+  tcp::acceptor acceptor(*loop_);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    std::string reason = error.message();
+    reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+    return absl::UnavailableError(absl::StrCat(name, ": bind: ", reason));
+  }
+  listeners_.push_back(std::make_shared<Listener>(this, std::move(acceptor)));
+  listeners_.back()->Accept();
+  return absl::OkStatus();
+}
+
+void PeerTransport::AddPeer(NodeId peer, std::vector<Url> urls) {
+  auto outgoing = std::make_shared<Outgoing>(this, peer, std::move(urls));
+  peers_.emplace(peer, outgoing);
+  outgoing->Start();
+}
+
+void PeerTransport::Stop() {
+  for (const auto& listener : listeners_) listener->Stop();
+  listeners_.clear();
+  for (const auto& [id, peer] : peers_) peer->Stop();
+  peers_.clear();
+  for (const auto& incoming : incoming_) incoming->Stop();
+  incoming_.clear();
+  waiting_.clear();
+}
+
+bool PeerTransport::Send(const raft::Message& message) {
+  const auto it = peers_.find(message.to);
+  if (it == peers_.end()) return false;
+  if (it->second->Queue(kRaftChannel, EncodeRaftMessage(message))) return true;
+  // Told later, not from inside raft's own output.
+  asio::post(*loop_, [this, peer = message.to, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired()) handlers_.on_unreachable(peer);
+  });
+  return false;
+}
+
+void PeerTransport::Ask(NodeId peer, const PeerRequest& request,
+                        absl::AnyInvocable<void(PeerAnswer)> done) {
+  std::string payload;
+  const uint64_t id = ++last_request_;
+  AppendVarint(payload, id);
+  payload.push_back(static_cast<char>(request.kind));
+  AppendBig64(payload, static_cast<uint64_t>(request.lease.value()));
+  const auto it = peers_.find(peer);
+  if (it == peers_.end() || !it->second->Queue(kRequestChannel, ByteChain(std::move(payload)))) {
+    return done(std::nullopt);
+  }
+  auto waiting = std::make_unique<Waiting>(*loop_);
+  waiting->done = std::move(done);
+  waiting->timer.expires_after(absl::ToChronoNanoseconds(options_.request_timeout));
+  waiting->timer.async_wait([this, id](const asio::error_code& error) {
+    if (!error) ExpireRequest(id);
+  });
+  waiting_.emplace(id, std::move(waiting));
+}
+
+void PeerTransport::ExpireRequest(uint64_t id) {
+  auto node = waiting_.extract(id);
+  if (!node.empty()) node.mapped()->done(std::nullopt);
+}
+
+void PeerTransport::Dispatch(NodeId from, uint8_t channel, const SharedBytes& payload) {
+  switch (channel) {
+    case kRaftChannel: {
+      std::optional<raft::Message> message = DecodeRaftMessage(payload);
+      if (!message || message->from != from || message->to != options_.self) {
+        handlers_.on_notice(absl::StrCat("ignored a malformed message of peer ", Describe(from)));
+        return;
+      }
+      return handlers_.on_raft_message(*std::move(message));
+    }
+    case kRequestChannel:
+      return OnPeerRequest(from, payload.view());
+    case kAnswerChannel:
+      return OnPeerAnswer(payload.view());
+    default:
+      handlers_.on_notice(absl::StrCat("ignored a frame of unknown channel ", channel));
+  }
+}
+
+void PeerTransport::OnPeerRequest(NodeId from, std::string_view payload) {
+  uint64_t id, lease;
+  uint8_t kind;
+  if (!TakeVarint(payload, id) || !TakeByte(payload, kind) || !TakeBig64(payload, lease)) return;
+  handlers_.on_request({static_cast<PeerRequestKind>(kind), LeaseId(static_cast<int64_t>(lease))},
+                       [this, from, id, alive = std::weak_ptr<int>(alive_)](PeerAnswer answer) {
+                         if (alive.expired()) return;
+                         std::string out;
+                         AppendVarint(out, id);
+                         out.push_back(answer ? 1 : 0);
+                         AppendBig64(out, static_cast<uint64_t>(answer.value_or(0)));
+                         const auto it = peers_.find(from);
+                         // A lost answer shows at the asking member as a timeout.
+                         if (it != peers_.end())
+                           it->second->Queue(kAnswerChannel, ByteChain(std::move(out)));
+                       });
+}
+
+void PeerTransport::OnPeerAnswer(std::string_view payload) {
+  uint64_t id, value;
+  uint8_t present;
+  if (!TakeVarint(payload, id) || !TakeByte(payload, present) || !TakeBig64(payload, value)) return;
+  auto node = waiting_.extract(id);
+  if (node.empty()) return;
+  node.mapped()->done(present ? PeerAnswer(static_cast<int64_t>(value)) : std::nullopt);
+}
+
+}  // namespace keelson::server

@@ -1,0 +1,103 @@
+// PeerTransport: framed messages between members over TCP (docs/peer-protocol.md). Each member
+// dials each other one and sends on that connection; what arrives comes on those it accepted. While
+// a write is under way everything else is gathered for the next one. Nothing is resent: a lost
+// connection loses what was queued, and raft is told.
+//
+// A peer is believed only after its hello named this cluster and this member; frames are bounded
+// and carry a checksum; a connection that sends anything else is closed.
+//
+// Thread: the loop's.
+#ifndef KEELSON_SERVER_PEER_TRANSPORT_H_
+#define KEELSON_SERVER_PEER_TRANSPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "asio/io_context.hpp"
+#include "asio/ip/tcp.hpp"
+#include "base/shared_bytes.h"
+#include "base/types.h"
+#include "server/node.h"
+#include "server/url.h"
+
+namespace keelson::server {
+
+// What a member asks another one outside of raft. Reaches the wire: do not renumber.
+enum class PeerRequestKind : uint8_t {
+  kLeaseRenew = 1,      // answer: the TTL, as Lessor::Renew gives it
+  kLeaseRemaining = 2,  // answer: Lessor::Remaining, or -1
+};
+
+struct PeerRequest {
+  PeerRequestKind kind = PeerRequestKind::kLeaseRenew;
+  LeaseId lease;
+};
+
+// nullopt: the other member is not the leader, cannot be reached, or did not answer in time.
+using PeerAnswer = std::optional<int64_t>;
+
+class PeerTransport final : public RaftTransport {
+ public:
+  struct Options {
+    uint64_t cluster_id = 0;
+    NodeId self;
+    uint64_t frame_bytes_max = 512 << 20;
+    uint64_t queued_bytes_max = 64 << 20;  // to one peer; raft messages beyond are dropped
+    absl::Duration redial_min = absl::Milliseconds(20);
+    absl::Duration redial_max = absl::Milliseconds(500);
+    absl::Duration request_timeout = absl::Seconds(5);
+  };
+  struct Handlers {
+    std::function<void(raft::Message)> on_raft_message;
+    std::function<void(NodeId)> on_unreachable;
+    // `respond` may be called later.
+    std::function<void(PeerRequest, absl::AnyInvocable<void(PeerAnswer)> respond)> on_request;
+    std::function<void(std::string)> on_notice;  // a line for the log
+  };
+
+  PeerTransport(asio::io_context* loop, Options options, Handlers handlers);
+  ~PeerTransport() override;
+
+  // Accepts peers on host:port. Error: "listen tcp 127.0.0.1:2380: bind: address already in use".
+  absl::Status Listen(const Url& url);
+  // Starts dialing `peer` at one of `urls`, in turn.
+  void AddPeer(NodeId peer, std::vector<Url> urls);
+  void Stop();
+
+  bool Send(const raft::Message& message) override;
+  void Ask(NodeId peer, const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> done);
+
+ private:
+  class Outgoing;
+  class Incoming;
+  class Listener;
+
+  void Dispatch(NodeId from, uint8_t channel, const SharedBytes& payload);
+  void OnPeerRequest(NodeId from, std::string_view payload);
+  void OnPeerAnswer(std::string_view payload);
+  void ExpireRequest(uint64_t id);
+
+  asio::io_context* const loop_;
+  const Options options_;
+  const Handlers handlers_;
+  std::shared_ptr<int> alive_;
+  std::map<NodeId, std::shared_ptr<Outgoing>> peers_;
+  std::set<std::shared_ptr<Incoming>> incoming_;
+  std::vector<std::shared_ptr<Listener>> listeners_;
+  uint64_t last_request_ = 0;
+  struct Waiting;
+  std::map<uint64_t, std::unique_ptr<Waiting>> waiting_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_PEER_TRANSPORT_H_

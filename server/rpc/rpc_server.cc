@@ -1,0 +1,160 @@
+#include "server/rpc/rpc_server.h"
+
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "base/check.h"
+#include "http/server.h"
+#include "server/rpc/deadline_queue.h"
+#include "server/rpc/plain_http.h"
+#include "server/rpc/server_call.h"
+
+namespace keelson::rpc {
+namespace {
+
+// A map by string that is asked with string_views. (absl's own lookup takes absl::string_view,
+// which in Debian's build is a type of its own.)
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+template <typename Value>
+using TextMap = absl::flat_hash_map<std::string, Value, TextHash, std::equal_to<>>;
+using TextSet = absl::flat_hash_set<std::string, TextHash, std::equal_to<>>;
+
+http::ServerOptions HttpOptions(const RpcServerOptions& options) {
+  http::ServerOptions http;
+  http.concurrent_streams_max = options.concurrent_streams_max;
+  http.ping_interval_min = options.keepalive_min_time;
+  http.keepalive_interval = options.keepalive_interval;
+  http.keepalive_timeout = options.keepalive_timeout;
+  return http;
+}
+
+// "application/grpc", "application/grpc+proto", "application/grpc;charset=x"; not
+// "application/grpc-web".
+bool IsGrpc(std::string_view content_type) {
+  constexpr std::string_view kGrpc = "application/grpc";
+  if (!content_type.starts_with(kGrpc)) return false;
+  content_type.remove_prefix(kGrpc.size());
+  return content_type.empty() || content_type.front() == '+' || content_type.front() == ';';
+}
+
+// What grpc-go says about a path that nobody registered.
+absl::Status UnknownMethod(std::string_view path, const TextSet& services) {
+  const size_t slash = path.rfind('/');
+  if (path.empty() || path.front() != '/' || slash == 0) {
+    return absl::UnimplementedError("malformed method name: \"" + std::string(path) + "\"");
+  }
+  const std::string service(path.substr(1, slash - 1));
+  if (!services.contains(service)) return absl::UnimplementedError("unknown service " + service);
+  return absl::UnimplementedError("unknown method " + std::string(path.substr(slash + 1)) +
+                                  " for service " + service);
+}
+
+}  // namespace
+
+class RpcServer::Impl final : public http::RequestHandler {
+ public:
+  Impl(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
+      : deadlines_(loop, clock),
+        environment_{clock, options.request_bytes_max,
+                     http::ServerOptions().stream_high_water_bytes, &deadlines_},
+        http_(loop, clock, this, HttpOptions(options)) {}
+
+  void Register(Method method) {
+    const size_t slash = method.path.rfind('/');
+    KV_CHECK(method.path.starts_with('/') && slash > 0) << method.path;
+    services_.insert(method.path.substr(1, slash - 1));
+    std::string path = method.path;
+    const bool added =
+        methods_.emplace(std::move(path), std::make_unique<Method>(std::move(method))).second;
+    KV_CHECK(added) << "registered twice";
+  }
+
+  std::shared_ptr<http::StreamHandler> OnRequest(http::Stream* stream,
+                                                 http::Request request) override;
+  std::shared_ptr<http::StreamHandler> OnPlainRequest(http::Stream* stream,
+                                                      const http::Request& request);
+
+  TextMap<std::unique_ptr<Method>> methods_;
+  TextSet services_;
+  TextMap<HttpHandler> http_handlers_;
+  DeadlineQueue deadlines_;
+  const CallEnvironment environment_;
+  http::Server http_;  // last: its destruction ends all calls
+};
+
+std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* stream,
+                                                                http::Request request) {
+  if (request.version != http::Version::kHttp2 || !IsGrpc(request.headers.Get("content-type"))) {
+    return OnPlainRequest(stream, request);
+  }
+  if (request.headers.Get(":method") != "POST") {
+    SendHttpResponse(stream, {.status = 405, .body = ""}, BodyUse::kSend);
+    return nullptr;
+  }
+  const std::string_view path = request.headers.Get(":path");
+  const auto method = methods_.find(path);
+  if (method == methods_.end()) {
+    SendStatusOnly(stream, UnknownMethod(path, services_));
+    return nullptr;
+  }
+  auto call = std::make_shared<ServerCall>(&environment_, method->second.get(), stream,
+                                           std::move(request.headers));
+  call->Start();
+  return call;
+}
+
+std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnPlainRequest(http::Stream* stream,
+                                                                     const http::Request& request) {
+  const std::string_view target = request.headers.Get(":path");
+  const size_t question = target.find('?');
+  const std::string_view path = target.substr(0, question);
+  HttpRequest plain;
+  plain.method = request.headers.Get(":method");
+  plain.path = path;
+  if (question != std::string_view::npos) plain.query = target.substr(question + 1);
+  const BodyUse body = plain.method == "HEAD" ? BodyUse::kAnnounce : BodyUse::kSend;
+  if (const auto handler = http_handlers_.find(path); handler != http_handlers_.end()) {
+    return std::make_shared<PlainHttpCall>(stream, &handler->second, std::move(plain),
+                                           environment_.request_bytes_max);
+  }
+  if (methods_.contains(path)) {
+    const std::string type(request.headers.Get("content-type"));
+    SendHttpResponse(
+        stream, {.status = 415, .body = "invalid gRPC request content-type \"" + type + "\"\n"},
+        body);
+    return nullptr;
+  }
+  SendHttpResponse(stream, {.status = 404, .body = "404 page not found\n"}, body);
+  return nullptr;
+}
+
+RpcServer::RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
+    : impl_(std::make_unique<Impl>(loop, clock, options)) {}
+RpcServer::~RpcServer() = default;
+
+void RpcServer::RegisterUnary(std::string method, UnaryHandler handler) {
+  impl_->Register({std::move(method), std::move(handler)});
+}
+void RpcServer::RegisterServerStream(std::string method, ServerStreamHandler handler) {
+  impl_->Register({std::move(method), std::move(handler)});
+}
+void RpcServer::RegisterBidi(std::string method, BidiHandler handler) {
+  impl_->Register({std::move(method), std::move(handler)});
+}
+void RpcServer::RegisterHttp(std::string path, HttpHandler handler) {
+  impl_->http_handlers_.insert_or_assign(std::move(path), std::move(handler));
+}
+
+absl::Status RpcServer::Listen(const std::string& host, uint16_t port) {
+  return impl_->http_.Listen(host, port);
+}
+uint16_t RpcServer::port() const { return impl_->http_.port(); }
+void RpcServer::Shutdown(absl::Duration grace, std::function<void()> done) {
+  impl_->http_.Shutdown(grace, std::move(done));
+}
+
+}  // namespace keelson::rpc

@@ -1,0 +1,229 @@
+#include "server/services.h"
+
+#include <utility>
+
+#include "nlohmann/json.hpp"
+#include "proto/etcd/rpc.pb.h"
+#include "proto/grpc/health/v1/health.pb.h"
+#include "proto/keelson/command.pb.h"
+#include "server/alarm_key.h"
+#include "server/errors.h"
+#include "server/membership.h"
+
+namespace keelson::server {
+namespace {
+
+using rpc::Call;
+
+// ------------------------------------------------------------------------------------------
+// cluster
+
+void ReplyMembers(MemberCore* core, Call& call) {
+  etcdserverpb::MemberListResponse response;
+  Header header = core->header();
+  header.revision = Revision();  // cluster answers carry none (facts 4.1)
+  FillHeader(header, response.mutable_header());
+  for (etcdserverpb::Member& member : Members(core->store())) {
+    *response.add_members() = std::move(member);
+  }
+  ReplyMessage(call, response);
+}
+
+void MemberList(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  etcdserverpb::MemberListRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  if (!request.linearizable()) return ReplyMembers(core, *call);
+  core->AwaitLinearizable([core, call = std::move(call)](absl::Status status) {
+    if (call->cancelled()) return;
+    if (!status.ok()) return call->Finish(status);
+    ReplyMembers(core, *call);
+  });
+}
+
+// --------------------------------------------------------------------------------------
+// maintenance
+
+std::string AlarmText(const AlarmKey& alarm) {
+  return "memberID:" + std::to_string(alarm.member.value()) + " alarm:" +
+         etcdserverpb::AlarmType_Name(static_cast<etcdserverpb::AlarmType>(alarm.alarm)) + " ";
+}
+
+void Status(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  etcdserverpb::StatusRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  const raft::Status raft = core->node().status();
+  storage::Store& store = core->store();
+  etcdserverpb::StatusResponse response;
+  FillHeader(core->header(), response.mutable_header());
+  response.set_version(kEtcdVersion);
+  response.set_storageversion(kEtcdVersion);
+  response.set_dbsize(static_cast<int64_t>(store.SizeOnDisk()));
+  response.set_dbsizeinuse(static_cast<int64_t>(store.SizeInUse()));
+  response.set_dbsizequota(core->options().quota_bytes);
+  response.set_leader(raft.leader.value());
+  response.set_raftindex(raft.commit.value());
+  response.set_raftterm(raft.term.value());
+  response.set_raftappliedindex(core->node().applied().value());
+  response.mutable_downgradeinfo();
+  if (!raft.leader) response.add_errors(std::string(ErrNoLeader().message()));
+  ForEachAlarm(store, [&](const AlarmKey& alarm) { response.add_errors(AlarmText(alarm)); });
+  ReplyMessage(*call, response);
+}
+
+void HashKv(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  etcdserverpb::HashKVRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  const auto hash = core->store().HashKv(Revision(request.revision()));
+  if (!hash.ok()) return call->Finish(FromStorage(hash.status()));
+  etcdserverpb::HashKVResponse response;
+  FillHeader(core->header(), response.mutable_header());
+  response.set_hash(hash->hash);
+  response.set_compact_revision(hash->compacted ? hash->compacted.value() : -1);
+  response.set_hash_revision(hash->revision.value());
+  ReplyMessage(*call, response);
+}
+
+void Alarm(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  etcdserverpb::AlarmRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  SubmitForCall(core, std::move(call), proto::Command::kAlarmFieldNumber, bytes.view());
+}
+
+// -------------------------------------------------------------------------------------------
+// health
+
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+
+void HealthCheck(MemberCore*, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  HealthCheckRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  if (!request.service().empty()) return call->Finish(absl::NotFoundError("unknown service"));
+  HealthCheckResponse response;
+  response.set_status(HealthCheckResponse::SERVING);
+  ReplyMessage(*call, response);
+}
+
+class HealthWatcher final : public rpc::StreamReceiver {
+ public:
+  void OnMessage(SharedBytes) override {}
+  void OnHalfClose() override {}
+  void OnCancel() override {}
+};
+
+// ------------------------------------------------------------------------------------------ plain
+// HTTP
+
+struct HealthQuery {
+  bool serializable = false;
+  bool exclude_nospace = false;
+};
+
+HealthQuery ParseHealthQuery(std::string_view query) {
+  HealthQuery parsed;
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view part = query.substr(0, end);
+    if (part == "serializable=true") parsed.serializable = true;
+    if (part == "exclude=NOSPACE") parsed.exclude_nospace = true;
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+  }
+  return parsed;
+}
+
+rpc::HttpResponse HealthAnswer(std::string_view reason) {
+  rpc::HttpResponse response;
+  response.status = reason.empty() ? 200 : 503;
+  response.content_type = "application/json";
+  response.body = nlohmann::ordered_json{
+      {"health", reason.empty() ? "true" : "false"},
+      {"reason",
+       reason}}.dump();
+  return response;
+}
+
+void ServeHealth(MemberCore* core, const rpc::HttpRequest& request,
+                 std::function<void(rpc::HttpResponse)> respond) {
+  if (request.method != "GET") {
+    return respond({405, "text/plain; charset=utf-8", "Method Not Allowed\n"});
+  }
+  const HealthQuery query = ParseHealthQuery(request.query);
+  std::string alarm_reason;
+  ForEachAlarm(core->store(), [&](const AlarmKey& alarm) {
+    if (query.exclude_nospace && alarm.alarm == etcdserverpb::NOSPACE) return;
+    alarm_reason =
+        "ALARM " + etcdserverpb::AlarmType_Name(static_cast<etcdserverpb::AlarmType>(alarm.alarm));
+  });
+  if (!alarm_reason.empty()) return respond(HealthAnswer(alarm_reason));
+  if (query.serializable) return respond(HealthAnswer(""));
+  if (!core->node().leader()) return respond(HealthAnswer("RAFT NO LEADER"));
+  core->AwaitLinearizable([respond = std::move(respond)](absl::Status status) {
+    respond(HealthAnswer(status.ok() ? "" : "RANGE ERROR:" + std::string(status.message())));
+  });
+}
+
+void ServeVersion(const rpc::HttpRequest&, std::function<void(rpc::HttpResponse)> respond) {
+  rpc::HttpResponse response;
+  response.content_type = "application/json";
+  response.body = nlohmann::ordered_json{
+      {"etcdserver", kEtcdVersion},
+      {"etcdcluster", kEtcdClusterVersion},
+      {"storage",
+       kEtcdVersion}}.dump();
+  respond(std::move(response));
+}
+
+}  // namespace
+
+absl::Status MalformedRequest() { return ErrMalformed(); }
+
+void Reply(Call& call, const absl::Status& status, std::string response) {
+  if (status.ok()) call.Send(ByteChain(std::move(response)));
+  call.Finish(status);
+}
+
+void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
+                   std::string_view request) {
+  core->Submit(op_field, request, [core, call = std::move(call)](Answer answer) {
+    if (!answer.status.ok()) return call->Finish(answer.status);
+    Header header = core->header();
+    header.revision = answer.revision;
+    Reply(*call, absl::OkStatus(), WithHeader(header, answer.body));
+  });
+}
+
+void RegisterCluster(MemberCore* core, rpc::RpcServer* server) {
+  server->RegisterUnary("/etcdserverpb.Cluster/MemberList", BindUnary<MemberList>(core));
+}
+
+void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server) {
+  server->RegisterUnary("/etcdserverpb.Maintenance/Status", BindUnary<Status>(core));
+  server->RegisterUnary("/etcdserverpb.Maintenance/HashKV", BindUnary<HashKv>(core));
+  server->RegisterUnary("/etcdserverpb.Maintenance/Alarm", BindUnary<Alarm>(core));
+}
+
+void RegisterHealth(MemberCore* core, rpc::RpcServer* server) {
+  server->RegisterUnary("/grpc.health.v1.Health/Check", BindUnary<HealthCheck>(core));
+  server->RegisterServerStream(
+      "/grpc.health.v1.Health/Watch",
+      [](std::shared_ptr<Call> call, SharedBytes bytes) -> std::unique_ptr<rpc::StreamReceiver> {
+        HealthCheckRequest request;
+        if (!ParseRequest(*call, bytes, request)) return nullptr;
+        HealthCheckResponse response;
+        response.set_status(request.service().empty() ? HealthCheckResponse::SERVING
+                                                      : HealthCheckResponse::SERVICE_UNKNOWN);
+        call->Send(ByteChain(response.SerializeAsString()));
+        return std::make_unique<HealthWatcher>();
+      });
+}
+
+void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server) {
+  server->RegisterHttp("/health", [core](rpc::HttpRequest request, auto respond) {
+    ServeHealth(core, request, std::move(respond));
+  });
+  server->RegisterHttp("/version", [](rpc::HttpRequest request, auto respond) {
+    ServeVersion(request, std::move(respond));
+  });
+}
+
+}  // namespace keelson::server

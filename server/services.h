@@ -1,0 +1,67 @@
+// The gRPC services of a member: requests checked, turned into commands or reads of MemberCore, and
+// their outcome into answers. Each Register function adds one service's methods; `core` outlives
+// the server.
+//
+// Thread: the executor's.
+#ifndef KEELSON_SERVER_SERVICES_H_
+#define KEELSON_SERVER_SERVICES_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "server/member_core.h"
+#include "server/rpc/call.h"
+#include "server/rpc/rpc_server.h"
+
+namespace keelson::server {
+
+void RegisterKv(MemberCore* core, rpc::RpcServer* server);
+void RegisterWatch(MemberCore* core, rpc::RpcServer* server);
+void RegisterLease(MemberCore* core, rpc::RpcServer* server);
+void RegisterCluster(MemberCore* core, rpc::RpcServer* server);
+void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server);
+void RegisterHealth(MemberCore* core, rpc::RpcServer* server);
+// /health and /version over plain HTTP.
+void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);
+
+// Proposes `request` and finishes `call` with the answer: header and body.
+void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
+                   std::string_view request);
+// Finishes a unary call.
+void Reply(rpc::Call& call, const absl::Status& status, std::string response);
+template <typename Message>
+void ReplyMessage(rpc::Call& call, const Message& response) {
+  Reply(call, absl::OkStatus(), response.SerializeAsString());
+}
+
+// Parses a request; false: `call` was finished with an error.
+template <typename Message>
+bool ParseRequest(rpc::Call& call, const SharedBytes& bytes, Message& request);
+
+// A handler function made a method's handler.
+template <void (*kHandler)(MemberCore*, std::shared_ptr<rpc::Call>, const SharedBytes&)>
+rpc::UnaryHandler BindUnary(MemberCore* core) {
+  return [core](std::shared_ptr<rpc::Call> call, SharedBytes request) {
+    kHandler(core, std::move(call), request);
+  };
+}
+
+// The version of etcd whose API and behaviour this is; clients decide by it what they may use.
+inline constexpr char kEtcdVersion[] = "3.7.0";
+inline constexpr char kEtcdClusterVersion[] = "3.7.0";
+
+// ------------------------------------------------------------------------------------
+// implementation
+
+absl::Status MalformedRequest();
+
+template <typename Message>
+bool ParseRequest(rpc::Call& call, const SharedBytes& bytes, Message& request) {
+  if (request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return true;
+  call.Finish(MalformedRequest());
+  return false;
+}
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_SERVICES_H_

@@ -1,0 +1,167 @@
+#include "server/state_machine.h"
+
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+#include "proto/etcd/rpc.pb.h"
+#include "server/alarm_key.h"
+#include "server/errors.h"
+#include "server/membership.h"
+
+namespace keelson::server {
+
+using proto::Command;
+
+StateMachine::StateMachine(storage::Store* store, NodeId self)
+    : store_(store), self_(self), kv_(store) {}
+
+void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
+  for (const raft::Entry& entry : entries) ApplyEntry(entry);
+}
+
+void StateMachine::ApplyEntry(const raft::Entry& entry) {
+  store_->BeginEntry(entry.index, entry.term);
+  // The empty entry of a new leader changes nothing but the applied index.
+  if (entry.type != raft::EntryType::kNormal || entry.data.empty()) {
+    store_->EndEntry();
+    return;
+  }
+  Command command;
+  if (!command.ParseFromArray(entry.data.data(), static_cast<int>(entry.data.size())) ||
+      command.format() != kCommandFormat) {
+    failure_ = absl::DataLossError(absl::StrCat("raft entry ", entry.index.value(),
+                                                " holds no command of format ", kCommandFormat));
+    store_->EndEntry();
+    return;
+  }
+  absl::StatusOr<std::string> body = Execute(command, entry.term);
+  if (!body.ok() && store_->EntryChanged()) failure_ = body.status();
+  std::vector<storage::StoredEvent> events = store_->EndEntry();
+  applied_.events.insert(applied_.events.end(), std::make_move_iterator(events.begin()),
+                         std::make_move_iterator(events.end()));
+  if (NodeId(command.origin()) != self_) return;
+  Answer answer{command.request(), body.status(), {}, store_->revision()};
+  if (body.ok()) answer.body = *std::move(body);
+  applied_.answers.push_back(std::move(answer));
+}
+
+absl::StatusOr<Applied> StateMachine::Commit() {
+  KV_RETURN_IF_ERROR(failure_);
+  KV_RETURN_IF_ERROR(store_->CommitBatch());
+  return std::exchange(applied_, Applied());
+}
+
+absl::StatusOr<std::string> StateMachine::Execute(const Command& command, Term term) {
+  switch (command.op_case()) {
+    case Command::kPut:
+      return kv_.Put(command.put());
+    case Command::kDeleteRange:
+      return kv_.DeleteRange(command.delete_range());
+    case Command::kTxn:
+      return kv_.Txn(command.txn());
+    case Command::kCompaction:
+      return Compact(command.compaction());
+    case Command::kLeaseGrant:
+      return GrantLease(command.lease_grant());
+    case Command::kLeaseRevoke:
+      return RevokeLeases(command.lease_revoke(), term);
+    case Command::kLeaseCheckpoint:
+      return Checkpoint(command.lease_checkpoint());
+    case Command::kAlarm:
+      return Alarm(command.alarm());
+    case Command::kMemberAttributes:
+      return SetAttributes(command.member_attributes());
+    default:
+      return absl::UnimplementedError("etcdserver: unknown command");
+  }
+}
+
+absl::StatusOr<std::string> StateMachine::Compact(const etcdserverpb::CompactionRequest& request) {
+  const absl::Status status = store_->Compact(Revision(request.revision()));
+  if (!status.ok()) return FromStorage(status);
+  applied_.compacted = true;
+  return std::string();
+}
+
+absl::StatusOr<std::string> StateMachine::GrantLease(
+    const etcdserverpb::LeaseGrantRequest& request) {
+  const LeaseId id(request.id());
+  if (store_->FindLease(id)) return ErrLeaseExists();
+  store_->GrantLease({id, request.ttl(), 0});
+  applied_.granted.push_back(id);
+  etcdserverpb::LeaseGrantResponse response;
+  response.set_id(request.id());
+  response.set_ttl(request.ttl());
+  return response.SerializeAsString();
+}
+
+absl::StatusOr<std::string> StateMachine::RevokeLeases(const proto::LeaseRevoke& request,
+                                                       Term term) {
+  // A leader that was deposed while it slept must not revoke what the next one keeps alive (etcd
+  // 15247).
+  const bool by_clock = request.leader_term() != 0;
+  if (by_clock && Term(request.leader_term()) != term) return std::string();
+  for (const int64_t id : request.ids()) {
+    if (!store_->FindLease(LeaseId(id))) {
+      if (!by_clock) return ErrLeaseNotFound();
+      continue;
+    }
+    KV_RETURN_IF_ERROR(store_->RevokeLease(LeaseId(id)));
+    applied_.revoked.push_back(LeaseId(id));
+  }
+  return std::string();
+}
+
+absl::StatusOr<std::string> StateMachine::Checkpoint(
+    const etcdserverpb::LeaseCheckpointRequest& request) {
+  for (const auto& checkpoint : request.checkpoints()) {
+    const LeaseId id(checkpoint.id());
+    if (store_->FindLease(id)) store_->CheckpointLease(id, checkpoint.remaining_ttl());
+  }
+  return std::string();
+}
+
+absl::StatusOr<std::string> StateMachine::Alarm(const etcdserverpb::AlarmRequest& request) {
+  etcdserverpb::AlarmResponse response;
+  const AlarmKey key{NodeId(request.memberid()), static_cast<uint32_t>(request.alarm())};
+  const auto add = [&response](const AlarmKey& alarm) {
+    auto* out = response.add_alarms();
+    out->set_memberid(alarm.member.value());
+    out->set_alarm(static_cast<etcdserverpb::AlarmType>(alarm.alarm));
+  };
+  switch (request.action()) {
+    case etcdserverpb::AlarmRequest::GET:
+      ForEachAlarm(*store_, [&](const AlarmKey& alarm) {
+        if (request.alarm() == etcdserverpb::NONE || alarm.alarm == key.alarm) add(alarm);
+      });
+      break;
+    case etcdserverpb::AlarmRequest::ACTIVATE:
+      if (request.alarm() == etcdserverpb::NONE) break;
+      store_->PutRecord(storage::Table::kAlarms, key.Encode(), "");
+      add(key);
+      break;
+    case etcdserverpb::AlarmRequest::DEACTIVATE:
+      if (!store_->FindRecord(storage::Table::kAlarms, key.Encode())) break;
+      store_->DeleteRecord(storage::Table::kAlarms, key.Encode());
+      add(key);
+      break;
+    default:
+      break;
+  }
+  return response.SerializeAsString();
+}
+
+absl::StatusOr<std::string> StateMachine::SetAttributes(const proto::MemberAttributes& request) {
+  std::optional<etcdserverpb::Member> member = FindMember(*store_, NodeId(request.id()));
+  if (!member) return std::string();
+  member->set_name(request.name());
+  *member->mutable_clienturls() = request.client_urls();
+  StoreMember(*store_, *member);
+  applied_.members_changed = true;
+  return std::string();
+}
+
+}  // namespace keelson::server

@@ -1,0 +1,75 @@
+// StateMachine: committed commands carried out on the store, deterministically: the same entries
+// give the same state, answers and events on every member. What a group of entries did comes out as
+// one value after its batch is in the store.
+//
+// Thread: apply.
+#ifndef KEELSON_SERVER_STATE_MACHINE_H_
+#define KEELSON_SERVER_STATE_MACHINE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/types.h"
+#include "proto/keelson/command.pb.h"
+#include "raft/types.h"
+#include "server/kv_executor.h"
+#include "storage/store.h"
+
+namespace keelson::server {
+
+// The format of commands that this version writes and reads.
+inline constexpr uint32_t kCommandFormat = 1;
+
+// The outcome of a command that this member proposed for a client.
+struct Answer {
+  uint64_t request = 0;
+  absl::Status status;
+  std::string body;   // encoded, without the header
+  Revision revision;  // for the header
+};
+
+// What a group of entries did.
+struct Applied {
+  std::vector<Answer> answers;
+  std::vector<storage::StoredEvent> events;
+  std::vector<LeaseId> granted;
+  std::vector<LeaseId> revoked;
+  bool compacted = false;
+  bool members_changed = false;
+};
+
+class StateMachine {
+ public:
+  // `store` outlives the machine. Answers are made for commands whose origin is `self`.
+  StateMachine(storage::Store* store, NodeId self);
+
+  // REQUIRES: the entries follow the store's applied index and those of earlier calls; the group
+  // before was committed.
+  void Apply(absl::Span<const raft::Entry> entries);
+  // Unavailable: the store cannot take it now; call again. Any other error is final.
+  absl::StatusOr<Applied> Commit();
+
+ private:
+  void ApplyEntry(const raft::Entry& entry);
+  absl::StatusOr<std::string> Execute(const proto::Command& command, Term term);
+  absl::StatusOr<std::string> Compact(const etcdserverpb::CompactionRequest& request);
+  absl::StatusOr<std::string> GrantLease(const etcdserverpb::LeaseGrantRequest& request);
+  absl::StatusOr<std::string> RevokeLeases(const proto::LeaseRevoke& request, Term term);
+  absl::StatusOr<std::string> Checkpoint(const etcdserverpb::LeaseCheckpointRequest& request);
+  absl::StatusOr<std::string> Alarm(const etcdserverpb::AlarmRequest& request);
+  absl::StatusOr<std::string> SetAttributes(const proto::MemberAttributes& request);
+
+  storage::Store* const store_;
+  const NodeId self_;
+  KvExecutor kv_;
+  Applied applied_;       // of the group under way
+  absl::Status failure_;  // the store failed in the middle of an entry
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_STATE_MACHINE_H_

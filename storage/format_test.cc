@@ -1,0 +1,186 @@
+// The bytes on disk, golden. docs/on-disk-format.md shows the same examples; a test holds it to
+// that. A change here is a change of format: old stores must still be read or be refused.
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/key_value.h"
+#include "storage/log_format.h"
+#include "storage/store_format.h"
+
+namespace keelson::storage {
+namespace {
+
+std::string Hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) {
+    char two[3];
+    std::snprintf(two, sizeof two, "%02x", static_cast<uint8_t>(c));
+    if (!hex.empty()) hex += ' ';
+    hex += two;
+  }
+  return hex;
+}
+
+// In the document the bytes are broken into lines and groups.
+std::string DocumentWithoutSpace() {
+  std::ifstream file("../docs/on-disk-format.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  std::string all = text.str();
+  std::erase_if(all, [](char c) { return c == ' ' || c == '\n'; });
+  return all;
+}
+
+void ExpectGolden(const std::string& bytes, const std::string& golden) {
+  EXPECT_EQ(Hex(bytes), golden);
+  std::string packed = golden;
+  std::erase(packed, ' ');
+  EXPECT_THAT(DocumentWithoutSpace(), testing::HasSubstr(packed))
+      << "docs/on-disk-format.md does not show it";
+}
+
+const SegmentHeader kHeader{{0x0102, NodeId(5)}, 1, 0x1122334455667788};
+
+std::string Record(const RecordHeader& header, const std::string& payload) {
+  std::string bytes;
+  AppendRecordHeader(RecordSalt(kHeader.salt), header, payload, bytes);
+  bytes += payload;
+  bytes.resize(PaddedRecordBytes(payload.size()));
+  return bytes;
+}
+
+TEST(LogFormatTest, SegmentHeader) {
+  ExpectGolden(EncodeSegmentHeader(kHeader),
+               "4b 45 45 4c 4c 4f 47 0a 01 00 00 00 00 00 00 00 02 01 00 00 00 00 00 00 05 00 00 "
+               "00 00 00 00 00 01 00 00 00 00 00 00 00 88 77 66 55 44 33 22 11 00 00 00 00 00 00 "
+               "00 00 00 00 00 00 54 2f a7 42");
+  EXPECT_EQ(*DecodeSegmentHeader(EncodeSegmentHeader(kHeader)), kHeader);
+}
+
+TEST(LogFormatTest, Opening) {
+  const Opening opening{4096, {Term(3), NodeId(5), LogIndex(9)}};
+  const std::string bytes = Record({.kind = RecordKind::kOpening,
+                                    .flags = kLastOfAppend,
+                                    .synced = 64,
+                                    .index = LogIndex(9),
+                                    .term = Term(3)},
+                                   EncodeOpening(opening));
+  ExpectGolden(bytes,
+               "e4 3c bf 50 cc 44 44 44 20 00 00 00 08 00 00 00 09 00 00 00 00 00 00 00 03 00 00 "
+               "00 00 00 00 00 01 00 01 00 00 00 00 00 00 10 00 00 00 00 00 00 03 00 00 00 00 00 "
+               "00 00 05 00 00 00 00 00 00 00 09 00 00 00 00 00 00 00");
+  const auto record = ParseRecord(RecordSalt(kHeader.salt), bytes);
+  ASSERT_TRUE(record.has_value());
+  Opening decoded;
+  ASSERT_TRUE(DecodeOpening(record->payload, decoded));
+  EXPECT_EQ(decoded, opening);
+  EXPECT_EQ(record->header.index, LogIndex(9));
+}
+
+TEST(LogFormatTest, Entry) {
+  const std::string bytes = Record({.kind = RecordKind::kEntry,
+                                    .type = 2,
+                                    .flags = kLastOfAppend,
+                                    .synced = 136,
+                                    .index = LogIndex(10),
+                                    .term = Term(3)},
+                                   "hi");
+  ExpectGolden(bytes,
+               "02 6f 67 0d cc 44 44 44 02 00 00 00 11 00 00 00 0a 00 00 00 00 00 00 00 03 00 00 "
+               "00 00 00 00 00 02 02 01 00 00 00 00 00 68 69 00 00 00 00 00 00");
+  const auto record = ParseRecord(RecordSalt(kHeader.salt), bytes + "more");
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->header.kind, RecordKind::kEntry);
+  EXPECT_EQ(record->header.type, 2);
+  EXPECT_EQ(record->header.flags, kLastOfAppend);
+  EXPECT_EQ(record->header.synced, 136u);
+  EXPECT_EQ(record->header.index, LogIndex(10));
+  EXPECT_EQ(record->header.term, Term(3));
+  EXPECT_EQ(record->payload, "hi");
+  EXPECT_EQ(record->padded_bytes, bytes.size());
+  EXPECT_FALSE(ParseRecord(RecordSalt(kHeader.salt + 1), bytes).has_value());
+}
+
+TEST(LogFormatTest, State) {
+  ExpectGolden(EncodeLogState({Term(3), NodeId(5), LogIndex(9)}),
+               "03 00 00 00 00 00 00 00 05 00 00 00 00 00 00 00 09 00 00 00 00 00 00 00");
+}
+
+TEST(StoreFormatTest, VersionKeyOrdersLikeTheRevision) {
+  std::string key;
+  AppendVersionKey({Revision(258), 1}, key);
+  ExpectGolden(key, "00 00 00 00 00 00 01 02 00 00 00 00 00 00 00 01");
+  VersionId id;
+  ASSERT_TRUE(ParseVersionKey(key, id));
+  EXPECT_EQ(id, (VersionId{Revision(258), 1}));
+}
+
+TEST(StoreFormatTest, PutAndDelete) {
+  std::string put;
+  AppendVersionRecordHead(EventKind::kPut, {Revision(300), 1}, put);
+  AppendKeyValue({"a", Revision(2), Revision(301), 2, "b", LeaseId(7)}, put);
+  ExpectGolden(put, "00 ac 02 01 0a 01 61 10 02 18 ad 02 20 02 2a 01 62 30 07");
+  std::string tombstone;
+  AppendVersionRecordHead(EventKind::kDelete, {Revision(301), 0}, tombstone);
+  KeyValue kv;
+  kv.key = "a";
+  kv.mod_revision = Revision(302);
+  AppendKeyValue(kv, tombstone);
+  ExpectGolden(tombstone, "01 ad 02 00 0a 01 61 18 ae 02");
+  VersionRecord record;
+  ASSERT_TRUE(ParseVersionRecord(put, record));
+  EXPECT_EQ(record.kind, EventKind::kPut);
+  EXPECT_EQ(record.previous, (VersionId{Revision(300), 1}));
+  ASSERT_TRUE(ParseKeyValue(record.kv, kv));
+  EXPECT_EQ(kv.lease, LeaseId(7));
+}
+
+TEST(StoreFormatTest, Meta) {
+  const Position position{LogIndex(1000), Term(4), Revision(302), Revision(200)};
+  ExpectGolden(EncodePosition(position),
+               "e8 03 00 00 00 00 00 00 04 00 00 00 00 00 00 00 2e 01 00 00 00 00 00 00 c8 00 00 "
+               "00 00 00 00 00");
+  Position parsed;
+  ASSERT_TRUE(ParsePosition(EncodePosition(position), parsed));
+  EXPECT_EQ(parsed, position);
+  const CompactionProgress progress{Revision(150), {Revision(180), 3}};
+  ExpectGolden(EncodeCompactionProgress(progress),
+               "96 00 00 00 00 00 00 00 b4 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00");
+  CompactionProgress parsed_progress;
+  ASSERT_TRUE(ParseCompactionProgress(EncodeCompactionProgress(progress), parsed_progress));
+  EXPECT_EQ(parsed_progress, progress);
+  ExpectGolden(LeaseMetaKey(LeaseId(7)), "04 80 00 00 00 00 00 00 07");
+  ExpectGolden(EncodeLease({LeaseId(7), 60, 45}),
+               "3c 00 00 00 00 00 00 00 2d 00 00 00 00 00 00 00");
+  ExpectGolden(LeaseKeyMetaKey(LeaseId(-1), "a"), "05 7f ff ff ff ff ff ff ff 61");
+  ExpectGolden(RecordMetaKey(Table::kMembers, "m"), "06 02 6d");
+  LeaseId id;
+  std::string_view key;
+  const std::string leased = LeaseKeyMetaKey(LeaseId(-1), "a");
+  ASSERT_TRUE(ParseLeaseKeyMetaKey(std::string_view(leased).substr(1), id, key));
+  EXPECT_EQ(id, LeaseId(-1));
+  EXPECT_EQ(key, "a");
+}
+
+TEST(StoreFormatTest, LeaseKeysOrderLikeTheIds) {
+  EXPECT_LT(LeaseMetaKey(LeaseId(-5)), LeaseMetaKey(LeaseId(-1)));
+  EXPECT_LT(LeaseMetaKey(LeaseId(-1)), LeaseMetaKey(LeaseId(1)));
+  EXPECT_LT(LeaseMetaKey(LeaseId(1)), LeaseMetaKey(LeaseId(256)));
+}
+
+TEST(KeyValueTest, UnknownRepeatedOrMisorderedFieldsAreRefused) {
+  KeyValue kv;
+  for (const std::string bytes : {"\x0a\x01", "\x0a", "\x10", "\x38\x01", "\x10\x01\x10\x01",
+                                  "\x10\x01\x0a\x01x", "\x0b\x01"}) {
+    EXPECT_FALSE(ParseKeyValue(bytes, kv)) << Hex(bytes);
+  }
+  EXPECT_TRUE(ParseKeyValue("", kv));
+}
+
+}  // namespace
+}  // namespace keelson::storage

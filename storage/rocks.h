@@ -1,0 +1,40 @@
+// How the Store sets up RocksDB: options, column families, and the translation of its statuses.
+// Internal to storage/: no public header includes RocksDB.
+#ifndef KEELSON_STORAGE_ROCKS_H_
+#define KEELSON_STORAGE_ROCKS_H_
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rocksdb/db.h"
+#include "storage/store.h"
+
+namespace keelson::storage {
+
+inline rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+// Incomplete, Busy, TryAgain: Unavailable. Corruption: DataLoss. The rest: Unavailable or Internal.
+absl::Status FromRocks(const rocksdb::Status& status, const char* what);
+
+// The database and its column families; closed, with a flush unless told otherwise, at the end.
+struct Rocks {
+  std::unique_ptr<rocksdb::DB> db;
+  rocksdb::ColumnFamilyHandle* meta = nullptr;
+  rocksdb::ColumnFamilyHandle* rev = nullptr;
+
+  static absl::StatusOr<std::unique_ptr<Rocks>> Open(
+      const StoreOptions& options, std::shared_ptr<rocksdb::EventListener> listener);
+  Rocks() = default;
+  Rocks(const Rocks&) = delete;
+  Rocks& operator=(const Rocks&) = delete;
+  ~Rocks();
+  std::vector<rocksdb::ColumnFamilyHandle*> families() const { return {meta, rev}; }
+};
+
+}  // namespace keelson::storage
+
+#endif  // KEELSON_STORAGE_ROCKS_H_

@@ -1,0 +1,823 @@
+#include "storage/store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/crc32c.h"
+#include "base/status_macros.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/write_batch.h"
+#include "storage/errors.h"
+#include "storage/key_index.h"
+#include "storage/lease_table.h"
+#include "storage/range_query.h"
+#include "storage/recent_versions.h"
+#include "storage/revision_pins.h"
+#include "storage/rocks.h"
+#include "storage/version_reader.h"
+
+namespace keelson::storage {
+namespace {
+
+// Share of the memory budget for the newest versions.
+uint64_t RecentBytes(const StoreOptions& options) { return options.memory_budget_bytes / 8; }
+
+// Tells that the durable position may have moved.
+class FlushListener final : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    flushed_.store(true, std::memory_order_release);
+  }
+  bool TakeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
+
+ private:
+  // Set by RocksDB's threads, taken by whoever asks for the durable position; stands alone.
+  std::atomic<bool> flushed_{true};
+};
+
+absl::StatusOr<StoredEvent> EventOf(VersionId id, const SharedBytes& record) {
+  VersionRecord parsed;
+  KeyValue kv;
+  if (!ParseVersionRecord(record.view(), parsed) || !ParseKeyValue(parsed.kv, kv)) {
+    return absl::DataLossError(
+        absl::StrCat("state store: malformed version ", id.main.value(), ".", id.sub));
+  }
+  return StoredEvent{.kind = parsed.kind,
+                     .revision = id.main,
+                     .sub = id.sub,
+                     .kv = record.Slice(record.size() - parsed.kv.size(), parsed.kv.size()),
+                     .key = kv.key,
+                     .previous = parsed.previous.main};
+}
+
+// A change as etcd stores it:
+//   key    := main:be64 '_' sub:be64 ['t']      't': a tombstone
+//   value  := the KeyValue; of a tombstone one with the key only
+void AppendEtcdChange(VersionId id, bool tombstone, std::string_view key, std::string_view kv,
+                      std::string& to) {
+  AppendBig64(to, static_cast<uint64_t>(id.main.value()));
+  to.push_back('_');
+  AppendBig64(to, static_cast<uint64_t>(id.sub));
+  if (!tombstone) {
+    to.append(kv);
+    return;
+  }
+  to.push_back('t');
+  KeyValue deleted;
+  deleted.key = key;
+  AppendKeyValue(deleted, to);
+}
+
+// A pin for the length of a scope.
+class ScopedPin {
+ public:
+  ScopedPin(RevisionPins& pins, Revision revision)
+      : pins_(pins), revision_(revision), shared_(pins.Add(revision)) {}
+  ScopedPin(const ScopedPin&) = delete;
+  ScopedPin& operator=(const ScopedPin&) = delete;
+  ~ScopedPin() { pins_.Remove(revision_); }
+  // Somebody else held the revision already.
+  bool shared() const { return shared_; }
+
+ private:
+  RevisionPins& pins_;
+  const Revision revision_;
+  const bool shared_;
+};
+
+class HeldPin final : public Store::Pin {
+ public:
+  HeldPin(std::shared_ptr<RevisionPins> pins, Revision revision)
+      : pins_(std::move(pins)), revision_(revision) {
+    pins_->Add(revision_);
+  }
+  ~HeldPin() override { pins_->Remove(revision_); }
+
+ private:
+  const std::shared_ptr<RevisionPins> pins_;
+  const Revision revision_;
+};
+
+class RocksStore final : public Store {
+ public:
+  explicit RocksStore(const StoreOptions& options) : recent_(RecentBytes(options)) {}
+
+  absl::Status Open(const StoreOptions& options);
+
+  LogIndex applied() const override { return Now().applied; }
+  Term applied_term() const override { return Now().term; }
+  LogIndex durable_applied() const override;
+  Revision revision() const override { return Now().revision; }
+  Revision compacted() const override { return Now().compacted; }
+  absl::Status Flush() override;
+
+  void BeginEntry(LogIndex index, Term term) override;
+  absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key, std::string_view value,
+                                                 const PutOptions& options,
+                                                 bool want_previous) override;
+  absl::StatusOr<Deleted> DeleteRange(const KeyRange& range, bool want_previous) override;
+  void GrantLease(const LeaseRecord& lease) override;
+  void CheckpointLease(LeaseId id, int64_t remaining_ttl) override;
+  absl::Status RevokeLease(LeaseId id) override;
+  absl::Status Compact(Revision revision) override;
+  void PutRecord(Table table, std::string_view key, std::string_view value) override;
+  void DeleteRecord(Table table, std::string_view key) override;
+  std::vector<StoredEvent> EndEntry() override;
+  bool EntryChanged() const override { return changes_ > 0; }
+  absl::Status CommitBatch() override;
+
+  absl::StatusOr<RangeSummary> Range(
+      const RangeQuery& query, absl::FunctionRef<void(std::string_view kv)> visit) const override;
+  absl::StatusOr<std::optional<KeyMeta>> Find(std::string_view key,
+                                              Revision revision) const override;
+  absl::StatusOr<SharedBytes> Version(std::string_view key, Revision mod_revision) const override;
+  absl::StatusOr<Revision> Events(Revision first, Revision last, uint64_t bytes_max,
+                                  int64_t revisions_max,
+                                  absl::FunctionRef<void(StoredEvent event)> visit) const override;
+  absl::StatusOr<KvHash> HashKv(Revision revision) const override;
+  std::unique_ptr<Pin> PinRevision(Revision revision) override;
+
+  std::vector<LeaseRecord> Leases() const override { return leases_.All(); }
+  std::optional<LeaseRecord> FindLease(LeaseId id) const override { return leases_.Find(id); }
+  std::vector<std::string> LeaseKeys(LeaseId id) const override { return leases_.Keys(id); }
+  LeaseId LeaseOf(std::string_view key) const override { return leases_.LeaseOf(key); }
+
+  std::optional<std::string> FindRecord(Table table, std::string_view key) const override;
+  void ForEachRecord(
+      Table table,
+      absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const override;
+
+  absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
+  uint64_t SizeOnDisk() const override;
+  uint64_t SizeInUse() const override;
+  int64_t KeyCount() const override { return index_.LiveKeys(); }
+
+ private:
+  absl::Status InitializeOrCheckFormat();
+  absl::Status LoadMeta();
+  absl::Status LoadMetaRecord(std::string_view key, std::string_view value);
+  absl::Status LoadIndex();
+
+  bool OnEntryThread() const {
+    return entry_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+  // What the caller may see: the apply thread its own entry, others the last finished one.
+  Position Now() const {
+    if (OnEntryThread()) return working_;
+    absl::ReaderMutexLock lock(&mutex_);
+    return published_;
+  }
+  absl::Status CheckReadable(Revision at, const Position& now, const ScopedPin& pin) const;
+
+  VersionId NextId();
+  void Write(VersionId id, EventKind kind, VersionId previous, const KeyValue& kv);
+  absl::Status DeleteKey(std::string_view key, bool want_previous, Deleted& deleted);
+  void MoveLease(std::string_view key, LeaseId from, LeaseId to);
+  // All versions with first <= main <= last, in order, until `visit` returns false. `held` shares
+  // the record when it is in memory, else it is null.
+  using VersionVisitor =
+      absl::FunctionRef<bool(VersionId id, std::string_view record, const SharedBytes* held)>;
+  absl::Status ScanVersions(Revision first, Revision last, VersionVisitor visit) const;
+  // False: `visit` has ended it.
+  absl::StatusOr<bool> ScanStoredVersions(Revision first, Revision last,
+                                          VersionVisitor visit) const;
+
+  std::shared_ptr<FlushListener> listener_ = std::make_shared<FlushListener>();
+  const std::shared_ptr<RevisionPins> pins_ = std::make_shared<RevisionPins>();
+  std::unique_ptr<Rocks> rocks_;
+  std::unique_ptr<VersionReader> reader_;
+
+  // Guard themselves.
+  KeyIndex index_;
+  RecentVersions recent_;
+  LeaseTable leases_;
+
+  // Owned by the apply thread.
+  rocksdb::WriteBatch batch_;
+  Position working_;     // of the entry under way
+  int64_t changes_ = 0;  // of keys, in the entry under way
+  CompactionProgress compaction_;
+
+  mutable absl::Mutex mutex_;
+  Position published_ ABSL_GUARDED_BY(mutex_);  // after the last finished entry
+  Revision committed_ ABSL_GUARDED_BY(mutex_);  // in RocksDB up to here
+  std::map<std::pair<Table, std::string>, std::string> records_ ABSL_GUARDED_BY(mutex_);
+  mutable LogIndex durable_applied_ ABSL_GUARDED_BY(mutex_);
+
+  // The thread between BeginEntry and EndEntry, else none. Read by every reader to learn whether it
+  // is itself that thread; no other answer matters to it, so it stands alone.
+  std::atomic<std::thread::id> entry_thread_{};
+};
+
+// -------------------------------------------------------------------------------------------- open
+
+absl::Status RocksStore::Open(const StoreOptions& options) {
+  KV_ASSIGN_OR_RETURN(rocks_, Rocks::Open(options, listener_));
+  reader_ = std::make_unique<VersionReader>(*rocks_, recent_);
+  KV_RETURN_IF_ERROR(InitializeOrCheckFormat());
+  KV_RETURN_IF_ERROR(LoadMeta());
+  KV_RETURN_IF_ERROR(LoadIndex());
+  absl::MutexLock lock(&mutex_);
+  published_ = working_;
+  committed_ = working_.revision;
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::InitializeOrCheckFormat() {
+  std::string value;
+  const rocksdb::Status status =
+      rocks_->db->Get({}, rocks_->meta, MetaKey(MetaTable::kFormat), &value);
+  if (status.IsNotFound()) {
+    std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator({}, rocks_->rev));
+    it->SeekToFirst();
+    if (it->Valid()) return absl::DataLossError("state store: it has data but no format");
+    AppendLittle32(value, kStoreFormat);
+    rocksdb::WriteOptions write;
+    write.disableWAL = true;
+    KV_RETURN_IF_ERROR(
+        FromRocks(rocks_->db->Put(write, rocks_->meta, MetaKey(MetaTable::kFormat), value),
+                  "cannot write the state store"));
+    return Flush();
+  }
+  KV_RETURN_IF_ERROR(FromRocks(status, "cannot read the state store"));
+  if (value.size() != 4) return absl::DataLossError("state store: malformed format");
+  const uint32_t format = LoadLittle32(value.data());
+  if (format != kStoreFormat) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("state store of format ", format, "; this program knows ", kStoreFormat));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::LoadMeta() {
+  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator({}, rocks_->meta));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    KV_RETURN_IF_ERROR(LoadMetaRecord(ToView(it->key()), ToView(it->value())));
+  }
+  return FromRocks(it->status(), "cannot read the state store");
+}
+
+absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view value) {
+  const auto malformed = [] { return absl::DataLossError("state store: malformed record"); };
+  uint8_t table;
+  if (!TakeByte(key, table)) return malformed();
+  LeaseId id;
+  LeaseRecord lease;
+  Table record_table;
+  switch (static_cast<MetaTable>(table)) {
+    case MetaTable::kFormat:
+      return absl::OkStatus();
+    case MetaTable::kPosition:
+      return ParsePosition(value, working_) ? absl::OkStatus() : malformed();
+    case MetaTable::kCompaction:
+      return ParseCompactionProgress(value, compaction_) ? absl::OkStatus() : malformed();
+    case MetaTable::kLease:
+      if (!ParseLeaseMetaKey(key, lease.id) || !ParseLease(value, lease)) return malformed();
+      leases_.Put(lease);
+      return absl::OkStatus();
+    case MetaTable::kLeaseKey:
+      if (!ParseLeaseKeyMetaKey(key, id, key)) return malformed();
+      if (!leases_.Contains(id) || leases_.LeaseOf(key)) return malformed();
+      leases_.Attach(id, key);
+      return absl::OkStatus();
+    case MetaTable::kRecord: {
+      if (!ParseRecordMetaKey(key, record_table, key)) return malformed();
+      absl::MutexLock lock(&mutex_);
+      records_[{record_table, std::string(key)}] = value;
+      return absl::OkStatus();
+    }
+  }
+  return malformed();
+}
+
+absl::Status RocksStore::LoadIndex() {
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  read.readahead_size = 4 << 20;
+  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
+  Revision newest(1);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    VersionId id;
+    VersionRecord record;
+    KeyValue kv;
+    if (!ParseVersionKey(ToView(it->key()), id) ||
+        !ParseVersionRecord(ToView(it->value()), record) || !ParseKeyValue(record.kv, kv) ||
+        kv.mod_revision != id.main || (record.kind == EventKind::kPut && kv.version <= 0)) {
+      return absl::DataLossError(
+          absl::StrCat("state store: malformed version record after ", newest.value()));
+    }
+    newest = id.main;
+    index_.Restore(kv.key, {.id = id,
+                            .create = kv.create_revision,
+                            .version = record.kind == EventKind::kPut ? kv.version : 0});
+  }
+  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
+  if (newest != working_.revision) {
+    return absl::DataLossError(absl::StrCat("state store: newest version ", newest.value(),
+                                            ", but revision ", working_.revision.value()));
+  }
+  return absl::OkStatus();
+}
+
+// ---------------------------------------------------------------------------------------- position
+
+LogIndex RocksStore::durable_applied() const {
+  absl::MutexLock lock(&mutex_);
+  if (!listener_->TakeFlushed()) return durable_applied_;
+  rocksdb::ReadOptions read;
+  read.read_tier = rocksdb::kPersistedTier;  // without a log of its own: what is in files
+  std::string value;
+  Position position;
+  if (rocks_->db->Get(read, rocks_->meta, MetaKey(MetaTable::kPosition), &value).ok() &&
+      ParsePosition(value, position)) {
+    durable_applied_ = position.applied;
+  }
+  return durable_applied_;
+}
+
+absl::Status RocksStore::Flush() {
+  return FromRocks(rocks_->db->Flush(rocksdb::FlushOptions(), rocks_->families()),
+                   "cannot flush the state store");
+}
+
+// ------------------------------------------------------------------------------------------- apply
+
+void RocksStore::BeginEntry(LogIndex index, Term term) {
+  KV_CHECK(!OnEntryThread()) << "entry within an entry";
+  const bool bootstrap = !index && !working_.applied;
+  KV_CHECK(bootstrap || index == working_.applied + 1) << index << " after " << working_.applied;
+  working_.applied = index;
+  working_.term = term;
+  changes_ = 0;
+  entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+}
+
+VersionId RocksStore::NextId() {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  if (changes_ == 0) ++working_.revision;
+  return {working_.revision, changes_++};
+}
+
+void RocksStore::Write(VersionId id, EventKind kind, VersionId previous, const KeyValue& kv) {
+  std::string key;
+  AppendVersionKey(id, key);
+  std::string record;
+  record.reserve(kv.key.size() + kv.value.size() + 64);
+  AppendVersionRecordHead(kind, previous, record);
+  AppendKeyValue(kv, record);
+  batch_.Put(rocks_->rev, key, record);
+  recent_.Add(id, SharedBytes(std::move(record)));
+}
+
+absl::StatusOr<std::optional<SharedBytes>> RocksStore::Put(std::string_view key,
+                                                           std::string_view value,
+                                                           const PutOptions& options,
+                                                           bool want_previous) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  if ((options.ignore_value || options.ignore_lease) &&
+      !index_.Find(key, working_.revision).has_value()) {
+    return absl::FailedPreconditionError("the key does not exist");
+  }
+  const LeaseId old_lease = leases_.LeaseOf(key);
+  const LeaseId lease = options.ignore_lease ? old_lease : options.lease;
+  if (lease && lease != old_lease && !leases_.Contains(lease)) {
+    return absl::FailedPreconditionError("the lease does not exist");
+  }
+  const VersionId id = NextId();
+  const KeyIndex::PutResult put = index_.Put(key, id);
+  std::optional<SharedBytes> previous;
+  if (put.replaced.has_value() && (want_previous || options.ignore_value)) {
+    KV_ASSIGN_OR_RETURN(previous, reader_->Load(put.replaced->id));
+  }
+  KeyValue kv{.key = key,
+              .create_revision = put.now.create,
+              .mod_revision = id.main,
+              .version = put.now.version,
+              .value = value,
+              .lease = lease};
+  if (options.ignore_value) {
+    KeyValue old;
+    if (!ParseKeyValue(previous->view(), old)) {
+      return absl::DataLossError("state store: malformed KeyValue");
+    }
+    kv.value = old.value;
+  }
+  Write(id, EventKind::kPut, put.replaced ? put.replaced->id : VersionId{}, kv);
+  MoveLease(key, old_lease, lease);
+  if (!want_previous) previous.reset();
+  return previous;
+}
+
+void RocksStore::MoveLease(std::string_view key, LeaseId from, LeaseId to) {
+  if (from == to) return;
+  if (from) {
+    leases_.Detach(key);
+    batch_.Delete(rocks_->meta, LeaseKeyMetaKey(from, key));
+  }
+  if (to) {
+    leases_.Attach(to, key);
+    batch_.Put(rocks_->meta, LeaseKeyMetaKey(to, key), rocksdb::Slice());
+  }
+}
+
+absl::Status RocksStore::DeleteKey(std::string_view key, bool want_previous, Deleted& deleted) {
+  const VersionId id = NextId();
+  const IndexVersion replaced = index_.Delete(key, id);
+  if (want_previous) {
+    KV_ASSIGN_OR_RETURN(SharedBytes previous, reader_->Load(replaced.id));
+    deleted.previous.push_back(std::move(previous));
+  }
+  KeyValue kv;
+  kv.key = key;
+  kv.mod_revision = id.main;
+  Write(id, EventKind::kDelete, replaced.id, kv);
+  MoveLease(key, leases_.LeaseOf(key), LeaseId());
+  ++deleted.count;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Store::Deleted> RocksStore::DeleteRange(const KeyRange& range, bool want_previous) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  std::vector<std::string> keys;
+  index_.Walk(range, working_.revision, [&keys](std::string_view key, const IndexVersion&) {
+    keys.emplace_back(key);
+    return true;
+  });
+  Deleted deleted;
+  for (const std::string& key : keys) {
+    KV_RETURN_IF_ERROR(DeleteKey(key, want_previous, deleted));
+  }
+  return deleted;
+}
+
+void RocksStore::GrantLease(const LeaseRecord& lease) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  leases_.Put(lease);
+  batch_.Put(rocks_->meta, LeaseMetaKey(lease.id), EncodeLease(lease));
+}
+
+void RocksStore::CheckpointLease(LeaseId id, int64_t remaining_ttl) {
+  std::optional<LeaseRecord> lease = leases_.Find(id);
+  if (!lease.has_value()) return;  // revoked meanwhile
+  lease->remaining_ttl = remaining_ttl;
+  GrantLease(*lease);
+}
+
+absl::Status RocksStore::RevokeLease(LeaseId id) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  if (!leases_.Contains(id)) return absl::NotFoundError("the lease does not exist");
+  Deleted deleted;
+  for (const std::string& key : leases_.Keys(id)) {
+    KV_RETURN_IF_ERROR(DeleteKey(key, /*want_previous=*/false, deleted));
+  }
+  leases_.Remove(id);
+  batch_.Delete(rocks_->meta, LeaseMetaKey(id));
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::Compact(Revision revision) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  if (revision > working_.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
+  const bool never_and_nothing = !revision && !working_.compacted;
+  if (revision <= working_.compacted && !never_and_nothing) {
+    return absl::OutOfRangeError(kCompactedMessage);
+  }
+  working_.compacted = revision;
+  return absl::OkStatus();
+}
+
+void RocksStore::PutRecord(Table table, std::string_view key, std::string_view value) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  batch_.Put(rocks_->meta, RecordMetaKey(table, key), ToSlice(value));
+  absl::MutexLock lock(&mutex_);
+  records_[{table, std::string(key)}] = value;
+}
+
+void RocksStore::DeleteRecord(Table table, std::string_view key) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  batch_.Delete(rocks_->meta, RecordMetaKey(table, key));
+  absl::MutexLock lock(&mutex_);
+  records_.erase({table, std::string(key)});
+}
+
+std::vector<StoredEvent> RocksStore::EndEntry() {
+  KV_CHECK(OnEntryThread()) << "no entry under way";
+  std::vector<StoredEvent> events;
+  if (changes_ > 0) {
+    const auto records = recent_.FindAll(working_.revision);
+    KV_CHECK(records.has_value()) << "records of the entry under way are not held";
+    events.reserve(records->size());
+    for (const SharedBytes& record : *records) {
+      auto event = EventOf({working_.revision, static_cast<int64_t>(events.size())}, record);
+      KV_CHECK(event.ok()) << "malformed record of the entry under way";
+      events.push_back(*std::move(event));
+    }
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    published_ = working_;
+  }
+  changes_ = 0;
+  entry_thread_.store(std::thread::id(), std::memory_order_relaxed);
+  return events;
+}
+
+absl::Status RocksStore::CommitBatch() {
+  KV_CHECK(!OnEntryThread()) << "commit within an entry";
+  batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
+  rocksdb::WriteOptions write;
+  write.disableWAL = true;
+  write.no_slowdown = true;
+  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(write, &batch_), "cannot write the state store"));
+  batch_.Clear();
+  {
+    absl::MutexLock lock(&mutex_);
+    committed_ = working_.revision;
+  }
+  recent_.Committed(working_.revision);
+  return absl::OkStatus();
+}
+
+// -------------------------------------------------------------------------------------------- read
+
+// A revision that somebody holds stays readable below the compaction; not so within an entry, where
+// every member must come to the same result.
+absl::Status RocksStore::CheckReadable(Revision at, const Position& now,
+                                       const ScopedPin& pin) const {
+  if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
+  if (at < now.compacted && (!pin.shared() || OnEntryThread())) {
+    return absl::OutOfRangeError(kCompactedMessage);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RangeSummary> RocksStore::Range(
+    const RangeQuery& query, absl::FunctionRef<void(std::string_view kv)> visit) const {
+  const Revision at = query.revision > Revision() ? query.revision : Now().revision;
+  // The pin comes before the look at the compacted revision: a compaction seen afterwards respects
+  // it, one seen before is answered with an error.
+  const ScopedPin pin(*pins_, at);
+  const Position now = Now();
+  KV_RETURN_IF_ERROR(CheckReadable(at, now, pin));
+  RangeSummary summary;
+  summary.revision = now.revision;
+  KV_RETURN_IF_ERROR(RunRange(index_, *reader_, query, at, visit, summary));
+  return summary;
+}
+
+absl::StatusOr<std::optional<KeyMeta>> RocksStore::Find(std::string_view key,
+                                                        Revision revision) const {
+  const Revision at = revision > Revision() ? revision : Now().revision;
+  const ScopedPin pin(*pins_, at);
+  KV_RETURN_IF_ERROR(CheckReadable(at, Now(), pin));
+  const std::optional<IndexVersion> found = index_.Find(key, at);
+  if (!found.has_value()) return std::optional<KeyMeta>();
+  return std::optional<KeyMeta>({found->create, found->id.main, found->version});
+}
+
+absl::StatusOr<SharedBytes> RocksStore::Version(std::string_view key, Revision mod_revision) const {
+  const ScopedPin pin(*pins_, mod_revision);
+  const std::optional<KeyIndex::Exact> found = index_.FindExact(key, mod_revision);
+  if (!found.has_value() || found->version.deleted()) return absl::NotFoundError("no such version");
+  if (found->superseded && found->superseded <= Now().compacted) {
+    return absl::NotFoundError(kCompactedMessage);
+  }
+  return reader_->Load(found->version.id);
+}
+
+absl::Status RocksStore::ScanVersions(Revision first, Revision last, VersionVisitor visit) const {
+  while (first <= last) {
+    while (const auto records = recent_.FindAll(first)) {
+      for (size_t i = 0; i < records->size(); ++i) {
+        if (!visit({first, static_cast<int64_t>(i)}, (*records)[i].view(), &(*records)[i])) {
+          return absl::OkStatus();
+        }
+      }
+      if (++first > last) return absl::OkStatus();
+    }
+    Revision until;
+    {
+      absl::ReaderMutexLock lock(&mutex_);
+      until = std::min(last, committed_);
+    }
+    KV_CHECK_GE(until, first) << "a revision is neither in memory nor in RocksDB";
+    KV_ASSIGN_OR_RETURN(const bool go_on, ScanStoredVersions(first, until, visit));
+    if (!go_on) return absl::OkStatus();
+    first = until + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RocksStore::ScanStoredVersions(Revision first, Revision last,
+                                                    VersionVisitor visit) const {
+  std::string start;
+  AppendVersionKey({first, 0}, start);
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
+  for (it->Seek(start); it->Valid(); it->Next()) {
+    VersionId id;
+    if (!ParseVersionKey(ToView(it->key()), id)) return absl::DataLossError("state store: bad key");
+    if (id.main > last) return true;
+    if (!visit(id, ToView(it->value()), nullptr)) return false;
+  }
+  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
+  return true;
+}
+
+absl::StatusOr<Revision> RocksStore::Events(
+    Revision first, Revision last, uint64_t bytes_max, int64_t revisions_max,
+    absl::FunctionRef<void(StoredEvent event)> visit) const {
+  const ScopedPin pin(*pins_, first);
+  const Position now = Now();
+  if (first < now.compacted) return absl::OutOfRangeError(kCompactedMessage);
+  last = std::min(last, now.revision);
+  Revision next = std::max(first, last + 1);
+  Revision current;  // whose events are being visited
+  uint64_t bytes = 0;
+  int64_t revisions = 0;
+  absl::Status status;
+  const auto take = [&](VersionId id, std::string_view record, const SharedBytes* held) {
+    if (id.main != current) {
+      if (current && (revisions >= revisions_max || bytes >= bytes_max)) {
+        next = current + 1;
+        return false;
+      }
+      current = id.main;
+      ++revisions;
+    }
+    bytes += record.size();
+    auto event = EventOf(id, held != nullptr ? *held : SharedBytes::Copy(record));
+    status = event.status();
+    if (event.ok()) visit(*std::move(event));
+    return status.ok();
+  };
+  KV_RETURN_IF_ERROR(ScanVersions(first, last, take));
+  KV_RETURN_IF_ERROR(status);
+  return next;
+}
+
+// etcd's hash: CRC-32C of the bucket's name, then of each change its key and value in etcd's own
+// bytes. A change at or before the compacted revision counts if it is live at `at`. Where no key at
+// all is live, etcd has nothing to compare with and hashes what its compaction left: the tombstones
+// of exactly the compacted revision.
+absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
+  const Revision compacted = Now().compacted;
+  // Which old versions count depends on what replaced them: none of it may go meanwhile.
+  const ScopedPin pin(*pins_, compacted);
+  const Position now = Now();
+  const Revision at = revision > Revision() ? revision : now.revision;
+  if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
+  if (at < now.compacted) return absl::OutOfRangeError(kCompactedMessage);
+  const bool nothing_live = index_.Count({{}, {}, true}, at) == 0;
+  uint32_t crc = Crc32c("key");
+  std::string bytes;
+  bool malformed = false;
+  const auto hash = [&](VersionId id, std::string_view stored, const SharedBytes*) {
+    VersionRecord record;
+    KeyValue kv;
+    malformed = !ParseVersionRecord(stored, record) || !ParseKeyValue(record.kv, kv);
+    if (malformed) return false;
+    const bool tombstone = record.kind == EventKind::kDelete;
+    if (id.main <= compacted) {
+      const auto live = nothing_live ? std::nullopt : index_.Find(kv.key, at);
+      const bool left = nothing_live && tombstone && id.main == compacted;
+      if (!left && (!live.has_value() || live->id != id)) return true;
+    }
+    AppendEtcdChange(id, tombstone, kv.key, record.kv, bytes);
+    crc = Crc32cExtend(crc, bytes);
+    bytes.clear();
+    return true;
+  };
+  KV_RETURN_IF_ERROR(ScanVersions(Revision(1), at, hash));
+  if (malformed) return absl::DataLossError("state store: malformed version record");
+  return KvHash{.hash = crc, .compacted = compacted, .revision = at};
+}
+
+std::unique_ptr<Store::Pin> RocksStore::PinRevision(Revision revision) {
+  return std::make_unique<HeldPin>(pins_, revision);
+}
+
+std::optional<std::string> RocksStore::FindRecord(Table table, std::string_view key) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  auto it = records_.find({table, std::string(key)});
+  if (it == records_.end()) return std::nullopt;
+  return it->second;
+}
+
+void RocksStore::ForEachRecord(
+    Table table,
+    absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const {
+  std::vector<std::pair<std::string, std::string>> found;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (auto it = records_.lower_bound({table, std::string()});
+         it != records_.end() && it->first.first == table; ++it) {
+      found.emplace_back(it->first.second, it->second);
+    }
+  }
+  for (const auto& [key, value] : found) visit(key, value);
+}
+
+// -------------------------------------------------------------------------------------- background
+
+// Goes once over the revisions between the last target and the new one: each names the version it
+// replaced, and that one goes. So the work is that of the changes compacted, not of the keys.
+absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
+  KV_CHECK(!OnEntryThread() && batch_.Count() == 0) << "compaction within a batch";
+  const Revision target = pins_->LowestOr(working_.compacted);
+  if (target <= compaction_.through) return true;
+  std::string start;
+  AppendVersionKey(compaction_.next, start);
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
+  rocksdb::WriteBatch batch;
+  std::vector<std::string> keys;
+  CompactionProgress progress = compaction_;
+  progress.through = target;
+  progress.next = {target, 0};
+  int64_t visited = 0;
+  for (it->Seek(start); it->Valid(); it->Next()) {
+    VersionId id;
+    VersionRecord record;
+    KeyValue kv;
+    if (!ParseVersionKey(ToView(it->key()), id) ||
+        !ParseVersionRecord(ToView(it->value()), record) || !ParseKeyValue(record.kv, kv)) {
+      return absl::DataLossError("state store: malformed version record");
+    }
+    if (id.main > target) break;
+    if (visited++ == keys_max) {
+      progress.through = compaction_.through;
+      progress.next = id;
+      break;
+    }
+    const bool gone = record.kind == EventKind::kDelete && id.main < target;
+    if (gone) batch.Delete(rocks_->rev, it->key());
+    if (record.previous.main) {
+      std::string previous;
+      AppendVersionKey(record.previous, previous);
+      batch.Delete(rocks_->rev, previous);
+    }
+    if (gone || record.previous.main) keys.emplace_back(kv.key);
+  }
+  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
+  batch.Put(rocks_->meta, MetaKey(MetaTable::kCompaction), EncodeCompactionProgress(progress));
+  rocksdb::WriteOptions write;
+  write.disableWAL = true;
+  write.no_slowdown = true;
+  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(write, &batch), "cannot write the state store"));
+  for (const std::string& key : keys) index_.Trim(key, target);
+  compaction_ = progress;
+  return compaction_.through == target;
+}
+
+uint64_t RocksStore::SizeOnDisk() const {
+  uint64_t total = 0;
+  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
+    uint64_t files = 0, memory = 0;
+    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kTotalSstFilesSize, &files);
+    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+    total += files + memory;
+  }
+  return total;
+}
+
+uint64_t RocksStore::SizeInUse() const {
+  uint64_t total = 0;
+  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
+    uint64_t files = 0, memory = 0;
+    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateLiveDataSize, &files);
+    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+    total += files + memory;
+  }
+  return std::min(total, SizeOnDisk());
+}
+
+}  // namespace
+
+KeyRange KeyRange::FromWire(std::string_view key, std::string_view range_end) {
+  if (range_end == std::string_view("\0", 1)) return {key, {}, true};
+  return {key, range_end, false};
+}
+
+bool KeyRange::Contains(std::string_view key) const {
+  if (single()) return key == begin;
+  return key >= begin && (open_end || key < end);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
+  auto store = std::make_unique<RocksStore>(options);
+  KV_RETURN_IF_ERROR(store->Open(options));
+  return store;
+}
+
+}  // namespace keelson::storage

@@ -1,0 +1,106 @@
+"""Clusters of kvd or etcd on loopback, for measurements: the same flags for both, nothing installed but a python.
+
+A member dies with the process that started it. Ports are picked below those the system gives to outgoing connections.
+"""
+
+import os
+import random
+import socket
+import subprocess
+import time
+import urllib.request
+
+READY_SECONDS = 30
+
+
+class Failed(Exception):
+    """Something we cannot measure without; the text is for people."""
+
+
+def free_ports(count):
+    chance = random.SystemRandom()
+    sockets = []
+    try:
+        while len(sockets) < count:
+            probe = socket.socket()
+            try:
+                probe.bind(("127.0.0.1", chance.randrange(20000, 32000)))
+                sockets.append(probe)
+            except OSError:
+                probe.close()
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+class Cluster:
+    """Members of one program, in `folder`, which should be fresh."""
+
+    def __init__(self, program, folder, size=3, flags=()):
+        self.program = program
+        self.folder = folder
+        self.flags = list(flags)
+        if os.path.basename(program) == "etcd":
+            self.flags.append("--logger=zap")
+        self.names = [f"m{i + 1}" for i in range(size)]
+        ports = free_ports(2 * size)
+        self.client_ports, self.peer_ports = ports[:size], ports[size:]
+        self.processes = []
+
+    def endpoints(self):
+        return ",".join(f"127.0.0.1:{port}" for port in self.client_ports)
+
+    def pids(self):
+        return [p.pid for p in self.processes]
+
+    def start(self):
+        peers = ",".join(f"{n}=http://127.0.0.1:{p}" for n, p in zip(self.names, self.peer_ports))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD", "KVD_"))}
+        for name, client, peer in zip(self.names, self.client_ports, self.peer_ports):
+            folder = os.path.join(self.folder, name)
+            os.makedirs(folder)
+            with open(os.path.join(folder, "log"), "wb") as log:
+                self.processes.append(subprocess.Popen(
+                    ["setpriv", "--pdeathsig", "KILL", self.program, f"--name={name}", f"--data-dir={folder}/data",
+                     f"--listen-client-urls=http://127.0.0.1:{client}", f"--advertise-client-urls=http://127.0.0.1:{client}",
+                     f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+                     f"--initial-cluster={peers}", "--initial-cluster-state=new", *self.flags],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment))
+        self._wait_ready()
+
+    def _wait_ready(self):
+        deadline = time.monotonic() + READY_SECONDS
+        waiting = list(zip(self.names, self.client_ports, self.processes))
+        while waiting:
+            name, port, process = waiting[0]
+            if process.poll() is not None:
+                raise Failed(f"{self.program}, member {name}, stopped with exit status {process.returncode}: {self._last_words(name)}")
+            if healthy(port):
+                waiting.pop(0)
+            elif time.monotonic() > deadline:
+                raise Failed(f"{self.program}, member {name}, is not healthy after {READY_SECONDS} s: {self._last_words(name)}")
+            else:
+                time.sleep(0.05)
+
+    def _last_words(self, name):
+        with open(os.path.join(self.folder, name, "log"), errors="replace") as log:
+            lines = log.read().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def stop(self):
+        """Returns when all are gone."""
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+        self.processes = []
+
+
+def healthy(port):
+    """True when the member on that client port knows a leader and can serve."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+            return b'"health":"true"' in answer.read()
+    except OSError:
+        return False

@@ -36,8 +36,9 @@ struct Options {
   absl::Duration dial_timeout = absl::Seconds(2);
   // How long a call may take, all its attempts included, unless the call says otherwise.
   absl::Duration request_timeout = absl::Seconds(5);
-  // A connection that is idle for keepalive_time is probed, and given up after keepalive_timeout.
-  // (etcd closes connections that probe more often than every 5 s without calls in flight.)
+  // A connection with calls or streams on it that is silent for keepalive_time is probed, and given up
+  // after keepalive_timeout. Less than 10 s counts as 10 s, as in Go's gRPC: servers close connections
+  // that probe more often than every 5 s.
   absl::Duration keepalive_time = absl::Seconds(10);
   absl::Duration keepalive_timeout = absl::Seconds(6);
 

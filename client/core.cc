@@ -22,6 +22,7 @@ namespace keelson::client {
 namespace {
 
 constexpr char kApiVersion[] = "3.7";
+constexpr absl::Duration kKeepaliveTimeLeast = absl::Seconds(10);
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -69,8 +70,11 @@ grpc::ChannelArguments MakeChannelArguments(const Options& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(options.send_bytes_max);
   arguments.SetMaxReceiveMessageSize(options.receive_bytes_max);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ms(options.keepalive_time));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
+                   ms(std::max(options.keepalive_time, kKeepaliveTimeLeast)));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ms(options.keepalive_timeout));
+  // Else an idle watch is probed twice and then never again, and would not notice a dead peer.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // gRPC calls the bound on one attempt to connect "minimum back-off".
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, ms(options.dial_timeout));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);

@@ -27,19 +27,19 @@ class Core;
 class WatchStream;
 
 struct WatchRequest {
-  std::string key;
-  std::string range_end;       // as in a RangeRequest; PrefixEnd(key) for a prefix
+  std::string key = {};
+  std::string range_end = {};       // as in a RangeRequest; PrefixEnd(key) for a prefix
   int64_t start_revision = 0;  // 0: from the next one
   bool prev_kv = false;
   bool progress_notify = false;
-  std::vector<etcdserverpb::WatchCreateRequest::FilterType> filters;
+  std::vector<etcdserverpb::WatchCreateRequest::FilterType> filters = {};
   bool fragment = false;  // lets the server cut large responses; they are put together again here
 };
 
 struct WatchEnd {
-  absl::Status status;  // Cancelled: by us. IsCompacted(): compact_revision is the oldest one left
+  absl::Status status = {};  // Cancelled: by us. IsCompacted(): compact_revision is the oldest one left
   int64_t compact_revision = 0;
-  etcdserverpb::WatchResponse response;  // the server's last word, where it had one
+  etcdserverpb::WatchResponse response = {};  // the server's last word, where it had one
 };
 
 class WatchHandler {

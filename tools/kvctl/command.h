@@ -13,11 +13,11 @@
 namespace keelson::kvctl {
 
 struct CommandHelp {
-  std::string name;     // "get", "lease grant"
-  std::string summary;  // one line
-  std::string usage;    // what comes after the name: "[options] <key> [range_end]"
-  std::string description;
-  std::string examples;  // shell lines, with what they do
+  std::string name = {};     // "get", "lease grant"
+  std::string summary = {};  // one line
+  std::string usage = {};    // what comes after the name: "[options] <key> [range_end]"
+  std::string description = {};
+  std::string examples = {};  // shell lines, with what they do
 };
 
 class Command {

@@ -22,7 +22,7 @@ enum class ExitCode {
 
 struct [[nodiscard]] Exit {
   ExitCode code = ExitCode::kOk;
-  std::string error;  // printed as "Error: <error>" on stderr; empty: everything was said already
+  std::string error = {};  // printed as "Error: <error>" on stderr; empty: everything was said already
 
   bool ok() const { return code == ExitCode::kOk; }
 };

@@ -18,17 +18,17 @@
 namespace keelson::kvctl {
 
 struct EndpointHealth {
-  std::string endpoint;
-  absl::Duration took;
-  std::string error;  // "": healthy
+  std::string endpoint = {};
+  absl::Duration took = {};
+  std::string error = {};  // "": healthy
 };
 struct EndpointStatus {
-  std::string endpoint;
-  etcdserverpb::StatusResponse status;
+  std::string endpoint = {};
+  etcdserverpb::StatusResponse status = {};
 };
 struct EndpointHash {
-  std::string endpoint;
-  etcdserverpb::HashKVResponse hash;
+  std::string endpoint = {};
+  etcdserverpb::HashKVResponse hash = {};
 };
 
 struct PrinterOptions {

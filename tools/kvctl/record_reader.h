@@ -18,12 +18,12 @@
 namespace keelson::kvctl {
 
 struct Record {
-  std::string key;
-  std::string value;
+  std::string key = {};
+  std::string value = {};
 };
 
 struct RecordFormat {
-  std::string delimiter;  // empty: JSON
+  std::string delimiter = {};  // empty: JSON
   bool base64 = false;    // of delimited records
 };
 

@@ -12,8 +12,8 @@
 namespace keelson::kvctl {
 
 struct Rows {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::string> header = {};
+  std::vector<std::vector<std::string>> rows = {};
 };
 
 Rows MemberRows(const etcdserverpb::MemberListResponse& response);

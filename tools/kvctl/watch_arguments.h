@@ -24,8 +24,8 @@ struct WatchFlags {
 };
 
 struct WatchArguments {
-  std::vector<std::string> keys;     // the key, and perhaps the end of the range
-  std::vector<std::string> command;  // empty: print only
+  std::vector<std::string> keys = {};     // the key, and perhaps the end of the range
+  std::vector<std::string> command = {};  // empty: print only
 };
 
 // kBadArguments: no key; a key although `environment_key` has one; "--" without a command.

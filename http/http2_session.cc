@@ -9,6 +9,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "base/check.h"
+#include "http/request_check.h"
 #include "http/send_queue.h"
 #include "http/status_text.h"
 #include "http/token_bucket.h"
@@ -81,6 +82,8 @@ class Http2Stream final : public Stream {
   size_t header_count_ = 0;
   bool header_too_large_ = false;
   bool header_complete_ = false;
+  bool malformed_ = false;
+  RequestCheck check_;
   bool input_ended_ = false;
 
   std::shared_ptr<StreamHandler> handler_;
@@ -136,6 +139,7 @@ class Http2Session final : public Session {
   void OnInputEnd(Http2Stream* stream);
   void OnPing(const nghttp2_frame* frame);
   void AnswerTooLarge(Http2Stream* stream);
+  void RefuseMalformed(Http2Stream* stream);
   // For nghttp2: after Fail, what else was read is not looked at.
   int Verdict() const { return goaway_submitted_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
   // Ends the connection with GOAWAY once it is out.
@@ -326,6 +330,7 @@ Http2Session::Http2Session(SessionHost* host)
   nghttp2_option* option = nullptr;
   KV_CHECK_EQ(nghttp2_option_new(&option), 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_http_messaging(option, 1);  // RequestCheck does it
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, kOutboundAcksMax);
   nghttp2_option_set_max_settings(option, kSettingsEntriesMax);
@@ -381,7 +386,15 @@ int Http2Session::OnBeginHeaders(const nghttp2_frame* frame) {
 int Http2Session::OnHeader(const nghttp2_frame* frame, std::string_view name,
                            std::string_view value) {
   Http2Stream* stream = Find(frame->hd.stream_id);
-  if (stream == nullptr || stream->header_complete_) return 0;  // trailers interest nobody
+  if (stream == nullptr || stream->malformed_) return 0;
+  if (stream->header_complete_) {  // a trailer; only its form is of interest
+    if (!stream->check_.OnTrailer(name, value)) RefuseMalformed(stream);
+    return 0;
+  }
+  if (!stream->check_.OnField(name, value)) {
+    RefuseMalformed(stream);
+    return 0;
+  }
   const ServerOptions& options = host_->options();
   stream->header_bytes_ += name.size() + value.size();
   if (++stream->header_count_ > options.header_count_max ||
@@ -420,8 +433,13 @@ int Http2Session::OnFrame(const nghttp2_frame* frame) {
       header_since_ = absl::InfiniteDuration();
       control_frames_.Return(kControlFramesPerDataFrame);
       Http2Stream* stream = Find(frame->hd.stream_id);
-      if (stream == nullptr) return 0;
-      if (!stream->header_complete_) OnRequestComplete(stream);
+      if (stream == nullptr || stream->malformed_) return 0;
+      if (!stream->header_complete_) {
+        OnRequestComplete(stream);
+      } else if (!end) {
+        RefuseMalformed(stream);  // trailers come last
+        return 0;
+      }
       if (end) OnInputEnd(stream);
       return 0;
     }
@@ -441,6 +459,7 @@ int Http2Session::OnFrame(const nghttp2_frame* frame) {
 
 void Http2Session::OnRequestComplete(Http2Stream* stream) {
   stream->header_complete_ = true;
+  if (!stream->check_.OnFieldsComplete()) return RefuseMalformed(stream);
   if (stream->header_too_large_) return AnswerTooLarge(stream);
   if (queued_bytes_ > host_->options().connection_queued_bytes_max) {
     return stream->Reset(ResetCode::kRefusedStream);
@@ -449,12 +468,20 @@ void Http2Session::OnRequestComplete(Http2Stream* stream) {
       host_->handler()->OnRequest(stream, {Version::kHttp2, std::move(stream->headers_)});
 }
 
+void Http2Session::RefuseMalformed(Http2Stream* stream) {
+  stream->malformed_ = true;
+  stream->output_ = Http2Stream::Output::kDone;
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_PROTOCOL_ERROR);
+  ScheduleFlush();
+}
+
 void Http2Session::AnswerTooLarge(Http2Stream* stream) {
   stream->SendHeaders(431, {{"content-length", "0", Header::Storage::kStatic}}, EndStream::kYes);
 }
 
 void Http2Session::OnInputEnd(Http2Stream* stream) {
-  if (stream->input_ended_) return;
+  if (stream->input_ended_ || stream->malformed_) return;
+  if (!stream->check_.OnEnd()) return RefuseMalformed(stream);
   stream->input_ended_ = true;
   if (stream->handler_ != nullptr) stream->handler_->OnEnd();
 }
@@ -463,7 +490,11 @@ int Http2Session::OnDataChunk(int32_t id, std::string_view bytes) {
   // The stream's window is the handler's business; the connection's must not be held by one stream.
   nghttp2_session_consume_connection(session_, bytes.size());
   Http2Stream* stream = Find(id);
-  if (stream == nullptr) return 0;
+  if (stream == nullptr || stream->malformed_) return 0;
+  if (!stream->check_.OnBody(bytes.size())) {
+    RefuseMalformed(stream);
+    return 0;
+  }
   if (stream->handler_ != nullptr) {
     stream->handler_->OnData(bytes);
   } else {

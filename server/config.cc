@@ -214,6 +214,9 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
     return absl::InvalidArgumentError(
         "--advertise-client-urls is required when --listen-client-urls is set explicitly");
   }
+  config.name_given = given("--name");
+  config.initial_cluster_token_given = given("--initial-cluster-token");
+  config.initial_advertise_peer_urls_given = given("--initial-advertise-peer-urls");
   if (flags.initial_cluster.empty()) {
     flags.initial_cluster =
         absl::StrCat(config.name, "=", config.initial_advertise_peer_urls[0].text);

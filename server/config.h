@@ -24,6 +24,11 @@ struct Config {
   InitialCluster initial_cluster;
   bool initial_cluster_new = true;
   std::string initial_cluster_token = "etcd-cluster";
+  // Said on the command line or in the environment, so that they must agree with an existing data
+  // directory.
+  bool name_given = false;
+  bool initial_cluster_token_given = false;
+  bool initial_advertise_peer_urls_given = false;
   int heartbeat_interval_ms = 100;
   int election_timeout_ms = 1000;
   bool initial_election_tick_advance = true;

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr char kClusterIdKey[] = "cluster_id";  // be64
 constexpr char kMemberIdKey[] = "member_id";    // be64
 constexpr char kNameKey[] = "name";
+constexpr char kTokenKey[] = "token";
 
 std::string Big64(uint64_t v) {
   std::string bytes;
@@ -55,26 +56,46 @@ bool HasUrlsOf(const etcdserverpb::Member& member, const std::vector<Url>& urls)
   return stored == given;
 }
 
-// The flags must mean the member whose data this is. What they say of the others is looked at on
-// the first start only, as in etcd.
+// What the flags say of this member must be what the data says. etcd looks at the name, the token
+// and the peer URLs on the first start only; a directory of another member or cluster is then
+// served under a wrong name. What the flags say of the other members is not looked at again here
+// either.
 absl::Status CheckIdentity(const Config& config, const storage::LogIdentity& identity,
                            const storage::Store& store) {
+  const auto refuse = [&](const std::string& owns, const std::string& wants) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data directory ", config.data_dir, " belongs to member ",
+        absl::Hex(identity.member_id.value()), " of cluster ", absl::Hex(identity.cluster_id),
+        " with ", owns, ", but the flags say ", wants));
+  };
   const std::string name = store.FindRecord(storage::Table::kCluster, kNameKey).value_or("");
-  if (name != config.name) {
-    return absl::FailedPreconditionError(absl::StrCat("data directory ", config.data_dir,
-                                                      " belongs to member \"", name,
-                                                      "\", not to \"", config.name, "\""));
+  if (config.name_given && name != config.name) {
+    return refuse(absl::StrCat("--name ", name), config.name);
+  }
+  const std::string token = store.FindRecord(storage::Table::kCluster, kTokenKey).value_or("");
+  if (config.initial_cluster_token_given && token != config.initial_cluster_token) {
+    return refuse(absl::StrCat("--initial-cluster-token ", token), config.initial_cluster_token);
   }
   const std::optional<etcdserverpb::Member> self = FindMember(store, identity.member_id);
-  if (OwnId(config) == identity.member_id ||
-      (self && HasUrlsOf(*self, config.initial_advertise_peer_urls))) {
-    return absl::OkStatus();
+  if (!self) return absl::DataLossError("the store does not know its own member");
+  if (config.initial_advertise_peer_urls_given &&
+      !HasUrlsOf(*self, config.initial_advertise_peer_urls)) {
+    return refuse(absl::StrCat("--initial-advertise-peer-urls ", self->peerurls(0)),
+                  config.initial_advertise_peer_urls[0].text);
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "data directory ", config.data_dir, " belongs to member ",
-      absl::Hex(identity.member_id.value()), " of cluster ", absl::Hex(identity.cluster_id),
-      "; --initial-advertise-peer-urls and --initial-cluster-token mean member ",
-      absl::Hex(OwnId(config).value()), " of another one"));
+  return absl::OkStatus();
+}
+
+// raft takes these for granted; a log that lost its tail or its head must not get that far.
+absl::Status CheckLogCoversStore(const storage::RaftLog& log, const storage::Store& store) {
+  if (log.FirstIndex() > store.applied() + 1 || log.LastIndex() < store.applied() ||
+      log.LastIndex() < log.state().commit) {
+    return absl::DataLossError(absl::StrCat(
+        "the raft log holds ", log.FirstIndex().value(), " to ", log.LastIndex().value(),
+        " with commit ", log.state().commit.value(), ", but the store has applied ",
+        store.applied().value(), ": entries that were acknowledged are missing"));
+  }
+  return absl::OkStatus();
 }
 
 // What every member is given at its first start, the same for all, before the first entry.
@@ -85,6 +106,7 @@ absl::Status WriteBootstrap(const Config& config, const Bootstrap& bootstrap,
   store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(bootstrap.cluster_id));
   store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(OwnId(config).value()));
   store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
+  store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
   store.EndEntry();
   KV_RETURN_IF_ERROR(store.CommitBatch());
   return store.Flush();
@@ -146,6 +168,7 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
         log_options.directory, " and ", store_options.directory, " belong to different members"));
   }
   KV_RETURN_IF_ERROR(CheckIdentity(config, directory.identity, *directory.store));
+  KV_RETURN_IF_ERROR(CheckLogCoversStore(*directory.log, *directory.store));
   return directory;
 }
 

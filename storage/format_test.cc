@@ -93,7 +93,8 @@ TEST(LogFormatTest, Entry) {
   ExpectGolden(bytes,
                "02 6f 67 0d cc 44 44 44 02 00 00 00 11 00 00 00 0a 00 00 00 00 00 00 00 03 00 00 "
                "00 00 00 00 00 02 02 01 00 00 00 00 00 68 69 00 00 00 00 00 00");
-  const auto record = ParseRecord(RecordSalt(kHeader.salt), bytes + "more");
+  const std::string followed = bytes + "more";
+  const auto record = ParseRecord(RecordSalt(kHeader.salt), followed);
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->header.kind, RecordKind::kEntry);
   EXPECT_EQ(record->header.type, 2);

@@ -30,13 +30,14 @@ std::string PathOf(const std::string& directory, uint64_t sequence, absl::string
   return absl::StrCat(directory, "/", absl::Hex(sequence, absl::kZeroPad16), suffix);
 }
 
+// Below the others, but not so far that an append that waits for a segment starves with us.
 void LowerThreadPriority() {
 #if defined(__linux__)
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   // Best effort: without it the thread merely competes as an equal.
-  (void)::setpriority(PRIO_PROCESS, thread, 19);
-  constexpr int kIoWhoProcess = 1, kIoClassIdle = 3, kIoClassShift = 13;
-  (void)::syscall(SYS_ioprio_set, kIoWhoProcess, 0, kIoClassIdle << kIoClassShift);
+  (void)::setpriority(PRIO_PROCESS, thread, 5);
+  constexpr int kIoWhoProcess = 1, kIoBestEffort = 2, kIoClassShift = 13, kIoLowest = 7;
+  (void)::syscall(SYS_ioprio_set, kIoWhoProcess, 0, (kIoBestEffort << kIoClassShift) | kIoLowest);
 #endif
 }
 

@@ -330,16 +330,18 @@ absl::Status RocksStore::LoadIndex() {
 // ---------------------------------------------------------------------------------------- position
 
 LogIndex RocksStore::durable_applied() const {
-  absl::MutexLock lock(&mutex_);
-  if (!listener_->TakeFlushed()) return durable_applied_;
-  rocksdb::ReadOptions read;
-  read.read_tier = rocksdb::kPersistedTier;  // without a log of its own: what is in files
-  std::string value;
   Position position;
-  if (rocks_->db->Get(read, rocks_->meta, MetaKey(MetaTable::kPosition), &value).ok() &&
-      ParsePosition(value, position)) {
-    durable_applied_ = position.applied;
+  if (listener_->TakeFlushed()) {
+    rocksdb::ReadOptions read;
+    read.read_tier = rocksdb::kPersistedTier;  // without a log of its own: what is in files
+    std::string value;
+    const rocksdb::Status status =
+        rocks_->db->Get(read, rocks_->meta, MetaKey(MetaTable::kPosition), &value);
+    // Unreadable, it stays what it was: more of the raft log is kept than needed.
+    if (!status.ok() || !ParsePosition(value, position)) position = Position();
   }
+  absl::MutexLock lock(&mutex_);
+  durable_applied_ = std::max(durable_applied_, position.applied);
   return durable_applied_;
 }
 

@@ -49,7 +49,7 @@ Message From(uint64_t from, uint64_t to, uint64_t term, MessageBody body) {
 class Elections : public ::testing::TestWithParam<bool> {
  protected:
   TestCluster::Adjust Adjust() const {
-    return [this](Config& config) { config.pre_vote = GetParam(); };
+    return [](Config& config) { config.pre_vote = GetParam(); };
   }
 };
 INSTANTIATE_TEST_SUITE_P(PreVote, Elections, ::testing::Bool(),
@@ -203,7 +203,7 @@ TEST(RaftElection, PreVoteWithCheckQuorum) {
   cluster.Elect(2);
   EXPECT_EQ(cluster.raft(2).role(), Role::kPreCandidate);
   cluster.TickAll(60);
-  EXPECT_EQ(cluster.raft(1).role(), Role::kFollower);
+  EXPECT_NE(cluster.raft(1).role(), Role::kLeader);
   EXPECT_GT(cluster.Leader(), 1u);
   EXPECT_EQ(cluster.raft(2).leader(), cluster.raft(3).leader());
 }

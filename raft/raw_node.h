@@ -102,7 +102,7 @@ class RawNode {
  public:
   // `log` and `random` outlive the node. REQUIRES: config.id and the voters are not 0; `log` holds
   // the entries from config.applied + 1 on, and both config.applied and hard_state.commit lie
-  // within it.
+  // within it; 0 < heartbeat_ticks < election_timeout_ticks.
   RawNode(const Config& config, const LogView* log, Random* random);
   ~RawNode();
   RawNode(const RawNode&) = delete;

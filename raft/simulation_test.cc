@@ -14,7 +14,11 @@
 namespace keelson::raft {
 namespace {
 
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 constexpr uint64_t kSeeds = 10000;
+#else
+constexpr uint64_t kSeeds = 1000;
+#endif
 
 volatile uint64_t current_seed = 0;
 

@@ -337,6 +337,14 @@ class EtcdctlTest(ClusterTest):
         for line, endpoint in zip(lines, sorted(m.endpoint for m in self.cluster)):
             self.assertRegex(line, rf"^{re.escape(endpoint)} is healthy: successfully committed proposal: took = [0-9.µm]+s$")
 
+    def test_endpoints_may_be_urls(self):
+        # etcdctl then sends the whole URL as the authority of its requests.
+        for m in self.cluster:
+            for command in (["put", "k", "v"], ["get", "k"], ["endpoint", "status"], ["endpoint", "health"], ["endpoint", "hashkv"],
+                            ["member", "list"]):
+                done = run_command([self.command, "--endpoints=" + m.client_url, *command])
+                self.assertEqual(done.returncode, 0, f"{command}: {done.stderr.decode()}")
+
     def test_an_endpoint_nobody_serves_is_unhealthy(self):
         nobody = f"127.0.0.1:{cluster.free_port()}"
         done = run_command([self.command, "--endpoints=" + nobody, "endpoint", "health"])

@@ -9,8 +9,9 @@ extern char** environ;
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  // Else every read of a line flushes std::cout, also while the thread of a watch writes to it.
+  // Reading must not flush what another thread is just printing (watch -i): it would be written twice.
   std::cin.tie(nullptr);
+  std::cerr.tie(nullptr);
   keelson::kvctl::Environment environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string text = *variable;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -52,7 +53,12 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
   const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
     const std::string env =
         absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
-    app.add_option(absl::StrCat("--", name), value, help)->envname(env)->capture_default_str();
+    CLI::Option* const option =
+        app.add_option(absl::StrCat("--", name), value, help)->envname(env)->capture_default_str();
+    // CLI11 would take -1 for the largest number.
+    if constexpr (std::is_unsigned_v<std::remove_reference_t<decltype(value)>>) {
+      option->check(CLI::NonNegativeNumber);
+    }
   };
   // Go's form of a switch: --flag or --flag=false, never a value in the next word.
   const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
@@ -258,11 +264,13 @@ std::string OneLine(const CLI::ParseError& error) {
   if (end != std::string::npos) text.resize(end);
   if (text.starts_with("The following argument was not expected: ") ||
       text.starts_with("The following arguments were not expected: ")) {
-    const size_t colon = text.find(": ");
-    std::string arg = text.substr(colon + 2);
-    arg.resize(std::min(arg.find(' '), arg.size()));
-    const bool is_flag = arg.starts_with("-");
-    return absl::StrCat(is_flag ? "unknown flag: " : "unexpected argument: ", arg);
+    // An unknown flag leaves its value unexpected too; the flag is what is wrong. Last comes first.
+    const std::vector<std::string> args =
+        absl::StrSplit(text.substr(text.find(": ") + 2), ' ', absl::SkipEmpty());
+    for (auto arg = args.rbegin(); arg != args.rend(); ++arg) {
+      if (arg->starts_with("-")) return absl::StrCat("unknown flag: ", *arg);
+    }
+    return absl::StrCat("unexpected argument: ", args.empty() ? "" : args.back());
   }
   return text;
 }

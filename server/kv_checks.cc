@@ -17,6 +17,8 @@ using etcdserverpb::RequestOp;
 using etcdserverpb::TxnRequest;
 using storage::KeyRange;
 
+absl::Status CheckOps(const TxnRequest& request, int ops_max);
+
 absl::Status CheckOp(const RequestOp& op, int ops_max) {
   switch (op.request_case()) {
     case RequestOp::kRequestRange:
@@ -26,7 +28,7 @@ absl::Status CheckOp(const RequestOp& op, int ops_max) {
     case RequestOp::kRequestDeleteRange:
       return CheckDeleteRange(op.request_delete_range());
     case RequestOp::kRequestTxn:
-      return CheckTxn(op.request_txn(), ops_max);
+      return CheckOps(op.request_txn(), ops_max);
     default:
       return ErrKeyNotFound();  // etcd's answer to an empty operation
   }

@@ -1,5 +1,6 @@
 #include "server/url.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -19,8 +20,7 @@ absl::StatusOr<Url> ParseUrl(const std::string& written) {
   if (url.scheme != "http" && url.scheme != "https") {
     return absl::InvalidArgumentError(absl::StrCat("URL scheme must be http or https: ", url.text));
   }
-  std::string_view rest = text.substr(colon + 3);
-  if (rest.ends_with('/')) rest.remove_suffix(1);
+  const std::string_view rest = text.substr(colon + 3);
   if (rest.find_first_of("/?#@ ") != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat("URL must not contain a path: ", url.text));
   }
@@ -50,7 +50,7 @@ absl::StatusOr<Url> ParseUrl(const std::string& written) {
 absl::StatusOr<std::vector<Url>> ParseUrls(const std::string& text) {
   std::vector<Url> urls;
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
-    KV_ASSIGN_OR_RETURN(Url url, ParseUrl(part));
+    KV_ASSIGN_OR_RETURN(Url url, ParseUrl(std::string(absl::StripAsciiWhitespace(part))));
     urls.push_back(std::move(url));
   }
   return urls;

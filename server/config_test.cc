@@ -1,0 +1,189 @@
+#include "server/config.h"
+
+#include <cstdlib>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace keelson::server {
+namespace {
+
+CommandLine Parse(std::vector<std::string> args) {
+  args.insert(args.begin(), "kvd");
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  return ParseCommandLine(static_cast<int>(argv.size()), argv.data());
+}
+
+// What a member that may run was told.
+Config Good(const std::vector<std::string>& args) {
+  CommandLine line = Parse(args);
+  EXPECT_TRUE(line.run) << line.text;
+  EXPECT_EQ(line.exit_code, 0);
+  return std::move(line.config);
+}
+
+// "exit code: text" of a command line that is refused; the text has to be one line.
+std::string Refusal(const std::vector<std::string>& args) {
+  const CommandLine line = Parse(args);
+  EXPECT_FALSE(line.run);
+  EXPECT_EQ(line.text.find('\n'), line.text.size() - 1) << line.text;
+  EXPECT_TRUE(line.text.starts_with("kvd: ")) << line.text;
+  return std::to_string(line.exit_code) + ": " +
+         line.text.substr(5, std::max<size_t>(6, line.text.size()) - 6);
+}
+
+// Sets environment variables for the time of a test.
+class Environment {
+ public:
+  Environment(std::initializer_list<std::pair<const std::string, std::string>> variables)
+      : variables_(variables) {
+    for (const auto& [name, value] : variables_) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : variables_) ::unsetenv(name.c_str());
+  }
+
+ private:
+  const std::map<std::string, std::string> variables_;
+};
+
+TEST(ConfigTest, DefaultsAreEtcds) {
+  const Config config = Good({});
+  EXPECT_EQ(config.name, "default");
+  EXPECT_EQ(config.data_dir, "default.etcd");
+  EXPECT_EQ(config.listen_client_urls[0].text, "http://localhost:2379");
+  EXPECT_EQ(config.listen_peer_urls[0].text, "http://localhost:2380");
+  EXPECT_EQ(config.initial_cluster,
+            (InitialCluster{{"default", {"http://localhost:2380"}}}));
+  EXPECT_EQ(config.initial_cluster_token, "etcd-cluster");
+  EXPECT_EQ(config.heartbeat_interval_ms, 100);
+  EXPECT_EQ(config.election_timeout_ms, 1000);
+  EXPECT_EQ(config.max_request_bytes, 1572864u);
+  EXPECT_EQ(config.max_txn_ops, 128);
+  EXPECT_EQ(config.watch_progress_notify_interval, absl::Minutes(10));
+  EXPECT_TRUE(config.initial_cluster_new);
+  EXPECT_TRUE(config.pre_vote);
+  EXPECT_FALSE(config.unsafe_no_fsync);
+}
+
+TEST(ConfigTest, OneDashOrTwoWithEqualsOrWithout) {
+  EXPECT_EQ(Good({"--name", "a"}).name, "a");
+  EXPECT_EQ(Good({"-name", "a"}).name, "a");
+  EXPECT_EQ(Good({"--name=a"}).name, "a");
+  EXPECT_EQ(Good({"-name=a"}).name, "a");
+  EXPECT_EQ(Good({"--name=a"}).data_dir, "a.etcd");
+  EXPECT_EQ(Good({"--name=a", "--data-dir=/d"}).data_dir, "/d");
+}
+
+TEST(ConfigTest, ASwitchTakesItsValueByEqualsOnly) {
+  EXPECT_TRUE(Good({"--unsafe-no-fsync"}).unsafe_no_fsync);
+  EXPECT_TRUE(Good({"-unsafe-no-fsync=true"}).unsafe_no_fsync);
+  EXPECT_FALSE(Good({"--unsafe-no-fsync=false"}).unsafe_no_fsync);
+  EXPECT_FALSE(Good({"--pre-vote=false"}).pre_vote);
+  EXPECT_TRUE(Refusal({"--pre-vote", "false"}).starts_with("2: unexpected argument: false"));
+}
+
+TEST(ConfigTest, TheEnvironmentIsUsedWhereAFlagIsNotGiven) {
+  const Environment environment{{"ETCD_NAME", "from-environment"},
+                                {"ETCD_HEARTBEAT_INTERVAL", "50"},
+                                {"ETCD_PRE_VOTE", "false"},
+                                {"ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:1"},
+                                {"ETCD_ADVERTISE_CLIENT_URLS", "http://127.0.0.1:2"}};
+  const Config config = Good({"--heartbeat-interval=70"});
+  EXPECT_EQ(config.name, "from-environment");
+  EXPECT_EQ(config.heartbeat_interval_ms, 70);
+  EXPECT_FALSE(config.pre_vote);
+  EXPECT_EQ(config.listen_client_urls[0].port, 1);
+  EXPECT_EQ(config.advertise_client_urls[0].port, 2);
+}
+
+TEST(ConfigTest, AClusterIsNamesAndPeerUrls) {
+  const Config config =
+      Good({"--name=b", "--initial-advertise-peer-urls=http://b:1,http://b:2",
+            "--initial-cluster=a=http://a:1,b=http://b:2,b=http://b:1",
+            "--initial-cluster-state=existing", "--initial-cluster-token=t"});
+  EXPECT_EQ(config.initial_cluster,
+            (InitialCluster{{"a", {"http://a:1"}}, {"b", {"http://b:2", "http://b:1"}}}));
+  EXPECT_FALSE(config.initial_cluster_new);
+  EXPECT_EQ(config.initial_cluster_token, "t");
+}
+
+TEST(ConfigTest, AnUnknownFlagIsOneLineAndExitCodeTwo) {
+  EXPECT_EQ(Refusal({"--nosuch=1"}), "2: unknown flag: --nosuch=1 (see kvd --help)");
+  EXPECT_EQ(Refusal({"-nosuch", "1"}), "2: unknown flag: --nosuch (see kvd --help)");
+  EXPECT_EQ(Refusal({"--name=a", "-nosuch", "1", "--nosuch2", "2"}),
+            "2: unknown flag: --nosuch (see kvd --help)");
+  EXPECT_EQ(Refusal({"extra"}), "2: unexpected argument: extra (see kvd --help)");
+}
+
+// Once it was taken for the largest number, which an addition then made a small one.
+TEST(ConfigTest, ANegativeSizeIsRefused) {
+  EXPECT_TRUE(Refusal({"--max-request-bytes=-1"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--max-concurrent-streams=-1"}).starts_with("2: "));
+}
+
+// As Go's flag package does.
+TEST(ConfigTest, AValueOfTheWrongKindIsExitCodeTwo) {
+  EXPECT_TRUE(Refusal({"--max-txn-ops=abc"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--heartbeat-interval=1.5"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--pre-vote=maybe"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--name"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--name="}).starts_with("2: "));
+}
+
+TEST(ConfigTest, ABadValueIsOneLineAndExitCodeOne) {
+  EXPECT_EQ(Refusal({"--election-timeout=100"}),
+            "1: --election-timeout[100ms] should be at least as 5 times as "
+            "--heartbeat-interval[100ms]");
+  EXPECT_EQ(Refusal({"--election-timeout=50001"}),
+            "1: --election-timeout[50001ms] is too long, and should be set less than 50000ms");
+  EXPECT_EQ(Refusal({"--heartbeat-interval=0"}), "1: --heartbeat-interval must be at least 1 ms");
+  EXPECT_EQ(Refusal({"--log-level=loud"}), "1: unknown --log-level \"loud\"");
+  EXPECT_EQ(Refusal({"--log-format=xml"}), "1: unknown --log-format \"xml\": json or console");
+  EXPECT_EQ(Refusal({"--initial-cluster-state=old"}),
+            "1: invalid value \"old\" for flag --initial-cluster-state: new or existing");
+  EXPECT_EQ(Refusal({"--listen-peer-urls=localhost:1"}),
+            "1: invalid value \"localhost:1\" for flag --listen-peer-urls: "
+            "URL must have a scheme: localhost:1");
+  EXPECT_EQ(Refusal({"--listen-peer-urls=https://localhost:1"}),
+            "1: invalid value \"https://localhost:1\" for flag --listen-peer-urls: "
+            "https is not supported by this version");
+  EXPECT_EQ(Refusal({"--listen-client-urls=http://localhost:1"}),
+            "1: --advertise-client-urls is required when --listen-client-urls is set explicitly");
+  EXPECT_EQ(Refusal({"--grpc-keepalive-interval=soon"}),
+            "1: invalid value \"soon\" for flag --grpc-keepalive-interval: not a duration");
+  EXPECT_EQ(Refusal({"--watch-progress-notify-interval=50ms"}),
+            "1: --watch-progress-notify-interval must be at least 100ms");
+}
+
+TEST(ConfigTest, TheClusterMustHoldThisMemberAsItAdvertisesItself) {
+  EXPECT_EQ(Refusal({"--name=x", "--initial-cluster=y=http://localhost:2380"}),
+            "1: couldn't find local name \"x\" in the initial cluster configuration");
+  EXPECT_EQ(Refusal({"--initial-cluster=default=http://a:1"}),
+            "1: --initial-cluster has default=http://a:1 but --initial-advertise-peer-urls is "
+            "http://localhost:2380");
+  EXPECT_EQ(Refusal({"--initial-cluster=http://localhost:2380"}),
+            "1: invalid value \"http://localhost:2380\" for flag --initial-cluster: "
+            "\"http://localhost:2380\" is not name=peerURL");
+  EXPECT_EQ(Refusal({"--initial-cluster=a=http://a:1,b=http://a:1"}),
+            "1: --initial-cluster names the peer URL http://a:1 twice");
+}
+
+TEST(ConfigTest, HelpAndVersionAreAnswersAndNotErrors) {
+  for (const char* flag : {"--help", "-h", "-help"}) {
+    const CommandLine line = Parse({flag});
+    EXPECT_FALSE(line.run);
+    EXPECT_EQ(line.exit_code, 0);
+    EXPECT_NE(line.text.find("--initial-cluster"), std::string::npos);
+  }
+  const CommandLine version = Parse({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_TRUE(version.text.starts_with("kvd Version: ")) << version.text;
+}
+
+}  // namespace
+}  // namespace keelson::server

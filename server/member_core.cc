@@ -192,6 +192,18 @@ void MemberCore::RevokeExpired() {
 void MemberCore::AnswerFromLessor(const PeerRequest& request,
                                   absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (!lessor_.is_primary()) return respond(std::nullopt);
+  if (store_->FindLease(request.lease)) return AnswerUpToDate(request, std::move(respond));
+  // A leader at the beginning of its term may not have applied the grant yet; "no such lease" would
+  // make the client give up a lease that lives. What was committed before the question has been
+  // applied after this.
+  AwaitLinearizable([this, request, respond = std::move(respond)](absl::Status status) mutable {
+    if (!status.ok() || !lessor_.is_primary()) return respond(std::nullopt);
+    AnswerUpToDate(request, std::move(respond));
+  });
+}
+
+void MemberCore::AnswerUpToDate(const PeerRequest& request,
+                                absl::AnyInvocable<void(PeerAnswer)> respond) {
   switch (request.kind) {
     case PeerRequestKind::kLeaseRenew:
       lessor_.Renew(request.lease, [respond = std::move(respond)](int64_t ttl) mutable {

@@ -113,6 +113,7 @@ class MemberCore final : public NodeDelegate {
  private:
   void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
   void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
+  void AnswerUpToDate(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
   void OnHousekeeping();
   void RevokeExpired();
   void ScheduleCompaction();

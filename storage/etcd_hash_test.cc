@@ -158,14 +158,26 @@ class EtcdHashTest : public testing::Test {
       EXPECT_TRUE(store.Put("t2", value, {}, false).ok());
     });
   }
-  // etcd before 3.5 refuses the compacted revision itself, so it is left out.
+  bool NothingLive(int64_t at) const {
+    RangeQuery query;
+    query.range = KeyRange{{}, {}, true};
+    query.revision = Revision(at);
+    query.count_only = true;
+    const auto found = store_->Range(query, [](std::string_view) {});
+    return found.ok() && found->count == 0;
+  }
+  // Left out are the compacted revision itself, which etcd before 3.5.16 refuses, and revisions at
+  // which no key lives: a tombstone exactly at the compacted revision then counts, and etcd has
+  // kept that one since 3.5.16 and 3.4.34 only (Debian's is older).
   void CompareAllRevisions() {
     for (int64_t at = store_->compacted().value() + 1; at <= store_->revision().value(); ++at) {
+      if (store_->compacted() && NothingLive(at)) continue;
       const auto theirs = etcd_->Hash(at);
       ASSERT_TRUE(theirs.has_value()) << "revision " << at;
       EXPECT_EQ(store_->HashKv(Revision(at))->hash, *theirs)
           << "revision " << at << ", compacted " << store_->compacted();
     }
+    if (store_->compacted() && NothingLive(store_->revision().value())) return;
     EXPECT_EQ(store_->HashKv(Revision())->hash, etcd_->Hash(0));
   }
 
@@ -188,7 +200,8 @@ TEST_F(EtcdHashTest, EqualsEtcdsAfterEveryKindOfChange) {
 }
 
 TEST_F(EtcdHashTest, EqualsEtcdsAfterCompactions) {
-  const uint64_t seed = SystemSeed();
+  const char* wanted = std::getenv("KEELSON_SEED");
+  const uint64_t seed = wanted == nullptr ? SystemSeed() : std::strtoull(wanted, nullptr, 10);
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   SeededRandom random(seed);
   for (int round = 0; round < 5; ++round) {

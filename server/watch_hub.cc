@@ -35,6 +35,7 @@ ByteChain Encode(const WatchResponse& response) { return ByteChain(response.Seri
 
 struct WatchHub::Watcher {
   Stream* stream;
+  uint64_t number;  // in the order of creation
   int64_t id;
   std::string begin, end;
   storage::KeyRange range;  // views into begin and end
@@ -61,13 +62,20 @@ struct WatchHub::SharedEvent {
     if (want_previous && event.previous) {
       if (with_previous.empty()) {
         // Absent when compaction took it meanwhile, as in etcd.
-        auto previous = store.Version(event.key, event.previous);
+        auto previous = store.Version(event.key, Previous());
         with_previous = EncodeEvent(event, previous.ok() ? previous->view() : std::string_view());
       }
       return with_previous;
     }
     if (plain.empty()) plain = EncodeEvent(event, {});
     return plain;
+  }
+
+  // As in etcd, what was there before the whole revision; a txn can put a key and delete it again.
+  Revision Previous() const {
+    if (event.previous < event.revision) return event.previous;
+    const auto before = store.Find(event.key, event.revision - 1);
+    return before.ok() && before->has_value() ? (*before)->mod_revision : Revision();
   }
 };
 
@@ -88,19 +96,20 @@ WatchHub::WatchHub(WatchHubOptions options, storage::Store* store, Executor* exe
 WatchHub::~WatchHub() = default;
 
 std::unique_ptr<WatchHub::Stream> WatchHub::Open(WatchSink* sink) {
-  std::unique_ptr<Stream> stream(new Stream(this, sink));
-  streams_.insert(stream.get());
+  std::unique_ptr<Stream> stream(new Stream(this, sink, ++last_number_));
+  streams_.emplace(stream->number_, stream.get());
   return stream;
 }
 
 // -------------------------------------------------------------------------------------------
 // stream
 
-WatchHub::Stream::Stream(WatchHub* hub, WatchSink* sink) : hub_(hub), sink_(sink) {}
+WatchHub::Stream::Stream(WatchHub* hub, WatchSink* sink, uint64_t number)
+    : hub_(hub), sink_(sink), number_(number) {}
 
 WatchHub::Stream::~Stream() {
   for (auto& [id, watcher] : watchers_) hub_->Remove(watcher.get());
-  hub_->streams_.erase(this);
+  hub_->streams_.erase(number_);
 }
 
 void WatchHub::Stream::Create(const WatchCreateRequest& request) {
@@ -132,6 +141,7 @@ void WatchHub::Stream::Create(const WatchCreateRequest& request) {
   auto owned = std::make_unique<Watcher>();
   Watcher* watcher = owned.get();
   watcher->stream = this;
+  watcher->number = ++hub_->last_number_;
   watcher->id = id;
   watcher->begin = std::string(wire.begin);
   watcher->end = std::string(wire.end);
@@ -187,7 +197,8 @@ void WatchHub::Stream::RequestProgress() {
 
 void WatchHub::Stream::OnWritable() {
   for (auto& [id, watcher] : watchers_) {
-    if (!watcher->synced) hub_->lagging_.emplace(watcher->next, watcher.get());
+    if (watcher->synced) continue;
+    hub_->lagging_.try_emplace({watcher->next, watcher->number}, watcher.get());
   }
   hub_->ScheduleCatchUp();
 }
@@ -199,7 +210,7 @@ void WatchHub::Remove(Watcher* watcher) {
   if (watcher->synced) {
     synced_.Remove(watcher->range, watcher);
   } else {
-    lagging_.erase({watcher->next, watcher});
+    lagging_.erase({watcher->next, watcher->number});
   }
   std::erase(touched_, watcher);
   --watcher_count_;
@@ -211,7 +222,7 @@ void WatchHub::MakeLag(Watcher* watcher) {
     watcher->synced = false;
   }
   if (!watcher->stream->sink_->writable()) return;  // OnWritable brings it back
-  lagging_.emplace(watcher->next, watcher);
+  lagging_.try_emplace({watcher->next, watcher->number}, watcher);
   ScheduleCatchUp();
 }
 
@@ -302,16 +313,16 @@ void WatchHub::ScheduleCatchUp() {
 // One piece of history, from the revision that the last of the laggards needs; all laggards that
 // need something of the piece take part in the same scan. The loop goes on between pieces.
 void WatchHub::CatchUp() {
-  while (!lagging_.empty() && lagging_.begin()->first < store_->compacted()) {
+  while (!lagging_.empty() && lagging_.begin()->first.first < store_->compacted()) {
     CancelCompacted(lagging_.begin()->second);
   }
   if (lagging_.empty()) return;
-  const Revision first = lagging_.begin()->first;
+  const Revision first = lagging_.begin()->first.first;
   const Revision current = revision_;
   KeyMatcher<Watcher*> matcher;
   std::vector<Watcher*> pass;
-  for (const auto& [next, watcher] : lagging_) {
-    if (next - first >= options_.catch_up_revisions) break;
+  for (const auto& [place, watcher] : lagging_) {
+    if (place.first - first >= options_.catch_up_revisions) break;
     pass.push_back(watcher);
     matcher.Add(watcher->range, watcher);
   }
@@ -334,7 +345,7 @@ void WatchHub::CatchUp() {
   }
   touched_.clear();
   for (Watcher* watcher : pass) {
-    lagging_.erase({watcher->next, watcher});
+    lagging_.erase({watcher->next, watcher->number});
     if (!watcher->stream->sink_->writable()) {
       DropCollected(watcher);
       MakeLag(watcher);
@@ -365,7 +376,7 @@ void WatchHub::CancelCompacted(Watcher* watcher) {
 }
 
 void WatchHub::OnProgressTimer() {
-  for (Stream* stream : streams_) {
+  for (const auto& [number, stream] : streams_) {
     for (auto& [id, watcher] : stream->watchers_) {
       const bool idle = std::exchange(watcher->idle, true);
       if (!watcher->progress_notify || !idle || !watcher->synced || watcher->next > revision_ + 1 ||

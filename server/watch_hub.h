@@ -17,7 +17,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -93,12 +92,14 @@ class WatchHub {
 
   Revision revision_;
   KeyMatcher<Watcher*> synced_;
-  // By the next revision each needs; watchers of streams that are not writable are not in it.
-  std::set<std::pair<Revision, Watcher*>> lagging_;
+  // By the next revision each needs and its number; watchers of streams that are not writable are
+  // not in it. Nothing is in the order of addresses, which differs from run to run.
+  std::map<std::pair<Revision, uint64_t>, Watcher*> lagging_;
   std::vector<Watcher*> touched_;  // those with events collected in the group under way
   bool catch_up_scheduled_ = false;
   size_t watcher_count_ = 0;
-  std::set<Stream*> streams_;
+  uint64_t last_number_ = 0;             // of a watcher or stream
+  std::map<uint64_t, Stream*> streams_;  // by number
   std::unique_ptr<Timer> progress_timer_;
 };
 
@@ -117,10 +118,11 @@ class WatchHub::Stream {
 
  private:
   friend class WatchHub;
-  Stream(WatchHub* hub, WatchSink* sink);
+  Stream(WatchHub* hub, WatchSink* sink, uint64_t number);
 
   WatchHub* const hub_;
   WatchSink* const sink_;
+  const uint64_t number_;
   std::map<int64_t, std::unique_ptr<Watcher>> watchers_;
   int64_t next_id_ = 0;
 };

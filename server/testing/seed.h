@@ -1,4 +1,5 @@
-// The seed of a random test: KEELSON_SEED, or a new one; printed, so that a failure can be repeated.
+// The seed of a random test: KEELSON_SEED, or a new one; printed, so that a failure can be
+// repeated.
 #ifndef KEELSON_SERVER_TESTING_SEED_H_
 #define KEELSON_SERVER_TESTING_SEED_H_
 
@@ -17,8 +18,8 @@ inline uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-// Runs `test(seed)` for `rounds` seeds from the given one on; ends at the first failure and says how
-// to repeat it.
+// Runs `test(seed)` for `rounds` seeds from the given one on; ends at the first failure and says
+// how to repeat it.
 template <typename Test>
 void ForSeeds(uint64_t rounds, Test test) {
   const uint64_t first = FromEnvironment("KEELSON_SEED", SystemSeed());

@@ -151,8 +151,10 @@ void MemberCore::ApplyEntries(absl::Span<const raft::Entry> entries) {
 absl::Status MemberCore::CommitApplied() {
   KV_ASSIGN_OR_RETURN(Applied applied, state_machine_.Commit());
   group_applied_ = false;
-  for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
+  // A lease revoked and granted again within the group exists; the other way round it does not, and
+  // OnGranted sees that.
   for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
+  for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
   watch_hub_.OnEvents(applied.events, store_->revision());
   for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
   if (std::exchange(compaction_due_, false) || applied.compacted) ScheduleCompaction();

@@ -432,6 +432,19 @@ TEST_F(MemberCoreTest, ARenewalFindsTheNextLeader) {
   EXPECT_EQ(Await(AskToRenew(other, 5)), "60");
 }
 
+// Both may come in one group of entries; the lease that is there in the end must have its time.
+TEST_F(MemberCoreTest, ALeaseGrantedAgainInOneGroupEndsLikeAnyOther) {
+  const int leader = Leader();
+  ASSERT_EQ(Await(SubmitGrant(leader, 5, 60)), "1");
+  const Outcome revoke = SubmitRevoke(leader, 5);
+  const Outcome grant = SubmitGrant(leader, 5, 3);
+  ASSERT_EQ(Await(revoke), "1");
+  ASSERT_EQ(Await(grant), "1");
+  EXPECT_EQ(Await(AskToRenew(leader, 5)), "3");
+  cluster().Run(absl::Seconds(4));
+  EXPECT_FALSE(cluster().store(leader).FindLease(LeaseId(5)));
+}
+
 TEST_F(MemberCoreTest, ALeaseGrantedAndRevokedInOneGroupIsGone) {
   const int leader = Leader();
   const Outcome grant = SubmitGrant(leader, 5, 60);

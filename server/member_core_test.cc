@@ -278,6 +278,19 @@ TEST_F(MemberCoreTest, AWriteThatMayHaveArrivedIsNotSentAgain) {
   EXPECT_EQ(Read(follower, "k"), "-");
 }
 
+// A client that was told of a timeout must not see its write made much later.
+TEST_F(MemberCoreTest, AWriteThatTimedOutIsNotMadeWhenTheLeaderIsReachedAgain) {
+  const int leader = Leader();
+  const int follower = Follower();
+  cluster().SetLink(follower, leader, Link::kDown);
+  const Outcome write = SubmitPut(follower, "k", "v");
+  EXPECT_THAT(Await(write), StartsWith(kTimeout));
+  cluster().Run(absl::Seconds(1));
+  cluster().SetLink(follower, leader, Link::kUp);
+  cluster().Run(absl::Seconds(5));
+  EXPECT_EQ(Read(follower, "k"), "-");
+}
+
 TEST_F(MemberCoreTest, AWriteThatTimedOutIsNotMadeByALaterLeader) {
   for (const int n : {2, 3}) cluster().Crash(n);
   const Outcome write = SubmitPut(1, "k", "v");

@@ -145,16 +145,20 @@ void MemberCore::OnHousekeeping() {
 // apply
 
 void MemberCore::ApplyEntries(absl::Span<const raft::Entry> entries) {
+  group_applied_ = true;
   state_machine_.Apply(entries);
 }
 
 absl::Status MemberCore::CommitApplied() {
   KV_ASSIGN_OR_RETURN(Applied applied, state_machine_.Commit());
-  for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
+  group_applied_ = false;
+  // A lease revoked and granted again within the group exists; the other way round it does not, and
+  // OnGranted sees that.
   for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
+  for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
   watch_hub_.OnEvents(applied.events, store_->revision());
   for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
-  if (applied.compacted) ScheduleCompaction();
+  if (std::exchange(compaction_due_, false) || applied.compacted) ScheduleCompaction();
   return absl::OkStatus();
 }
 
@@ -273,6 +277,10 @@ void MemberCore::ScheduleCompaction() {
 
 void MemberCore::CompactionStep() {
   if (stopped_) return;
+  if (group_applied_) {
+    compaction_due_ = true;
+    return;
+  }
   const absl::StatusOr<bool> done = store_->CompactStep(kCompactionKeys);
   if (!done.ok() && !absl::IsUnavailable(done.status())) return OnFatal(done.status());
   if (!done.ok() || !*done) return ScheduleCompaction();

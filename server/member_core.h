@@ -143,7 +143,9 @@ class MemberCore final : public NodeDelegate {
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;
+  bool group_applied_ = false;  // and not yet committed: the store may not compact
   bool compaction_scheduled_ = false;
+  bool compaction_due_ = false;  // once the group is committed
   std::vector<absl::AnyInvocable<void()>> compaction_waiters_;
 };
 

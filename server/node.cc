@@ -101,6 +101,8 @@ void Node::Advance() {
   ProposeWaiting();
   RequestReads();
   while (!stopped_ && raft_.HasReady()) Carry(raft_.TakeReady());
+  forwarded_.clear();
+  forwarded_queued_.clear();
   NoticeLeadership();
   MaybeApply();
 }
@@ -109,7 +111,10 @@ void Node::ProposeWaiting() {
   if (proposals_.empty() || !raft_.leader()) return;
   // Propose takes all or nothing, so what is refused must stay ours: copies share the payload.
   const raft::ProposeResult result = raft_.Propose(proposals_);
-  if (result == raft::ProposeResult::kAccepted || result == raft::ProposeResult::kForwarded) {
+  if (result == raft::ProposeResult::kForwarded) {
+    forwarded_ = std::exchange(proposals_, {});
+    forwarded_queued_ = std::exchange(proposals_queued_, {});
+  } else if (result == raft::ProposeResult::kAccepted) {
     proposals_.clear();
     proposals_queued_.clear();
   }
@@ -127,8 +132,20 @@ void Node::RequestReads() {
 void Node::SendOrKeep(const raft::Message& message) {
   if (transport_->Send(message)) return;
   const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
-  if (request == nullptr) return;
-  for (const raft::Proposal& proposal : request->proposals) {
+  if (request != nullptr) Keep(*request);
+}
+
+// Our own keep their age, however often they come back, so that DropStaleProposals finds them.
+void Node::Keep(const raft::ProposeRequest& request) {
+  const bool own = !forwarded_.empty() && request.proposals.size() == forwarded_.size() &&
+                   request.proposals[0].data.data() == forwarded_[0].data.data();
+  if (own) {
+    proposals_.insert(proposals_.begin(), forwarded_.begin(), forwarded_.end());
+    proposals_queued_.insert(proposals_queued_.begin(), forwarded_queued_.begin(),
+                             forwarded_queued_.end());
+    return;
+  }
+  for (const raft::Proposal& proposal : request.proposals) {
     proposals_.push_back(proposal);
     proposals_queued_.push_back(clock_->Now());
   }

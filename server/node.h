@@ -118,6 +118,7 @@ class Node {
   void RequestReads();
   void Carry(raft::Ready ready);
   void SendOrKeep(const raft::Message& message);
+  void Keep(const raft::ProposeRequest& request);
   void MaybeApply();
   void FinishApply();
   void ServeReads();
@@ -142,7 +143,10 @@ class Node {
   absl::Duration next_tick_;
 
   std::vector<raft::Proposal> proposals_;         // not yet given to raft
-  std::vector<absl::Duration> proposals_queued_;  // when; one for each of proposals_
+  std::vector<absl::Duration> proposals_queued_;  // when, ascending; one for each of proposals_
+  // What this turn gave to raft to send on, and when it was queued, should it come back unsent.
+  std::vector<raft::Proposal> forwarded_;
+  std::vector<absl::Duration> forwarded_queued_;
 
   std::deque<raft::Entry> committed_;  // handed out, not yet given to the delegate
   LogIndex applied_;

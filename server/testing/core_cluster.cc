@@ -1,0 +1,219 @@
+#include "server/testing/core_cluster.h"
+
+#include "base/check.h"
+#include "server/membership.h"
+
+namespace keelson::server {
+
+class CoreCluster::Port final : public RaftTransport {
+ public:
+  Port(CoreCluster* cluster, int self) : cluster_(cluster), self_(self) {}
+  bool Send(const raft::Message& message) override { return cluster_->Send(self_, message); }
+
+ private:
+  CoreCluster* const cluster_;
+  const int self_;
+};
+
+// The core goes before what it rests on.
+struct CoreCluster::Host {
+  Host(CoreCluster* cluster, int n, uint64_t seed)
+      : executor(&cluster->clock_), random(seed), port(cluster, n) {}
+
+  ManualExecutor executor;
+  SeededRandom random;
+  std::unique_ptr<storage::RaftLog> log;
+  std::unique_ptr<StallingStore> store;
+  std::unique_ptr<InlineLogWriter> log_writer;
+  Port port;
+  std::unique_ptr<MemberCore> core;
+};
+
+CoreCluster::CoreCluster(int members, uint64_t seed) : members_(members), random_(seed) {
+  for (int n = 1; n <= members; ++n) CreateDisks(n);
+  for (int n = 1; n <= members; ++n) Start(n);
+}
+
+CoreCluster::~CoreCluster() = default;
+
+std::string CoreCluster::Directory(int n, const std::string& what) const {
+  return directory_.File(std::to_string(n) + "-" + what);
+}
+
+void CoreCluster::CreateDisks(int n) {
+  auto store = storage::Store::Open({.directory = Directory(n, "store")});
+  KV_CHECK(store.ok()) << store.status();
+  (*store)->BeginEntry(LogIndex(0), Term(0));
+  for (int i = 1; i <= members_; ++i) {
+    etcdserverpb::Member member;
+    member.set_id(static_cast<uint64_t>(i));
+    StoreMember(**store, member);
+  }
+  (*store)->EndEntry();
+  KV_CHECK((*store)->CommitBatch().ok());
+  KV_CHECK((*store)->Flush().ok());
+  storage::RaftLogOptions options;
+  options.directory = Directory(n, "log");
+  options.segment_bytes = 1 << 20;
+  options.background_thread = false;
+  options.unsafe_no_sync = true;
+  auto log = storage::RaftLog::Create(options, {7, NodeId(static_cast<uint64_t>(n))});
+  KV_CHECK(log.ok()) << log.status();
+}
+
+void CoreCluster::Start(int n) {
+  KV_CHECK(!running(n));
+  auto host = std::make_unique<Host>(this, n, random_.Next());
+  auto store =
+      storage::Store::Open({.directory = Directory(n, "store"), .flush_on_close = false});
+  KV_CHECK(store.ok()) << store.status();
+  host->store = std::make_unique<StallingStore>(*std::move(store));
+  storage::RaftLogOptions log_options;
+  log_options.directory = Directory(n, "log");
+  log_options.segment_bytes = 1 << 20;
+  log_options.background_thread = false;
+  log_options.unsafe_no_sync = true;
+  auto log = storage::RaftLog::Open(log_options);
+  KV_CHECK(log.ok()) << log.status();
+  host->log = *std::move(log);
+  host->log_writer = std::make_unique<InlineLogWriter>(host->log.get(), &host->executor);
+  fatal_[n] = absl::OkStatus();
+
+  MemberOptions options;
+  options.cluster_id = 7;
+  options.id = NodeId(static_cast<uint64_t>(n));
+  MemberCore::Environment environment;
+  environment.executor = &host->executor;
+  environment.random = &host->random;
+  environment.clock = &clock_;
+  environment.log = host->log.get();
+  environment.log_writer = host->log_writer.get();
+  environment.store = host->store.get();
+  environment.transport = &host->port;
+  environment.ask = [this, n](NodeId peer, const PeerRequest& request, auto done) {
+    Ask(n, static_cast<int>(peer.value()), request, std::move(done));
+  };
+  environment.on_fatal = [this, n](absl::Status status) {
+    KV_CHECK(fatal_[n].ok()) << "a second end";
+    fatal_[n] = std::move(status);
+  };
+  environment.on_notice = [](const std::string&) {};
+  host->core = std::make_unique<MemberCore>(options, environment);
+  host->core->Start();
+  hosts_[n] = std::move(host);
+}
+
+void CoreCluster::Crash(int n) { KV_CHECK(hosts_.erase(n) == 1); }
+
+MemberCore& CoreCluster::core(int n) { return *hosts_.at(n)->core; }
+StallingStore& CoreCluster::store(int n) { return *hosts_.at(n)->store; }
+InlineLogWriter& CoreCluster::log_writer(int n) { return *hosts_.at(n)->log_writer; }
+
+// ---------------------------------------------------------------------------------- network
+
+void CoreCluster::Isolate(int n, Link link) {
+  for (int other = 1; other <= members_; ++other) {
+    if (other == n) continue;
+    SetLink(n, other, link);
+    SetLink(other, n, link);
+  }
+}
+
+Link CoreCluster::LinkOf(int from, int to) const {
+  if (!running(to)) return Link::kDown;
+  const auto it = links_.find({from, to});
+  return it == links_.end() ? Link::kUp : it->second;
+}
+
+bool CoreCluster::Send(int from, const raft::Message& message) {
+  const int to = static_cast<int>(message.to.value());
+  switch (LinkOf(from, to)) {
+    case Link::kDown:
+      return false;
+    case Link::kLosing:
+      return true;
+    case Link::kUp:
+      break;
+  }
+  auto decoded = DecodeRaftMessage(SharedBytes(EncodeRaftMessage(message).Flatten()));
+  KV_CHECK(decoded.has_value());
+  Host* const host = hosts_.at(to).get();
+  host->executor.Post([host, message = *std::move(decoded)]() mutable {
+    host->core->OnRaftMessage(std::move(message));
+  });
+  return true;
+}
+
+void CoreCluster::Ask(int from, int to, const PeerRequest& request,
+                      absl::AnyInvocable<void(PeerAnswer)> done) {
+  ManualExecutor* const asker = &hosts_.at(from)->executor;
+  if (LinkOf(from, to) != Link::kUp || LinkOf(to, from) != Link::kUp) {
+    asker->Post([done = std::move(done)]() mutable { done(std::nullopt); });
+    return;
+  }
+  Host* const host = hosts_.at(to).get();
+  host->executor.Post([this, from, host, request, done = std::move(done)]() mutable {
+    host->core->OnPeerRequest(request, [this, from, done = std::move(done)](
+                                           PeerAnswer answer) mutable {
+      if (!running(from)) return;
+      hosts_.at(from)->executor.Post(
+          [answer, done = std::move(done)]() mutable { done(answer); });
+    });
+  });
+}
+
+// ------------------------------------------------------------------------------------- time
+
+void CoreCluster::Settle() {
+  for (bool any = true; any;) {
+    any = false;
+    for (auto& [n, host] : hosts_) any = host->executor.RunOne() || any;
+  }
+}
+
+void CoreCluster::Run(absl::Duration time) {
+  const absl::Duration end = clock_.Now() + time;
+  RunUntil([&] { return clock_.Now() >= end; }, time);
+}
+
+bool CoreCluster::RunUntil(const std::function<bool()>& holds, absl::Duration time_max) {
+  const absl::Duration end = clock_.Now() + time_max;
+  while (true) {
+    Settle();
+    if (holds()) return true;
+    absl::Duration next = end;
+    for (auto& [n, host] : hosts_) next = std::min(next, host->executor.next_timer());
+    if (clock_.Now() >= end) return false;
+    if (next > clock_.Now()) clock_.Advance(next - clock_.Now());
+    for (auto& [n, host] : hosts_) host->executor.RunTimers();
+  }
+}
+
+int CoreCluster::Leader() const {
+  int leader = 0;
+  Term term;
+  for (const auto& [n, host] : hosts_) {
+    const Node& node = host->core->node();
+    if (host->core->stopped() || !node.is_leader() || node.term() < term) continue;
+    leader = n;
+    term = node.term();
+  }
+  return leader;
+}
+
+int CoreCluster::AwaitLeader() {
+  const bool agreed = RunUntil(
+      [this] {
+        const int leader = Leader();
+        if (leader == 0) return false;
+        for (const auto& [n, host] : hosts_) {
+          if (host->core->stopped()) continue;
+          if (host->core->node().leader() != NodeId(static_cast<uint64_t>(leader))) return false;
+        }
+        return true;
+      },
+      absl::Minutes(1));
+  return agreed ? Leader() : 0;
+}
+
+}  // namespace keelson::server

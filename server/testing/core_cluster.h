@@ -1,0 +1,90 @@
+// CoreCluster: MemberCores in one process and one thread, on the real raft log and the real store,
+// with a message bus that encodes and decodes every message and whose links can be cut. Time is a
+// FakeClock; one seed gives one run.
+//
+// Members are numbered from 1; number n has the id n.
+#ifndef KEELSON_SERVER_TESTING_CORE_CLUSTER_H_
+#define KEELSON_SERVER_TESTING_CORE_CLUSTER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "server/member_core.h"
+#include "server/testing/inline_log_writer.h"
+#include "server/testing/manual_executor.h"
+#include "server/testing/stalling_store.h"
+#include "storage/temporary_directory.h"
+
+namespace keelson::server {
+
+enum class Link {
+  kUp,
+  kLosing,  // what is sent is lost without a word
+  kDown,    // the sender knows that it cannot send
+};
+
+class CoreCluster {
+ public:
+  CoreCluster(int members, uint64_t seed);
+  ~CoreCluster();
+
+  // --- members
+  void Start(int n);
+  // As a crash: what is in memory is gone.
+  void Crash(int n);
+  bool running(int n) const { return hosts_.contains(n); }
+  MemberCore& core(int n);
+  StallingStore& store(int n);
+  InlineLogWriter& log_writer(int n);
+  // What on_fatal was given; Ok when it was not called.
+  absl::Status fatal(int n) const { return fatal_.at(n); }
+
+  // --- network
+  void SetLink(int from, int to, Link link) { links_[{from, to}] = link; }
+  // All links to and from `n`.
+  void Isolate(int n, Link link);
+
+  // --- time
+  FakeClock& clock() { return clock_; }
+  void Run(absl::Duration time);
+  // Runs everything that needs no time.
+  void Settle();
+  // Until `holds`, or false after `time_max`.
+  bool RunUntil(const std::function<bool()>& holds, absl::Duration time_max = absl::Seconds(30));
+
+  // The member that is leader of the highest term; 0: none.
+  int Leader() const;
+  // Runs until all running members agree on a leader; 0 after a minute.
+  int AwaitLeader();
+  int members() const { return members_; }
+
+ private:
+  class Port;
+  struct Host;
+
+  Link LinkOf(int from, int to) const;
+  bool Send(int from, const raft::Message& message);
+  void Ask(int from, int to, const PeerRequest& request,
+           absl::AnyInvocable<void(PeerAnswer)> done);
+  std::string Directory(int n, const std::string& what) const;
+  void CreateDisks(int n);
+
+  const int members_;
+  const storage::TemporaryDirectory directory_;
+  SeededRandom random_;
+  FakeClock clock_;
+  std::map<std::pair<int, int>, Link> links_;
+  std::map<int, absl::Status> fatal_;
+  std::map<int, std::unique_ptr<Host>> hosts_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_TESTING_CORE_CLUSTER_H_

@@ -35,26 +35,24 @@ std::string_view Text(const uint8_t* bytes, size_t size) {
 }  // namespace
 
 struct PreparedHeaders::Fields {
+  explicit Fields(absl::Span<const Header> fields) {
+    size_t size = 0;
+    for (const Header& field : fields) size += field.name.size() + field.value.size();
+    text.reserve(size);  // pointers into it stay valid
+    for (const Header& field : fields) {
+      uint8_t* name = Bytes(text) + text.size();
+      text.append(field.name).append(field.value);
+      values.push_back({name, name + field.name.size(), field.name.size(), field.value.size(),
+                        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE});
+    }
+  }
+
   std::string text;
   std::vector<nghttp2_nv> values;  // point into `text`
 };
 
 PreparedHeaders::PreparedHeaders(absl::Span<const Header> fields)
-    : fields_([fields] {
-        auto made = std::make_unique<Fields>();
-        size_t size = 0;
-        for (const Header& field : fields) size += field.name.size() + field.value.size();
-        made->text.reserve(size);  // pointers into it stay valid
-        for (const Header& field : fields) {
-          const size_t at = made->text.size();
-          made->text.append(field.name).append(field.value);
-          uint8_t* name = Bytes(made->text) + at;
-          made->values.push_back({name, name + field.name.size(), field.name.size(),
-                                  field.value.size(),
-                                  NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE});
-        }
-        return made;
-      }()) {}
+    : fields_(std::make_unique<const Fields>(fields)) {}
 
 PreparedHeaders::~PreparedHeaders() = default;
 

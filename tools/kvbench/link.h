@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "asio/io_context.hpp"
 #include "base/clock.h"
-#include "http/client_connection.h"  // tidy-ok: a load generator is a light client
+#include "http/client_connection.h"
 #include "tools/kvbench/options.h"
 
 namespace keelson::kvbench {

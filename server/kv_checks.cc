@@ -52,7 +52,9 @@ absl::Status CollectEffects(const google::protobuf::RepeatedPtrField<RequestOp>&
   for (const RequestOp& op : ops) {
     if (!op.has_request_delete_range()) continue;
     const auto& request = op.request_delete_range();
-    effects.deletes.push_back(KeyRange::FromWire(request.key(), request.range_end()));
+    // The end is taken as it is written: etcd does not look at "\0", from the key on, as a range
+    // without an end here, so such a delete conflicts with no put.
+    effects.deletes.push_back(KeyRange{request.key(), request.range_end(), false});
   }
   for (const RequestOp& op : ops) {
     if (!op.has_request_txn()) continue;

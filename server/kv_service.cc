@@ -81,11 +81,11 @@ void Compact(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& by
                [core, call = std::move(call), physical = request.physical()](Answer answer) {
                  Header header = core->header();
                  header.revision = answer.revision;
-                 const auto reply = [core, call, header] {
+                 const auto reply = [call, header](absl::Status status) {
+                   if (!status.ok()) return call->Finish(status);
                    Reply(*call, absl::OkStatus(), WithHeader(header, {}));
                  };
-                 if (!answer.status.ok()) return call->Finish(answer.status);
-                 if (!physical) return reply();
+                 if (!answer.status.ok() || !physical) return reply(answer.status);
                  core->AwaitPhysicalCompaction(reply);
                });
 }

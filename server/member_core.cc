@@ -86,6 +86,7 @@ void MemberCore::Stop() {
   housekeeping_->Cancel();
   lessor_.Demote();
   pending_.FailAll(ErrStopped());
+  for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(ErrStopped());
   for (PendingRead& read : std::exchange(reads_, {})) {
     if (*read.done) std::exchange(*read.done, nullptr)(ErrStopped());
   }
@@ -260,7 +261,8 @@ void MemberCore::LeaseRemaining(LeaseId id, LeaseDone done) {
 // ---------------------------------------------------------------------------------------
 // compaction
 
-void MemberCore::AwaitPhysicalCompaction(absl::AnyInvocable<void()> done) {
+void MemberCore::AwaitPhysicalCompaction(CompactionDone done) {
+  if (stopped_) return done(ErrStopped());
   compaction_waiters_.push_back(std::move(done));
   ScheduleCompaction();
 }
@@ -284,7 +286,7 @@ void MemberCore::CompactionStep() {
   const absl::StatusOr<bool> done = store_->CompactStep(kCompactionKeys);
   if (!done.ok() && !absl::IsUnavailable(done.status())) return OnFatal(done.status());
   if (!done.ok() || !*done) return ScheduleCompaction();
-  for (auto& waiter : std::exchange(compaction_waiters_, {})) waiter();
+  for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(absl::OkStatus());
 }
 
 }  // namespace keelson::server

@@ -86,7 +86,8 @@ class MemberCore final : public NodeDelegate {
   void RenewLease(LeaseId id, LeaseDone done);
   void LeaseRemaining(LeaseId id, LeaseDone done);
   // Runs `done` when what is compacted logically has gone physically.
-  void AwaitPhysicalCompaction(absl::AnyInvocable<void()> done);
+  using CompactionDone = absl::AnyInvocable<void(absl::Status)>;
+  void AwaitPhysicalCompaction(CompactionDone done);
 
   Header header() const;
   const MemberOptions& options() const { return options_; }
@@ -146,7 +147,7 @@ class MemberCore final : public NodeDelegate {
   bool group_applied_ = false;  // and not yet committed: the store may not compact
   bool compaction_scheduled_ = false;
   bool compaction_due_ = false;  // once the group is committed
-  std::vector<absl::AnyInvocable<void()>> compaction_waiters_;
+  std::vector<CompactionDone> compaction_waiters_;
 };
 
 }  // namespace keelson::server

@@ -37,9 +37,7 @@ class MemberCoreTest : public testing::Test {
  protected:
   MemberCoreTest() { std::printf("KEELSON_SEED=%" PRIu64 "\n", seed_); }
 
-  void MakeCluster(int members) {
-    cluster_ = std::make_unique<CoreCluster>(members, seed_);
-  }
+  void MakeCluster(int members) { cluster_ = std::make_unique<CoreCluster>(members, seed_); }
   CoreCluster& cluster() {
     if (!cluster_) MakeCluster(3);
     return *cluster_;
@@ -60,8 +58,7 @@ class MemberCoreTest : public testing::Test {
     Outcome outcome = NewOutcome();
     cluster().core(n).Submit(field, request.SerializeAsString(), [outcome](Answer answer) {
       EXPECT_EQ(*outcome, kWaiting) << "answered twice";
-      *outcome = answer.status.ok() ? std::to_string(answer.revision.value())
-                                    : Text(answer.status);
+      *outcome = answer.status.ok() ? std::to_string(answer.revision.value()) : Text(answer.status);
     });
     return outcome;
   }
@@ -375,7 +372,8 @@ TEST_F(StalledMemberCoreTest, CompactionWaitsForTheBatch) {
   const Outcome write = SubmitPut(member_, "k", "v");
   ASSERT_TRUE(cluster().RunUntil([&] { return store().stalls_left() < 10; }));
   bool compacted = false;
-  cluster().core(member_).AwaitPhysicalCompaction([&] { compacted = true; });
+  cluster().core(member_).AwaitPhysicalCompaction(
+      [&](absl::Status status) { compacted = status.ok(); });
   cluster().Settle();
   EXPECT_FALSE(compacted);
   EXPECT_EQ(Await(write), "22");
@@ -475,7 +473,7 @@ TEST_F(MemberCoreTest, PhysicalCompactionIsAwaited) {
   for (int i = 0; i < 20; ++i) Await(SubmitPut(leader, "k", std::to_string(i)));
   ASSERT_EQ(Await(SubmitCompact(leader, 15)), "21");
   bool done = false;
-  cluster().core(leader).AwaitPhysicalCompaction([&] { done = true; });
+  cluster().core(leader).AwaitPhysicalCompaction([&](absl::Status status) { done = status.ok(); });
   EXPECT_TRUE(cluster().RunUntil([&] { return done; }));
   EXPECT_EQ(Await(SubmitCompact(leader, 15)),
             "etcdserver: mvcc: required revision has been compacted");

@@ -57,8 +57,7 @@ TEST(ConfigTest, DefaultsAreEtcds) {
   EXPECT_EQ(config.data_dir, "default.etcd");
   EXPECT_EQ(config.listen_client_urls[0].text, "http://localhost:2379");
   EXPECT_EQ(config.listen_peer_urls[0].text, "http://localhost:2380");
-  EXPECT_EQ(config.initial_cluster,
-            (InitialCluster{{"default", {"http://localhost:2380"}}}));
+  EXPECT_EQ(config.initial_cluster, (InitialCluster{{"default", {"http://localhost:2380"}}}));
   EXPECT_EQ(config.initial_cluster_token, "etcd-cluster");
   EXPECT_EQ(config.heartbeat_interval_ms, 100);
   EXPECT_EQ(config.election_timeout_ms, 1000);
@@ -102,10 +101,9 @@ TEST(ConfigTest, TheEnvironmentIsUsedWhereAFlagIsNotGiven) {
 }
 
 TEST(ConfigTest, AClusterIsNamesAndPeerUrls) {
-  const Config config =
-      Good({"--name=b", "--initial-advertise-peer-urls=http://b:1,http://b:2",
-            "--initial-cluster=a=http://a:1,b=http://b:2,b=http://b:1",
-            "--initial-cluster-state=existing", "--initial-cluster-token=t"});
+  const Config config = Good({"--name=b", "--initial-advertise-peer-urls=http://b:1,http://b:2",
+                              "--initial-cluster=a=http://a:1,b=http://b:2,b=http://b:1",
+                              "--initial-cluster-state=existing", "--initial-cluster-token=t"});
   EXPECT_EQ(config.initial_cluster,
             (InitialCluster{{"a", {"http://a:1"}}, {"b", {"http://b:2", "http://b:1"}}}));
   EXPECT_FALSE(config.initial_cluster_new);

@@ -59,8 +59,8 @@ class FakeLog final : public storage::RaftLog {
 class LogWriterTest : public testing::Test {
  protected:
   void Start() {
-    writer_ = std::make_unique<ThreadedLogWriter>(
-        &log_, &executor_, [this](const absl::Status& status) {
+    writer_ =
+        std::make_unique<ThreadedLogWriter>(&log_, &executor_, [this](const absl::Status& status) {
           outcomes_ += std::string(status.message()) + " ";
           loop_.stop();
         });

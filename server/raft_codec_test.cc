@@ -190,9 +190,9 @@ TEST(RaftCodecTest, LargePayloadsAreNotCopied) {
 }
 
 TEST(RaftCodecTest, DecodedPayloadsAreSlicesOfTheFrame) {
-  const SharedBytes frame(Encoded({NodeId(1), NodeId(2), Term(3),
-                                   raft::ProposeRequest{{{EntryType::kNormal,
-                                                          SharedBytes(std::string(99, 'x'))}}}}));
+  const SharedBytes frame(
+      Encoded({NodeId(1), NodeId(2), Term(3),
+               raft::ProposeRequest{{{EntryType::kNormal, SharedBytes(std::string(99, 'x'))}}}}));
   const auto decoded = DecodeRaftMessage(frame);
   ASSERT_TRUE(decoded);
   const SharedBytes& data = std::get<raft::ProposeRequest>(decoded->body).proposals[0].data;
@@ -231,8 +231,8 @@ TEST(RaftCodecTest, CountsAndSizesThatLieAreRefusedBeforeMemoryIsTaken) {
 }
 
 TEST(RaftCodecTest, IndexesThatRunOverAreDecodedAndLeftToRaft) {
-  const auto decoded = Decode(Frame(3, "\x04" + Varint(~uint64_t{0}) + "\x06\x01\x07" +
-                                           std::string("\x00\x01x", 3)));
+  const auto decoded = Decode(
+      Frame(3, "\x04" + Varint(~uint64_t{0}) + "\x06\x01\x07" + std::string("\x00\x01x", 3)));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(std::get<raft::AppendRequest>(decoded->body).entries[0].index, LogIndex(0));
 }

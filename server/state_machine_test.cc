@@ -79,8 +79,8 @@ class StateMachineTest : public testing::Test {
     return Txn(compares).find("succeeded: true") != std::string::npos;
   }
   std::string Grant(int64_t id, int64_t ttl = 60) {
-    return As<etcdserverpb::LeaseGrantResponse>(Do("lease_grant { ID: " + std::to_string(id) +
-                                                   " TTL: " + std::to_string(ttl) + " }"));
+    return As<etcdserverpb::LeaseGrantResponse>(
+        Do("lease_grant { ID: " + std::to_string(id) + " TTL: " + std::to_string(ttl) + " }"));
   }
   std::string Error(const std::string& op, Term term = Term(1)) {
     return std::string(Do(op, term).status.message());
@@ -92,8 +92,7 @@ class StateMachineTest : public testing::Test {
   // "key=value key=value …" of everything.
   std::string All() {
     KvExecutor kv(store_.get());
-    const auto body =
-        kv.Range(FromText<etcdserverpb::RangeRequest>("key: '\\0' range_end: '\\0'"));
+    const auto body = kv.Range(FromText<etcdserverpb::RangeRequest>("key: '\\0' range_end: '\\0'"));
     RangeResponse response;
     KV_CHECK(body.ok() && response.ParseFromString(*body));
     std::string text;
@@ -229,8 +228,9 @@ TEST_F(StateMachineTest, ComparesLookAtKeysThatAreThere) {
   EXPECT_TRUE(Holds("compare { key: 'a' target: VALUE result: LESS value: 'n' }"));
   EXPECT_TRUE(Holds("compare { key: 'a' target: VALUE result: GREATER value: 'M' }"));
   EXPECT_TRUE(Holds("compare { key: 'a' target: LEASE }"));
-  EXPECT_FALSE(Holds("compare { key: 'a' target: VERSION version: 2 }"
-                     "compare { key: 'a' target: VERSION version: 3 }"));
+  EXPECT_FALSE(
+      Holds("compare { key: 'a' target: VERSION version: 2 }"
+            "compare { key: 'a' target: VERSION version: 3 }"));
 }
 
 TEST_F(StateMachineTest, AnAbsentKeyIsZeroAndHasNoValue) {
@@ -250,8 +250,9 @@ TEST_F(StateMachineTest, ARangeComparesEveryKey) {
   EXPECT_TRUE(Holds("compare { key: 'a' range_end: 'c' target: VERSION version: 1 }"));
   Put("key: 'b' value: '2'");
   EXPECT_FALSE(Holds("compare { key: 'a' range_end: 'c' target: VERSION version: 1 }"));
-  EXPECT_TRUE(Holds("compare { key: 'a' range_end: '\\0' target: MOD result: GREATER "
-                    "mod_revision: 1 }"));
+  EXPECT_TRUE(
+      Holds("compare { key: 'a' range_end: '\\0' target: MOD result: GREATER "
+            "mod_revision: 1 }"));
 }
 
 TEST_F(StateMachineTest, TheFailureBranchIsTakenAndSaidSo) {
@@ -457,10 +458,10 @@ TEST_F(StateMachineTest, GroupsOfAnySizeGiveTheSame) {
   ASSERT_TRUE(other.ok());
   StateMachine other_machine(other->get(), NodeId(2));
   uint64_t index = 0;
-  for (const char* op : {"put { key: 'a' value: '1' }", "lease_grant { ID: 7 TTL: 9 }",
-                         "put { key: 'b' lease: 7 }", "delete_range { key: 'a' }",
-                         "lease_revoke { ids: 7 }", "put { key: 'a' lease: 7 }",
-                         "put { key: 'a' value: '2' }"}) {
+  for (const char* op :
+       {"put { key: 'a' value: '1' }", "lease_grant { ID: 7 TTL: 9 }", "put { key: 'b' lease: 7 }",
+        "delete_range { key: 'a' }", "lease_revoke { ids: 7 }", "put { key: 'a' lease: 7 }",
+        "put { key: 'a' value: '2' }"}) {
     Enqueue(op);
     Command command = FromText<Command>(op);
     command.set_format(kCommandFormat);

@@ -40,8 +40,7 @@ TEST(UrlTest, SaysWhatIsWrongWithEtcdsWords) {
 
 TEST(UrlTest, PortIsANumberOfSixteenBits) {
   for (const std::string port : {"", "65536", "-1", "http", "99999999999999999999", "1x"}) {
-    EXPECT_EQ(Parsed("http://a:" + port),
-              "URL port is not a number up to 65535: http://a:" + port);
+    EXPECT_EQ(Parsed("http://a:" + port), "URL port is not a number up to 65535: http://a:" + port);
   }
 }
 

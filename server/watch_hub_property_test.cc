@@ -199,9 +199,9 @@ class WatchHubSimulation {
   }
   void Cancel(Client& client) {
     if (client.watchers.empty()) return;
-    const int64_t id = std::next(client.watchers.begin(),
-                                 static_cast<int64_t>(Below(client.watchers.size())))
-                           ->first;
+    const int64_t id =
+        std::next(client.watchers.begin(), static_cast<int64_t>(Below(client.watchers.size())))
+            ->first;
     CheckResponses(client);
     client.watchers.erase(id);
     client.stream->Cancel(id);

@@ -224,8 +224,7 @@ TEST_F(WatchHubTest, FiltersDropPutsOrDeletes) {
   Watch("key: 'a' filters: NOPUT filters: NODELETE");
   Put("a", "1");
   Delete("a");
-  EXPECT_EQ(Take(),
-            "0 created @1; 1 created @1; 2 created @1; 1 @2: put a=1; 0 @3: del a");
+  EXPECT_EQ(Take(), "0 created @1; 1 created @1; 2 created @1; 1 @2: put a=1; 0 @3: del a");
 }
 
 TEST_F(WatchHubTest, AStartInTheFutureIsWaitedFor) {

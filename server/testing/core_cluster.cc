@@ -64,8 +64,7 @@ void CoreCluster::CreateDisks(int n) {
 void CoreCluster::Start(int n) {
   KV_CHECK(!running(n));
   auto host = std::make_unique<Host>(this, n, random_.Next());
-  auto store =
-      storage::Store::Open({.directory = Directory(n, "store"), .flush_on_close = false});
+  auto store = storage::Store::Open({.directory = Directory(n, "store"), .flush_on_close = false});
   KV_CHECK(store.ok()) << store.status();
   host->store = std::make_unique<StallingStore>(*std::move(store));
   storage::RaftLogOptions log_options;
@@ -153,11 +152,10 @@ void CoreCluster::Ask(int from, int to, const PeerRequest& request,
   }
   Host* const host = hosts_.at(to).get();
   host->executor.Post([this, from, host, request, done = std::move(done)]() mutable {
-    host->core->OnPeerRequest(request, [this, from, done = std::move(done)](
-                                           PeerAnswer answer) mutable {
+    host->core->OnPeerRequest(request, [this, from,
+                                        done = std::move(done)](PeerAnswer answer) mutable {
       if (!running(from)) return;
-      hosts_.at(from)->executor.Post(
-          [answer, done = std::move(done)]() mutable { done(answer); });
+      hosts_.at(from)->executor.Post([answer, done = std::move(done)]() mutable { done(answer); });
     });
   });
 }

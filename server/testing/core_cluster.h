@@ -71,8 +71,7 @@ class CoreCluster {
 
   Link LinkOf(int from, int to) const;
   bool Send(int from, const raft::Message& message);
-  void Ask(int from, int to, const PeerRequest& request,
-           absl::AnyInvocable<void(PeerAnswer)> done);
+  void Ask(int from, int to, const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> done);
   std::string Directory(int n, const std::string& what) const;
   void CreateDisks(int n);
 

@@ -91,9 +91,9 @@ class StallingStore final : public storage::Store {
   std::optional<std::string> FindRecord(storage::Table table, std::string_view key) const override {
     return store_->FindRecord(table, key);
   }
-  void ForEachRecord(storage::Table table,
-                     absl::FunctionRef<void(std::string_view key, std::string_view value)> visit)
-      const override {
+  void ForEachRecord(
+      storage::Table table,
+      absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const override {
     store_->ForEachRecord(table, visit);
   }
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override {

@@ -36,13 +36,13 @@ KeyIndex::PutResult KeyIndex::Put(std::string_view key, VersionId id) {
   absl::MutexLock lock(&mutex_);
   newest_ = id.main;
   PutResult result{.now = {.id = id, .create = id.main, .version = 1}, .replaced = std::nullopt};
-  auto it = keys_.lower_bound(key);
-  if (it == keys_.end() || it->first != key) {
-    keys_.emplace_hint(it, std::string(key), History{.newest = result.now, .older = nullptr});
+  Entry* entry = FindEntry(key);
+  if (entry == nullptr) {
+    AddEntry(key, result.now);
     ++live_keys_;
     return result;
   }
-  History& history = it->second;
+  History& history = entry->history;
   if (history.newest.deleted()) {
     ++live_keys_;
   } else {
@@ -57,10 +57,10 @@ KeyIndex::PutResult KeyIndex::Put(std::string_view key, VersionId id) {
 IndexVersion KeyIndex::Delete(std::string_view key, VersionId id) {
   absl::MutexLock lock(&mutex_);
   newest_ = id.main;
-  auto it = keys_.find(key);
-  KV_CHECK(it != keys_.end() && !it->second.newest.deleted()) << "deleting an absent key";
-  const IndexVersion replaced = it->second.newest;
-  it->second.Push({.id = id, .create = Revision(), .version = 0});
+  Entry* entry = FindEntry(key);
+  KV_CHECK(entry != nullptr && !entry->history.newest.deleted()) << "deleting an absent key";
+  const IndexVersion replaced = entry->history.newest;
+  entry->history.Push({.id = id, .create = Revision(), .version = 0});
   --live_keys_;
   return replaced;
 }
@@ -68,24 +68,28 @@ IndexVersion KeyIndex::Delete(std::string_view key, VersionId id) {
 void KeyIndex::Restore(std::string_view key, const IndexVersion& version) {
   absl::MutexLock lock(&mutex_);
   newest_ = version.id.main;
-  auto it = keys_.lower_bound(key);
-  if (it == keys_.end() || it->first != key) {
-    keys_.emplace_hint(it, std::string(key), History{.newest = version, .older = nullptr});
+  Entry* entry = FindEntry(key);
+  if (entry == nullptr) {
+    AddEntry(key, version);
     live_keys_ += version.deleted() ? 0 : 1;
     return;
   }
-  live_keys_ += (it->second.newest.deleted() ? 1 : 0) - (version.deleted() ? 1 : 0);
-  it->second.Push(version);
+  live_keys_ += (entry->history.newest.deleted() ? 1 : 0) - (version.deleted() ? 1 : 0);
+  entry->history.Push(version);
 }
 
 void KeyIndex::Trim(std::string_view key, Revision revision) {
   absl::MutexLock lock(&mutex_);
-  auto it = keys_.find(key);
-  if (it == keys_.end()) return;
-  History& history = it->second;
+  Entry* entry = FindEntry(key);
+  if (entry == nullptr) return;
+  History& history = entry->history;
   if (history.newest.id.main <= revision) {
     history.older.reset();
-    if (history.newest.deleted() && history.newest.id.main < revision) keys_.erase(it);
+    if (history.newest.deleted() && history.newest.id.main < revision) {
+      const auto it = keys_.find(key);
+      by_hash_.erase(entry->key);
+      keys_.erase(it);
+    }
     return;
   }
   if (history.older == nullptr) return;
@@ -101,18 +105,18 @@ void KeyIndex::Trim(std::string_view key, Revision revision) {
 
 std::optional<IndexVersion> KeyIndex::Find(std::string_view key, Revision at) const {
   absl::ReaderMutexLock lock(&mutex_);
-  auto it = keys_.find(key);
-  if (it == keys_.end()) return std::nullopt;
-  const IndexVersion* version = it->second.At(at);
+  const Entry* entry = FindEntry(key);
+  if (entry == nullptr) return std::nullopt;
+  const IndexVersion* version = entry->history.At(at);
   if (version == nullptr || version->deleted()) return std::nullopt;
   return *version;
 }
 
 std::optional<KeyIndex::Exact> KeyIndex::FindExact(std::string_view key, Revision main) const {
   absl::ReaderMutexLock lock(&mutex_);
-  auto it = keys_.find(key);
-  if (it == keys_.end()) return std::nullopt;
-  const History& history = it->second;
+  const Entry* entry = FindEntry(key);
+  if (entry == nullptr) return std::nullopt;
+  const History& history = entry->history;
   const IndexVersion* version = history.At(main);
   if (version == nullptr || version->id.main != main) return std::nullopt;
   if (version == &history.newest) return Exact{*version, Revision()};
@@ -127,7 +131,7 @@ void KeyIndex::Walk(const KeyRange& range, Revision at, Visitor visit) const {
     auto it = keys_.lower_bound(resume);
     for (int i = 0; i < kKeysPerLock; ++i, ++it) {
       if (it == keys_.end() || EndsBefore(range, it->first)) return;
-      const IndexVersion* version = it->second.At(at);
+      const IndexVersion* version = it->second->history.At(at);
       if (version == nullptr || version->deleted()) continue;
       if (!visit(it->first, *version)) return;
     }

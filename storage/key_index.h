@@ -24,6 +24,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "base/types.h"
@@ -83,10 +84,31 @@ class KeyIndex {
     const IndexVersion* At(Revision at) const;
     void Push(const IndexVersion& version);
   };
-  using Map = absl::btree_map<std::string, History, std::less<>>;
+  struct Entry {
+    std::string key;
+    History history;
+  };
+  // Views into Entry::key. The order is for ranges; single keys are found by hash, which costs one
+  // or two cache misses where the tree costs one for each level and comparison.
+  using Map = absl::btree_map<std::string_view, std::unique_ptr<Entry>>;
+  using ByHash = absl::flat_hash_map<std::string_view, Entry*>;
+
+  Entry* FindEntry(std::string_view key) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    const auto found = by_hash_.find(key);
+    return found == by_hash_.end() ? nullptr : found->second;
+  }
+  void AddEntry(std::string_view key, const IndexVersion& version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto entry = std::make_unique<Entry>(
+        Entry{std::string(key), History{.newest = version, .older = nullptr}});
+    by_hash_.emplace(entry->key, entry.get());
+    const std::string_view own = entry->key;
+    keys_.emplace(own, std::move(entry));
+  }
 
   mutable absl::Mutex mutex_;
   Map keys_ ABSL_GUARDED_BY(mutex_);
+  ByHash by_hash_ ABSL_GUARDED_BY(mutex_);
   int64_t live_keys_ ABSL_GUARDED_BY(mutex_) = 0;
   Revision newest_ ABSL_GUARDED_BY(mutex_);  // main revision of the newest change
 };

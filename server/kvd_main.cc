@@ -1,6 +1,7 @@
 // kvd: one member of the store.
 #include <cstdio>
 
+#include "absl/synchronization/mutex.h"
 #include "server/config.h"
 #include "server/logging.h"
 #include "server/member.h"
@@ -16,6 +17,9 @@ int Fail(const absl::Status& status) {
 
 int main(int argc, char** argv) {
   using keelson::server::Member;
+  // Debian's Abseil looks for lock cycles at every lock; our locks are leaves, and tests are built
+  // to find them.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const keelson::server::CommandLine command = keelson::server::ParseCommandLine(argc, argv);
   if (!command.run) {
     std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);

@@ -9,7 +9,8 @@
 namespace keelson::rpc {
 namespace {
 
-constexpr size_t kExpandAhead = 256 * 1024;
+// The server's high-water mark: only above it does OnWritable follow.
+constexpr size_t kHighWaterBytes = 1 << 20;
 
 uint64_t TakeNumber(std::string_view* text) {
   uint64_t number = 0;
@@ -50,7 +51,7 @@ class Expander final : public StreamReceiver {
  private:
   void Pump() {
     // A message above the high-water mark brings OnWritable; below it there is room for the next.
-    while (left_ > 0 && call_->queued_bytes() <= (size_t{1} << 20)) {
+    while (left_ > 0 && call_->queued_bytes() <= kHighWaterBytes) {
       --left_;
       call_->Send(ByteChain(payload_));
     }

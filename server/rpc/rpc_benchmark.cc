@@ -22,11 +22,14 @@ namespace {
 
 using http::RawClient;
 
-// One whole unary request.
-void AddUnary(RawClient* client, std::string_view message) {
+constexpr std::string_view kWatchId = "watch id";
+
+// A call's header and first message; returns its stream.
+int32_t AddCall(RawClient* client, const std::string& path, std::string_view message,
+                uint8_t data_flags) {
   const int32_t stream = client->AddHeaders({{":method", "POST"},
                                              {":scheme", "http"},
-                                             {":path", "/test.Echo/Echo"},
+                                             {":path", path},
                                              {":authority", "127.0.0.1:2379"},
                                              {"content-type", "application/grpc"},
                                              {"user-agent", "grpc-go/1.59.0"},
@@ -34,14 +37,40 @@ void AddUnary(RawClient* client, std::string_view message) {
                                             0);
   char prefix[kMessagePrefixBytes];
   EncodeMessagePrefix(false, message.size(), prefix);
-  client->AddFrame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, stream,
+  client->AddFrame(NGHTTP2_DATA, data_flags, stream,
                    std::string(prefix, kMessagePrefixBytes).append(message));
+  return stream;
 }
+void AddUnary(RawClient* client, std::string_view message) {
+  AddCall(client, "/test.Echo/Echo", message, NGHTTP2_FLAG_END_STREAM);
+}
+
+// A watcher of FanOut: only listens.
+class Watcher final : public StreamReceiver {
+  void OnMessage(SharedBytes) override {}
+  void OnHalfClose() override {}
+  void OnCancel() override {}
+};
 
 class BenchmarkServer {
  public:
   BenchmarkServer() : loop_(1), server_(&loop_, &clock_, {}), work_(loop_.get_executor()) {
     RegisterEchoService(&loop_, &server_);
+    server_.RegisterBidi("/test.Fan/Watch", [this](std::shared_ptr<Call> call) {
+      watchers_.push_back(std::move(call));
+      return std::make_unique<Watcher>();
+    });
+    // One event, shared by all watchers, each with a few bytes of its own before it.
+    server_.RegisterUnary("/test.Fan/Put", [this](std::shared_ptr<Call> call, SharedBytes event) {
+      for (const auto& watcher : watchers_) {
+        ByteChain message;
+        message.Append(SharedBytes(std::string(kWatchId)));
+        message.Append(event);
+        watcher->Send(message);
+      }
+      call->Send(ByteChain(std::string("ok")));
+      call->Finish(absl::OkStatus());
+    });
     KV_CHECK(server_.Listen("127.0.0.1", 0).ok());
     thread_ = std::thread([this] { loop_.run(); });
   }
@@ -61,6 +90,7 @@ class BenchmarkServer {
  private:
   asio::io_context loop_;
   RealClock clock_;
+  std::vector<std::shared_ptr<Call>> watchers_;
   RpcServer server_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::thread thread_;
@@ -105,6 +135,34 @@ BENCHMARK(UnaryEcho)
     ->Args({32, 8})
     ->UseRealTime()
     ->MinTime(2);
+
+// range(0) streams of one connection get every event of 256 bytes; range(1) puts outstanding.
+void FanOut(benchmark::State& state) {
+  BenchmarkServer server;
+  const std::string event(256, 'e');
+  RawClient client(server.port(), RawClient::Greeting::kHttp2);
+  for (int64_t i = 0; i < state.range(0); ++i) AddCall(&client, "/test.Fan/Watch", "", 0);
+  for (int64_t i = 0; i < state.range(1); ++i) {
+    AddCall(&client, "/test.Fan/Put", event, NGHTTP2_FLAG_END_STREAM);
+  }
+  client.Flush();
+  std::vector<RawClient::Frame> frames;
+  uint64_t bytes = 0;
+  const double before = server.CpuSeconds();
+  for (auto _ : state) {
+    KV_CHECK(client.ReadFrames(&frames));
+    for (const RawClient::Frame& frame : frames) {
+      // Several events of a stream may share a frame.
+      if (frame.type == NGHTTP2_DATA) bytes += frame.payload.size();
+      if (frame.type != NGHTTP2_HEADERS || (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) continue;
+      AddCall(&client, "/test.Fan/Put", event, NGHTTP2_FLAG_END_STREAM);
+    }
+    client.Flush();
+  }
+  const size_t event_bytes = kMessagePrefixBytes + kWatchId.size() + event.size();
+  Report(state, server.CpuSeconds() - before, bytes / event_bytes);
+}
+BENCHMARK(FanOut)->Args({100, 1})->Args({1000, 1})->Args({1000, 16})->UseRealTime()->MinTime(2);
 
 }  // namespace
 }  // namespace keelson::rpc

@@ -49,12 +49,16 @@ std::vector<std::string> NormalizeDashes(int argc, char** argv) {
   return args;
 }
 
+// etcd's rule: --some-flag is ETCD_SOME_FLAG.
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
 void AddOptions(CLI::App& app, RawFlags& flags) {
   const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
-    const std::string env =
-        absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
-    CLI::Option* const option =
-        app.add_option(absl::StrCat("--", name), value, help)->envname(env)->capture_default_str();
+    CLI::Option* const option = app.add_option(absl::StrCat("--", name), value, help)
+                                    ->envname(EnvironmentName(name))
+                                    ->capture_default_str();
     // CLI11 would take -1 for the largest number.
     if constexpr (std::is_unsigned_v<std::remove_reference_t<decltype(value)>>) {
       option->check(CLI::NonNegativeNumber);
@@ -62,9 +66,7 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
   };
   // Go's form of a switch: --flag or --flag=false, never a value in the next word.
   const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
-    const std::string env =
-        absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
-    app.add_flag(absl::StrCat("--", name), value, help)->envname(env);
+    app.add_flag(absl::StrCat("--", name), value, help)->envname(EnvironmentName(name));
   };
   Config& c = flags.config;
   add("name", c.name, "Human-readable name for this member.");

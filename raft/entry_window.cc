@@ -19,17 +19,18 @@ void EntryWindow::Append(Entry entry) {
 }
 
 void EntryWindow::TruncateFrom(LogIndex index) {
-  if (index <= first_) {
-    entries_.clear();
-    dropped_ = 0;
-    bytes_ = 0;
-    first_ = index;
-    return;
-  }
+  if (index <= first_) return Reset(index);
   while (end() > index) {
     bytes_ -= EntryBytes(entries_.back());
     entries_.pop_back();
   }
+}
+
+void EntryWindow::Reset(LogIndex next) {
+  entries_.clear();
+  dropped_ = 0;
+  bytes_ = 0;
+  first_ = next;
 }
 
 void EntryWindow::ShrinkTo(uint64_t bytes_max, LogIndex end) {

@@ -38,6 +38,8 @@ class EntryWindow {
   void Append(Entry entry);
   // Drops [index, end()). An index before first() leaves the window empty, with `index` to come.
   void TruncateFrom(LogIndex index);
+  // Drops everything; the first entry to come is `next`.
+  void Reset(LogIndex next);
   // Drops from the front, below `end`, until no more than `bytes_max` are left.
   void ShrinkTo(uint64_t bytes_max, LogIndex end);
   // Entries in [begin, end), cut after at least one when they pass `bytes_max`.

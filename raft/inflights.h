@@ -42,7 +42,7 @@ class Inflights {
   Sent& At(size_t position) { return ring_[(begin_ + position) % ring_.size()]; }
   void Grow();
 
-  const InflightLimits limits_;
+  InflightLimits limits_;
   std::vector<Sent> ring_;  // grows by doubling: most followers never come near the limit
   size_t begin_ = 0;
   size_t count_ = 0;

@@ -15,17 +15,25 @@ Log::Log(const LogView* view, LogIndex commit, LogIndex applied, const LogLimits
       handed_to_write_(view->LastIndex()),
       commit_(std::max(commit, applied)),
       handed_to_apply_(applied),
-      applied_(applied) {
+      applied_(applied),
+      unknown_through_(view->LastIndex()) {
   KV_CHECK_LE(commit_, last()) << "the log lost committed entries";
   KV_CHECK_GE(applied + 1, view->FirstIndex()) << "the log lacks entries to apply";
   last_term_ = TermAt(last()).value_or(Term{0});
 }
 
-LogIndex Log::first() const { return std::min(window_.first(), view_->FirstIndex()); }
+LogIndex Log::first() const {
+  if (restoring_) return restoring_->index + 1;
+  return std::min(window_.first(), view_->FirstIndex());
+}
 
 std::optional<Term> Log::TermAt(LogIndex index) const {
   if (window_.Contains(index)) return window_.At(index).term;
   if (index > last()) return std::nullopt;
+  if (restoring_) {
+    if (index == restoring_->index) return restoring_->term;
+    return std::nullopt;
+  }
   if (index == LogIndex{0}) return Term{0};
   return view_->TermAt(index);
 }
@@ -46,6 +54,7 @@ EntryId Log::LastAgreement(LogIndex index, Term term) const {
 void Log::Append(Entry entry) {
   KV_CHECK_GE(entry.term, last_term_);
   last_term_ = entry.term;
+  if (entry.type == EntryType::kConfChange) conf_changes_.push_back(entry.index);
   window_.Append(std::move(entry));
 }
 
@@ -77,11 +86,32 @@ void Log::TruncateFrom(LogIndex index) {
   durable_ = std::min(durable_, kept);
   handed_to_write_ = std::min(handed_to_write_, kept);
   for (PendingWrite& write : writes_) write.last = std::min(write.last, kept);
+  unknown_through_ = std::min(unknown_through_, kept);
+  while (!conf_changes_.empty() && conf_changes_.back() > kept) conf_changes_.pop_back();
+}
+
+// What was committed before stays true of what is on the disk; beyond that the old log may be
+// another leader's, and nothing of it, under way to the disk or there, counts any more.
+void Log::Restore(SnapshotPtr snapshot) {
+  KV_CHECK_GT(snapshot->id.index, commit_);
+  durable_ = std::min(durable_, commit_);
+  for (PendingWrite& write : writes_) write.last = std::min(write.last, commit_);
+  const LogIndex index = snapshot->id.index;
+  window_.Reset(index + 1);
+  last_term_ = snapshot->id.term;
+  handed_to_write_ = index;
+  commit_ = index;
+  handed_to_apply_ = index;
+  conf_changes_.clear();
+  unknown_through_ = LogIndex{0};
+  restoring_ = snapshot->id;
+  unwritten_snapshot_ = std::move(snapshot);
 }
 
 absl::StatusOr<std::vector<Entry>> Log::Read(LogIndex begin, LogIndex end,
                                              uint64_t bytes_max) const {
   if (begin >= window_.first()) return window_.Copy(begin, end, bytes_max);
+  if (restoring_) return absl::OutOfRangeError("raft log: before the snapshot being installed");
   auto entries = view_->Entries(begin, std::min(end, window_.first()), bytes_max);
   if (!entries.ok() || entries->empty() || end <= window_.first()) return entries;
   if (entries->back().index + 1 != window_.first()) return entries;
@@ -110,18 +140,26 @@ uint64_t Log::PayloadBytes(LogIndex begin, LogIndex end) const {
   return bytes;
 }
 
-std::vector<Entry> Log::TakeUnwritten(uint64_t number) {
+Log::Unwritten Log::TakeUnwritten(uint64_t number) {
   if (!HasUnwritten()) return {};
-  std::vector<Entry> entries = window_.Copy(handed_to_write_ + 1, window_.end(), UINT64_MAX);
+  Unwritten unwritten;
+  unwritten.snapshot = std::exchange(unwritten_snapshot_, nullptr);
+  unwritten.entries = window_.Copy(handed_to_write_ + 1, window_.end(), UINT64_MAX);
   handed_to_write_ = last();
-  writes_.push_back({number, last()});
-  return entries;
+  writes_.push_back({.number = number,
+                     .last = last(),
+                     .snapshot = unwritten.snapshot ? unwritten.snapshot->id.index : LogIndex{0}});
+  return unwritten;
 }
 
 void Log::OnWritten(uint64_t number) {
   while (!writes_.empty() && writes_.front().number <= number) {
-    durable_ = std::max(durable_, writes_.front().last);
+    const PendingWrite write = writes_.front();
     writes_.pop_front();
+    durable_ = std::max(durable_, write.last);
+    if (!write.snapshot) continue;
+    if (restoring_ && restoring_->index == write.snapshot) restoring_.reset();
+    OnApplied(write.snapshot);
   }
   Shrink();
   CheckInvariants();
@@ -134,8 +172,8 @@ bool Log::HasCommitted() const {
 
 std::vector<Entry> Log::TakeCommitted() {
   if (!HasCommitted()) return {};
-  auto entries = Read(handed_to_apply_ + 1, std::min(commit_, durable_) + 1,
-                      limits_.committed_bytes_max);
+  auto entries =
+      Read(handed_to_apply_ + 1, std::min(commit_, durable_) + 1, limits_.committed_bytes_max);
   if (!entries.ok() || entries->empty()) {
     unreadable_ = true;
     return {};
@@ -156,17 +194,19 @@ void Log::OnApplied(LogIndex index) {
     applying_bytes_ -= applies_.front().bytes;
     applies_.pop_front();
   }
+  while (!conf_changes_.empty() && conf_changes_.front() <= index) conf_changes_.pop_front();
 }
 
 void Log::Shrink() { window_.ShrinkTo(limits_.cache_bytes_max, std::min(durable_, commit_) + 1); }
 
 void Log::CheckInvariants() const {
-  KV_CHECK_LE(window_.first(), durable_ + 1);
+  const LogIndex stored = restoring_ ? restoring_->index : durable_;
+  KV_CHECK_LE(window_.first(), stored + 1);
   KV_CHECK_LE(durable_, handed_to_write_);
   KV_CHECK_LE(handed_to_write_, last());
   KV_CHECK_LE(commit_, last());
   KV_CHECK_LE(applied_, handed_to_apply_);
-  KV_CHECK_LE(handed_to_apply_, std::min(commit_, durable_));
+  KV_CHECK_LE(handed_to_apply_, std::min(commit_, stored));
 }
 
 }  // namespace keelson::raft

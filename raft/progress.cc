@@ -14,6 +14,7 @@ void Progress::Reset(LogIndex last) {
   match_ = LogIndex{0};
   next_ = last + 1;
   commit_sent_ = LogIndex{0};
+  pending_snapshot_ = LogIndex{0};
   paused_ = false;
   append_wanted_ = false;
   inflights_.Clear();
@@ -25,7 +26,9 @@ void Progress::Reset(LogIndex last) {
 
 void Progress::BecomeProbe() {
   state_ = ProgressState::kProbe;
-  next_ = match_ + 1;
+  // A snapshot that has arrived is what the member has at least.
+  next_ = std::max(match_, pending_snapshot_) + 1;
+  pending_snapshot_ = LogIndex{0};
   commit_sent_ = std::min(commit_sent_, match_);
   paused_ = false;
   append_wanted_ = true;
@@ -36,6 +39,7 @@ void Progress::BecomeProbe() {
 void Progress::BecomeReplicate() {
   state_ = ProgressState::kReplicate;
   next_ = match_ + 1;
+  pending_snapshot_ = LogIndex{0};
   commit_sent_ = std::min(commit_sent_, match_);
   paused_ = false;
   append_wanted_ = false;
@@ -43,12 +47,37 @@ void Progress::BecomeReplicate() {
   CheckInvariants();
 }
 
-bool Progress::OnAccepted(LogIndex index) {
+void Progress::BecomeSnapshot(LogIndex index) {
+  state_ = ProgressState::kSnapshot;
+  pending_snapshot_ = index;
+  next_ = std::max(match_, index) + 1;
+  commit_sent_ = std::min(commit_sent_, match_);
+  paused_ = false;
+  append_wanted_ = false;
+  inflights_.Clear();
+  CheckInvariants();
+}
+
+void Progress::OnSnapshotSent(SnapshotResult result) {
+  if (state_ != ProgressState::kSnapshot) return;  // answered by the member itself already
+  if (result == SnapshotResult::kFailed) pending_snapshot_ = LogIndex{0};
+  BecomeProbe();
+  paused_ = true;
+}
+
+bool Progress::OnAccepted(LogIndex index, LogIndex log_first) {
   const bool grew = index > match_;
   if (grew) {
     match_ = index;
     next_ = std::max(next_, index + 1);
     paused_ = false;
+  }
+  if (state_ == ProgressState::kSnapshot) {
+    // Whatever became of the snapshot: if the log has all that follows, it can do without. The
+    // member may hold more than the snapshot, or a part of it only, by an older one
+    // (testdata/snapshot_succeed_via_app_resp_behind.txt).
+    if (grew && match_ + 1 >= log_first) BecomeReplicate();
+    return grew;
   }
   if (state_ == ProgressState::kProbe) {
     // An answer below `match` is late and does not say that the newest probe arrived.
@@ -62,6 +91,7 @@ bool Progress::OnAccepted(LogIndex index) {
 }
 
 bool Progress::OnRejected(LogIndex refused, LogIndex hint) {
+  if (state_ == ProgressState::kSnapshot) return false;  // late
   if (state_ == ProgressState::kReplicate) {
     // Late if it is about what was acknowledged since. Otherwise start over at what is certain.
     if (refused <= match_) return false;
@@ -104,6 +134,7 @@ void Progress::OnHeartbeatResponse(LogIndex last) {
 
 void Progress::SetOwnMatch(LogIndex durable, LogIndex last) {
   state_ = ProgressState::kReplicate;
+  pending_snapshot_ = LogIndex{0};
   match_ = durable;
   next_ = last + 1;
   recent_active = true;
@@ -114,6 +145,7 @@ void Progress::CheckInvariants() const {
   KV_CHECK_LT(match_, next_);
   KV_DCHECK(state_ == ProgressState::kProbe || commit_sent_ < next_);
   KV_DCHECK(state_ == ProgressState::kReplicate || inflights_.count() == 0);
+  KV_CHECK_EQ(state_ == ProgressState::kSnapshot, bool{pending_snapshot_});
 }
 
 }  // namespace keelson::raft

@@ -1,7 +1,7 @@
 // Progress: what a leader believes of one member. A member is probed (one message at a time, until
-// the place where the logs agree is found) or replicated to (a stream of messages, `next` running
-// ahead of what is acknowledged). A member that needs a snapshot gets a third state,
-// BecomeSnapshot, with the snapshots.
+// the place where the logs agree is found), replicated to (a stream of messages, `next` running
+// ahead of what is acknowledged), or was sent a snapshot (nothing else goes until it is known what
+// became of it).
 //
 // Every change of state is one method; nothing outside sets a field.
 //
@@ -10,6 +10,7 @@
 //   2. probing: nothing is in flight; at most one message is unanswered (IsPaused)
 //   3. replicating: commit_sent < next; it is what the member knows of the commit index, if
 //      nothing was lost
+//   4. in a snapshot: pending_snapshot is set and below next, nothing is in flight, nothing is sent
 #ifndef KEELSON_RAFT_PROGRESS_H_
 #define KEELSON_RAFT_PROGRESS_H_
 
@@ -22,7 +23,12 @@
 
 namespace keelson::raft {
 
-enum class Suffrage : uint8_t { kVoter, kLearner };
+// In which halves of the configuration a member votes; a learner votes in none. Outside a joint
+// configuration everybody votes in the incoming half or not at all.
+struct Suffrage {
+  bool incoming = false;
+  bool outgoing = false;
+};
 
 class Progress {
  public:
@@ -32,9 +38,14 @@ class Progress {
   void Reset(LogIndex last);
   void BecomeProbe();
   void BecomeReplicate();
+  // A snapshot at `index` was sent.
+  void BecomeSnapshot(LogIndex index);
+  // The membership has changed; what is believed of the member stays.
+  void SetSuffrage(Suffrage suffrage) { suffrage_ = suffrage; }
 
-  // The member holds everything up to `index`. True: news, or the end of probing.
-  bool OnAccepted(LogIndex index);
+  // The member holds everything up to `index`, and the own log begins at `log_first`. True: news,
+  // or the end of probing.
+  bool OnAccepted(LogIndex index, LogIndex log_first);
   // The member refused a message that followed `refused`; its log can agree up to `hint` at best.
   // False: the answer is late and says nothing.
   bool OnRejected(LogIndex refused, LogIndex hint);
@@ -44,6 +55,8 @@ class Progress {
   // The member is there, and a lost message may be the reason that it is silent: one more message
   // may go, even an empty one.
   void OnHeartbeatResponse(LogIndex last);
+  // What became of the snapshot. Probing goes on when the member is heard again.
+  void OnSnapshotSent(SnapshotResult result);
   // Nothing can be sent until the member is heard again.
   void Pause() { paused_ = true; }
   void WantAppend() { append_wanted_ = true; }
@@ -51,7 +64,7 @@ class Progress {
   // The durable end of the own log (the leader's own progress).
   void SetOwnMatch(LogIndex durable, LogIndex last);
 
-  bool IsPaused() const { return paused_; }
+  bool IsPaused() const { return paused_ || state_ == ProgressState::kSnapshot; }
   bool CanTakeEntries() const { return state_ == ProgressState::kProbe || !inflights_.IsFull(); }
   // A message is due even if it has no entries.
   bool WantsEmptyAppend(LogIndex commit) const {
@@ -59,8 +72,11 @@ class Progress {
   }
 
   NodeId id() const { return id_; }
-  bool is_voter() const { return suffrage_ == Suffrage::kVoter; }
+  // In either half.
+  bool is_voter() const { return suffrage_.incoming || suffrage_.outgoing; }
+  Suffrage suffrage() const { return suffrage_; }
   ProgressState state() const { return state_; }
+  LogIndex pending_snapshot() const { return pending_snapshot_; }
   LogIndex match() const { return match_; }
   LogIndex next() const { return next_; }
   const Inflights& inflights() const { return inflights_; }
@@ -75,13 +91,14 @@ class Progress {
  private:
   void CheckInvariants() const;
 
-  const NodeId id_;
-  const Suffrage suffrage_;
+  NodeId id_;
+  Suffrage suffrage_;
   ProgressState state_ = ProgressState::kProbe;
-  LogIndex match_;         // grows within a term
-  LogIndex next_{1};       // the next entry to send
-  LogIndex commit_sent_;   // newest commit index a message carried
-  bool paused_ = false;    // until the next answer
+  LogIndex match_;              // grows within a term
+  LogIndex next_{1};            // the next entry to send
+  LogIndex commit_sent_;        // newest commit index a message carried
+  LogIndex pending_snapshot_;   // kSnapshot: its index; else 0
+  bool paused_ = false;         // until the next answer
   bool append_wanted_ = false;  // a message is due even without entries
   Inflights inflights_;         // replicating: sent and not acknowledged
 };

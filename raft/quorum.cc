@@ -24,4 +24,9 @@ uint64_t MajorityReached(std::span<uint64_t> values) {
   return *decisive;
 }
 
+VoteResult JointVote(VoteResult a, VoteResult b) {
+  if (a == VoteResult::kLost || b == VoteResult::kLost) return VoteResult::kLost;
+  return a == b ? a : VoteResult::kPending;
+}
+
 }  // namespace keelson::raft

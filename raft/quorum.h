@@ -1,6 +1,6 @@
 // Quorum: who has won, and what a majority has reached. Pure functions of counts and values; which
-// members vote is the tracker's knowledge. A joint configuration is the weaker answer of its two
-// halves: the smaller value, and a vote won in both.
+// members vote is the tracker's knowledge. A joint configuration needs both of its halves: its
+// answer is the weaker of theirs, and an empty half has no say.
 #ifndef KEELSON_RAFT_QUORUM_H_
 #define KEELSON_RAFT_QUORUM_H_
 
@@ -27,6 +27,11 @@ VoteResult MajorityVote(const VoteCount& count);
 // No voters: the largest possible value, so that the empty half of a joint configuration has no
 // say.
 uint64_t MajorityReached(std::span<uint64_t> values);
+
+// Won in both halves; lost as soon as it is lost in one.
+VoteResult JointVote(VoteResult a, VoteResult b);
+// What a majority of each half has reached.
+constexpr uint64_t JointReached(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 }  // namespace keelson::raft
 

@@ -1,10 +1,10 @@
 #include "raft/quorum.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <limits>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 

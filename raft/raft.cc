@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "raft/conf_change.h"
 
 namespace keelson::raft {
 namespace {
@@ -30,6 +31,14 @@ bool IsWellFormed(const AppendRequest& request, Term term) {
   return true;
 }
 
+bool IsWellFormed(const SnapshotPtr& pointer, Term term) {
+  if (pointer == nullptr) return false;
+  const Snapshot& snapshot = *pointer;
+  return snapshot.id.index > LogIndex{0} && snapshot.id.index <= LogIndex{UINT64_MAX / 2} &&
+         snapshot.id.term > Term{0} && snapshot.id.term <= term && !snapshot.conf.voters.empty() &&
+         CheckConf(snapshot.conf).ok();
+}
+
 }  // namespace
 
 Raft::Raft(const Config& config, const LogView* view, Random* random)
@@ -42,8 +51,13 @@ Raft::Raft(const Config& config, const LogView* view, Random* random)
       tracker_(config.conf, LimitsOf(config)),
       term_(config.hard_state.term),
       vote_(config.hard_state.vote),
+      leader_heard_ticks_(0),
+      conf_index_(config.applied),
+      lease_(config.election_timeout_ticks, config.clock_drift_percent),
       forwarded_reads_(random->Next()) {
   KV_CHECK(id_);
+  KV_CHECK(config.read_mode == ReadMode::kQuorum || config.check_quorum)
+      << "leases rest on check_quorum";
   KV_CHECK_GT(config.election_timeout_ticks, config.heartbeat_ticks);
   KV_CHECK_GT(config.heartbeat_ticks, 0);
   // A torn write may have left entries of a term without the hard state that came with them.
@@ -65,6 +79,11 @@ Status Raft::status() const {
                 .commit = log_.commit(),
                 .applied = log_.applied(),
                 .last = log_.last(),
+                .conf = tracker_.conf(),
+                .transferee = transferee_,
+                .uncommitted_bytes = uncommitted_bytes_,
+                .holds_lease = HoldsLease(),
+                .storage_stalled = storage_stalled_,
                 .progress = {},
                 .refused_messages = refused_messages_};
   if (role_ != Role::kLeader) return status;
@@ -73,7 +92,12 @@ Status Raft::status() const {
                                .match = member.match(),
                                .next = member.next(),
                                .state = member.state(),
-                               .recent_active = member.recent_active});
+                               .recent_active = member.recent_active,
+                               .learner = !member.is_voter(),
+                               .paused = member.IsPaused(),
+                               .pending_snapshot = member.pending_snapshot(),
+                               .inflight_messages = member.inflights().count(),
+                               .inflight_bytes = member.inflights().bytes()});
   }
   return status;
 }
@@ -85,6 +109,19 @@ void Raft::BecomeFollower(Term term, NodeId leader) {
   Reset(term);
   role_ = Role::kFollower;
   SetLeader(leader);
+}
+
+// A later term is no reason for a follower to wait longer: to hear the leader and to give a vote are
+// (paper 5.2). Otherwise a member whose log is too short to be elected could, by campaigning, keep
+// those from it that could be.
+void Raft::AdoptTerm(Term term) {
+  const bool waiting = role_ == Role::kFollower;
+  const int ticks = election_ticks_;
+  const int timeout = election_timeout_;
+  BecomeFollower(term, NodeId{0});
+  if (!waiting) return;
+  election_ticks_ = ticks;
+  election_timeout_ = timeout;
 }
 
 // Asks whether an election could be won without starting one: neither term nor vote change
@@ -112,7 +149,8 @@ void Raft::BecomeLeader() {
   term_first_ = log_.last() + 1;
   // Entries of earlier terms become committed with this one (paper 5.4.2, 8).
   AppendOwn({});
-  OnLogDurable();
+  CountOwnLog();
+  MaybeLeaveJoint();
 }
 
 void Raft::Reset(Term term) {
@@ -127,6 +165,10 @@ void Raft::Reset(Term term) {
   tracker_.Reset(log_.last());
   uncommitted_bytes_ = 0;
   appends_due_ = false;
+  AbortTransfer();
+  timeout_now_sent_ = false;
+  step_down_at_ = LogIndex{0};
+  lease_.Revoke();
 }
 
 void Raft::SetLeader(NodeId leader) {
@@ -145,6 +187,8 @@ void Raft::ResetElectionTimer() {
 // elections
 
 void Raft::Tick() {
+  ++leader_heard_ticks_;
+  lease_.Tick();
   if (role_ == Role::kLeader) {
     TickLeader();
   } else {
@@ -160,37 +204,42 @@ void Raft::TickElection() {
   if (++election_ticks_ >= election_timeout_) Campaign();
 }
 
+bool Raft::MayCampaign() const {
+  if (role_ == Role::kLeader || !tracker_.IsVoter(id_)) return false;
+  // A committed change that is not applied may have taken the vote of this member or of those it
+  // would ask: with the old membership two leaders could be elected side by side.
+  return !log_.IsRestoring() && !log_.HasCommittedConfChange() && !storage_stalled_;
+}
+
 void Raft::Campaign() {
-  if (role_ == Role::kLeader || !tracker_.IsVoter(id_)) {
-    election_ticks_ = 0;
-    return;
+  if (!MayCampaign()) return;
+  // An application may ask at any time; the own vote, too, is one that a lease counts on.
+  if (config_.read_mode == ReadMode::kLease && HeardLeaderRecently()) return;
+  if (!config_.pre_vote) return CampaignForReal(CampaignKind::kOrdinary);
+  BecomePreCandidate();
+  const Term next_term = term_ + 1;
+  for (const Progress& member : tracker_.members()) {
+    if (!member.is_voter() || member.id() == id_) continue;
+    outbox_.now.push_back({.from = id_,
+                           .to = member.id(),
+                           .term = next_term,
+                           .body = VoteRequest{.pre_vote = true, .last = log_.last_id()}});
   }
-  if (config_.pre_vote) {
-    BecomePreCandidate();
-    const Term next_term = term_ + 1;
-    for (const Progress& member : tracker_.members()) {
-      if (!member.is_voter() || member.id() == id_) continue;
-      outbox_.now.push_back({.from = id_,
-                             .to = member.id(),
-                             .term = next_term,
-                             .body = VoteRequest{.pre_vote = true, .last = log_.last_id()}});
-    }
-    tracker_.RecordVote(id_, true);
-    CountVotes();
-    return;
-  }
-  CampaignForReal();
+  tracker_.RecordVote(id_, true);
+  CountVotes();
 }
 
 // The request waits for the write, and not only the own vote: it says that this member holds the
 // log up to `last`. Were it sent before that is durable, a crash could lose the tail and the term;
 // a second candidacy in the same term, with a shorter log, would then be helped by answers to the
 // first (testdata/campaign_lost_tail.txt).
-void Raft::CampaignForReal() {
+void Raft::CampaignForReal(CampaignKind kind) {
   BecomeCandidate();
   for (const Progress& member : tracker_.members()) {
     if (!member.is_voter() || member.id() == id_) continue;
-    Promise(member.id(), term_, VoteRequest{.last = log_.last_id()});
+    Promise(
+        member.id(), term_,
+        VoteRequest{.leader_transfer = kind == CampaignKind::kTransfer, .last = log_.last_id()});
   }
 }
 
@@ -209,7 +258,7 @@ void Raft::CountVotes() {
       return;
     case VoteResult::kWon:
       if (role_ == Role::kPreCandidate) {
-        CampaignForReal();
+        CampaignForReal(CampaignKind::kOrdinary);
       } else {
         BecomeLeader();
       }
@@ -219,24 +268,36 @@ void Raft::CountVotes() {
 // A member that hears its leader helps nobody to depose it: one that was cut off and comes back
 // with a higher term cannot disturb the rest (thesis 4.2.3).
 bool Raft::HeardLeaderRecently() const {
-  return config_.check_quorum && leader_ && election_ticks_ < config_.election_timeout_ticks;
+  if (!config_.check_quorum) return false;
+  if (role_ == Role::kLeader) return true;
+  // A lease outlives the term of the leader that holds it, and a restart of this member.
+  if (config_.read_mode == ReadMode::kLease) {
+    return leader_heard_ticks_ < config_.election_timeout_ticks;
+  }
+  return leader_ && election_ticks_ < config_.election_timeout_ticks;
 }
 
 bool Raft::AcceptTerm(const Message& message) {
-  if (message.term == term_) return true;
+  const auto* vote = std::get_if<VoteRequest>(&message.body);
+  if (message.term == term_) {
+    // In the present term, too, a vote could depose the leader of an earlier one, whose lease it
+    // would break.
+    return vote == nullptr || config_.read_mode != ReadMode::kLease || vote->leader_transfer ||
+           !HeardLeaderRecently();
+  }
   if (message.term < term_) {
     AnswerStale(message);
     return false;
   }
-  if (const auto* request = std::get_if<VoteRequest>(&message.body)) {
-    if (!request->leader_transfer && HeardLeaderRecently()) return false;
-    if (request->pre_vote) return true;
+  if (vote != nullptr) {
+    if (!vote->leader_transfer && HeardLeaderRecently()) return false;
+    if (vote->pre_vote) return true;
   }
   if (const auto* response = std::get_if<VoteResponse>(&message.body)) {
     // The term in which one would campaign, not one that anybody is in.
     if (response->pre_vote && response->granted) return true;
   }
-  BecomeFollower(message.term, NodeId{0});
+  AdoptTerm(message.term);
   return true;
 }
 
@@ -244,9 +305,10 @@ bool Raft::AcceptTerm(const Message& message) {
 // healed) would be deaf to its leader for ever.
 void Raft::AnswerStale(const Message& message) {
   if (const auto* request = std::get_if<VoteRequest>(&message.body)) {
-    Promise(message.from, term_, VoteResponse{.pre_vote = request->pre_vote, .granted = false});
+    Promise(message.from, term_, Refusal(request->pre_vote));
   } else if (std::holds_alternative<AppendRequest>(message.body) ||
-             std::holds_alternative<Heartbeat>(message.body)) {
+             std::holds_alternative<Heartbeat>(message.body) ||
+             std::holds_alternative<InstallSnapshot>(message.body)) {
     Send(message.from, HeartbeatResponse{});
   }
 }
@@ -259,8 +321,28 @@ void Raft::On(const Message& message, const VoteRequest& request) {
     election_ticks_ = 0;
     vote_ = message.from;
   }
-  Promise(message.from, granted ? message.term : term_,
-          VoteResponse{.pre_vote = request.pre_vote, .granted = granted});
+  if (granted) {
+    Promise(message.from, message.term,
+            VoteResponse{.pre_vote = request.pre_vote, .granted = true});
+  } else {
+    Promise(message.from, term_, Refusal(request.pre_vote));
+  }
+}
+
+VoteResponse Raft::Refusal(bool pre_vote) const {
+  const LogIndex commit = log_.commit();
+  const std::optional<Term> term = log_.TermAt(commit);
+  return {.pre_vote = pre_vote, .commit = term ? EntryId{*term, commit} : EntryId{}};
+}
+
+// A candidate may need the vote of a member that a committed change has removed, and that refuses
+// because its log is longer; if the candidate holds the change but does not know that it is
+// committed, nobody could ever be elected (testdata/removed_leader_with_longer_log.txt). What is
+// committed is so in every term, so the term of the answer does not matter.
+void Raft::LearnCommit(const VoteResponse& response) {
+  if (role_ == Role::kLeader || response.granted || !log_.Matches(response.commit)) return;
+  log_.CommitTo(response.commit.index);
+  if (IsCampaigning() && log_.HasCommittedConfChange()) BecomeFollower(term_, NodeId{0});
 }
 
 void Raft::On(const Message& message, const VoteResponse& response) {
@@ -283,12 +365,20 @@ bool Raft::FollowLeader(const Message& message) {
     BecomeFollower(term_, message.from);
   }
   election_ticks_ = 0;
+  leader_heard_ticks_ = 0;
   return true;
 }
 
 void Raft::On(const Message& message, AppendRequest& request) {
   if (!IsWellFormed(request, message.term)) return Refuse();
   if (!FollowLeader(message)) return;
+  if (tracker_.members().empty()) {
+    // The entries say how the membership changed, not what it was.
+    Promise(
+        message.from, term_,
+        AppendResponse{.rejected = true, .needs_snapshot = true, .index = request.previous.index});
+    return;
+  }
   if (request.previous.index < log_.commit()) {
     Promise(message.from, term_, AppendResponse{.index = log_.commit()});
     return;
@@ -323,11 +413,30 @@ void Raft::On(const Message& message, const Heartbeat& heartbeat) {
   Send(message.from, HeartbeatResponse{.read_context = heartbeat.read_context});
 }
 
+void Raft::On(const Message& message, InstallSnapshot& install) {
+  if (!IsWellFormed(install.snapshot, message.term)) return Refuse();
+  if (!FollowLeader(message)) return;
+  const EntryId id = install.snapshot->id;
+  if (id.index > log_.commit()) {
+    if (log_.Matches(id)) {
+      // All of it is here: only that it is committed was not known.
+      log_.CommitTo(id.index);
+    } else {
+      conf_index_ = id.index;
+      tracker_.SetConf(install.snapshot->conf, id.index);
+      log_.Restore(std::move(install.snapshot));
+    }
+  }
+  // A stale one is answered with what is here: the leader goes on behind that.
+  Promise(message.from, term_, AppendResponse{.index = log_.commit()});
+}
+
 // ---------------------------------------------------------------------------------------------
 // replication: the leader's side
 
 void Raft::TickLeader() {
   ++heartbeat_ticks_;
+  if (transferee_ && ++transfer_ticks_ >= config_.election_timeout_ticks) AbortTransfer();
   if (++election_ticks_ >= config_.election_timeout_ticks) {
     election_ticks_ = 0;
     if (config_.check_quorum && !tracker_.TakeQuorumActive(id_)) {
@@ -340,11 +449,17 @@ void Raft::TickLeader() {
 
 void Raft::BroadcastHeartbeat() {
   heartbeat_ticks_ = 0;
+  uint64_t round = read_rounds_.newest();
+  if (config_.read_mode == ReadMode::kLease) {
+    round = read_rounds_.NewNumber();
+    lease_.OnRoundSent(round);
+    if (Progress* self = tracker_.Find(id_)) self->read_round = round;
+  }
   for (Progress& peer : tracker_.members()) {
     if (peer.id() == id_) continue;
     const LogIndex commit = std::min(peer.match(), log_.commit());
     peer.OnCommitSent(commit);
-    Send(peer.id(), Heartbeat{.commit = commit, .read_context = read_rounds_.newest()});
+    Send(peer.id(), Heartbeat{.commit = commit, .read_context = round});
   }
 }
 
@@ -354,8 +469,18 @@ ProposeResult Raft::Propose(std::vector<Proposal> proposals) {
     Send(leader_, ProposeRequest{.proposals = std::move(proposals)});
     return ProposeResult::kForwarded;
   }
+  // A leader that was removed leads the others to a new one, no more.
+  if (step_down_at_ || tracker_.Find(id_) == nullptr) return ProposeResult::kNoLeader;
+  if (transferee_) return ProposeResult::kTransferring;
   uint64_t bytes = 0;
-  for (const Proposal& proposal : proposals) bytes += proposal.data.size();
+  bool changes = false;
+  for (const Proposal& proposal : proposals) {
+    bytes += proposal.data.size();
+    if (proposal.type != EntryType::kConfChange) continue;
+    if (std::exchange(changes, true) || !IsLegalProposal(proposal)) {
+      return ProposeResult::kConfChangeRefused;
+    }
+  }
   // What does not fit even alone is let in alone: refusing it would be for ever.
   if (uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > config_.uncommitted_bytes_max) {
     return ProposeResult::kFull;
@@ -368,7 +493,16 @@ void Raft::On(const Message& message, ProposeRequest& request) {
   // A sender of a later term knows that this leader is deposed. Sending on cannot go in circles:
   // the terms do not fall on the way, and a term has one leader.
   if (message.term > term_ || leader_ == message.from) return;
-  Propose(std::move(request.proposals));
+  // A change of membership that is refused must not take the others with it.
+  std::vector<Proposal> commands;
+  for (Proposal& proposal : request.proposals) {
+    if (proposal.type == EntryType::kConfChange) {
+      Propose({std::move(proposal)});
+    } else {
+      commands.push_back(std::move(proposal));
+    }
+  }
+  if (!commands.empty()) Propose(std::move(commands));
 }
 
 void Raft::AppendOwn(Proposal proposal) {
@@ -381,7 +515,12 @@ void Raft::AppendOwn(Proposal proposal) {
   appends_due_ = true;
 }
 
-void Raft::OnLogDurable() {
+void Raft::OnLogWritten() {
+  storage_stalled_ = false;
+  CountOwnLog();
+}
+
+void Raft::CountOwnLog() {
   if (role_ != Role::kLeader) return;
   if (Progress* self = tracker_.Find(id_)) self->SetOwnMatch(log_.durable(), log_.last());
   MaybeCommit();
@@ -405,15 +544,19 @@ void Raft::On(const Message& message, const AppendResponse& response) {
   Progress* peer = tracker_.Find(message.from);
   if (role_ != Role::kLeader || peer == nullptr) return;
   peer->recent_active = true;
-  if (response.rejected) {
+  if (response.needs_snapshot) {
+    // Late if anything has arrived there since, or is on its way.
+    if (!peer->match() && peer->state() != ProgressState::kSnapshot) MaybeSendSnapshot(*peer);
+  } else if (response.rejected) {
     const EntryId hint = response.reject_hint;
     const LogIndex agreed =
         hint.term ? log_.LastAgreement(hint.index, hint.term).index : hint.index;
     peer->OnRejected(response.index, agreed);
   } else if (response.index > log_.last()) {
     Refuse();
-  } else if (peer->OnAccepted(response.index)) {
+  } else if (peer->OnAccepted(response.index, log_.first())) {
     MaybeCommit();
+    MaybeHandOver(*peer);
   }
   appends_due_ |= IsAppendDue(*peer);
 }
@@ -437,6 +580,33 @@ void Raft::OnUnreachable(NodeId peer) {
   // Entries under way are likely lost. While probing, the next heartbeat does as well.
   if (member->state() == ProgressState::kReplicate) member->BecomeProbe();
   appends_due_ = true;
+}
+
+void Raft::OnSnapshotSent(NodeId peer, SnapshotResult result) {
+  Progress* member = tracker_.Find(peer);
+  if (role_ != Role::kLeader || member == nullptr || peer == id_) return;
+  member->OnSnapshotSent(result);
+}
+
+// Without its disk a leader commits nothing by itself, and what it sends is not its own any more
+// after a crash. The one that is furthest takes over, if it hears of it; else an election timeout
+// does. Just after a check of the quorum nobody counts as heard: then the furthest of all.
+void Raft::OnStorageStalled() {
+  storage_stalled_ = true;
+  if (role_ == Role::kLeader) StepDown();
+}
+
+void Raft::StepDown() {
+  const auto hope = [](const Progress& member) {
+    return std::pair(member.recent_active, member.match());
+  };
+  const Progress* furthest = nullptr;
+  for (const Progress& member : tracker_.members()) {
+    if (member.id() == id_ || !member.is_voter()) continue;
+    if (furthest == nullptr || hope(member) > hope(*furthest)) furthest = &member;
+  }
+  if (furthest != nullptr) Send(furthest->id(), TimeoutNow{});
+  BecomeFollower(term_, NodeId{0});
 }
 
 void Raft::SendAppends(Progress& peer) {
@@ -465,8 +635,7 @@ bool Raft::MaybeSendAppend(Progress& peer) {
     if (readable) entries = *std::move(read);
   }
   if (!readable) {
-    // What the peer needs is compacted: only a snapshot would help it.
-    peer.Pause();
+    MaybeSendSnapshot(peer);
     return false;
   }
   uint64_t bytes = 0;
@@ -478,8 +647,120 @@ bool Raft::MaybeSendAppend(Progress& peer) {
   return true;
 }
 
+// What the peer needs is compacted. A snapshot is large: it is not sent to a member that is not
+// there. Asked again after the next heartbeat that is answered.
+void Raft::MaybeSendSnapshot(Progress& peer) {
+  peer.Pause();
+  if (!peer.recent_active) return;
+  absl::StatusOr<Snapshot> snapshot = log_.view().TakeSnapshot();
+  if (!snapshot.ok() || snapshot->id.index <= peer.match()) return;
+  peer.BecomeSnapshot(snapshot->id.index);
+  Send(peer.id(), InstallSnapshot{std::make_shared<Snapshot>(*std::move(snapshot))});
+}
+
+// ---------------------------------------------------------------------------------------------
+// membership (thesis 4)
+
+ProposeResult Raft::ProposeConfChange(const ConfChange& change) {
+  return Propose({{.type = EntryType::kConfChange, .data = EncodeConfChange(change)}});
+}
+
+// A change is legal while no other is in the log and not applied. So the membership that it will be
+// applied to is the present one.
+bool Raft::IsLegalProposal(const Proposal& proposal) const {
+  const std::optional<ConfChange> change = DecodeConfChange(proposal.data);
+  if (!change) return false;
+  if (config_.disable_conf_change_validation) return true;
+  return !log_.HasUnappliedConfChange() && raft::ApplyConfChange(tracker_.conf(), *change).ok();
+}
+
+absl::StatusOr<ConfState> Raft::ApplyConfChange(LogIndex index, const ConfChange& change) {
+  if (index <= conf_index_) return tracker_.conf();
+  absl::StatusOr<ConfState> next = raft::ApplyConfChange(tracker_.conf(), change);
+  conf_index_ = index;
+  if (next.ok()) SwitchTo(*next);
+  return next;
+}
+
+void Raft::SwitchTo(const ConfState& conf) {
+  tracker_.SetConf(conf, log_.last());
+  if (role_ != Role::kLeader) return;
+  // What a quorum of the old membership proved, one of the new may not have.
+  lease_.Revoke();
+  if (transferee_ && !tracker_.IsVoter(transferee_)) AbortTransfer();
+  CountOwnLog();
+  GrantConfirmedReads();
+  appends_due_ = true;
+  if (!config_.step_down_on_removal || tracker_.IsVoter(id_) || step_down_at_) return;
+  // Not before a majority of the rest knows that the change is committed: by the old membership
+  // they may need the vote of this member, which is perhaps about to be switched off.
+  AppendOwn({});
+  step_down_at_ = log_.last();
+}
+
+// The second half of a change that passes through a joint configuration. It must not be lost to a
+// limit on proposals, or the cluster would need both majorities for ever.
+void Raft::MaybeLeaveJoint() {
+  if (role_ != Role::kLeader || !tracker_.conf().auto_leave || log_.HasUnappliedConfChange())
+    return;
+  AppendOwn({.type = EntryType::kConfChange, .data = EncodeConfChange(ConfChange{})});
+}
+
+void Raft::OnApplied(LogIndex index) {
+  log_.OnApplied(index);
+  MaybeLeaveJoint();
+}
+
+// ---------------------------------------------------------------------------------------------
+// leadership transfer (thesis 3.10)
+
+void Raft::TransferLeadership(NodeId to) {
+  if (role_ != Role::kLeader) {
+    if (leader_) Send(leader_, TransferRequest{.to = to});
+    return;
+  }
+  const Progress* peer = tracker_.Find(to);
+  if (peer == nullptr || !peer->is_voter() || to == transferee_) return;
+  AbortTransfer();
+  if (to == id_) return;
+  transferee_ = to;
+  appends_due_ = true;
+  MaybeHandOver(*peer);
+}
+
+void Raft::AbortTransfer() {
+  transferee_ = NodeId{0};
+  transfer_ticks_ = 0;
+}
+
+void Raft::MaybeHandOver(const Progress& peer) {
+  if (peer.id() != transferee_ || peer.match() != log_.last()) return;
+  timeout_now_sent_ = true;
+  Send(peer.id(), TimeoutNow{});
+}
+
+void Raft::On(const Message& message, const TransferRequest& request) {
+  // As with proposals: not for a leader that the sender knows to be deposed, and never back.
+  if (message.term > term_ || leader_ == message.from) return;
+  TransferLeadership(request.to);
+}
+
+void Raft::On(const Message&, const TimeoutNow&) {
+  if (role_ == Role::kFollower && MayCampaign()) CampaignForReal(CampaignKind::kTransfer);
+}
+
+void Raft::ForgetLeader() {
+  if (role_ != Role::kFollower || config_.read_mode == ReadMode::kLease) return;
+  SetLeader(NodeId{0});
+}
+
 // ---------------------------------------------------------------------------------------------
 // reads
+
+bool Raft::HoldsLease() const {
+  return role_ == Role::kLeader && config_.read_mode == ReadMode::kLease && lease_.Holds() &&
+         !timeout_now_sent_ && CommittedInOwnTerm();
+}
 
 bool Raft::RequestReadIndex(uint64_t context) {
   if (!leader_) return false;
@@ -512,16 +793,20 @@ void Raft::BeginReadRound() {
   GrantConfirmedReads();
 }
 
-void Raft::GrantConfirmedReads() {
-  for (const ReadRound& round : read_rounds_.TakeConfirmed(tracker_.ConfirmedReadRound())) {
-    for (const ReadRequest& request : round.requests) {
-      if (request.from == id_) {
-        outbox_.reads.push_back({.context = request.context, .index = round.index});
-      } else {
-        Send(request.from, ReadIndexResponse{.context = request.context, .index = round.index});
-      }
+void Raft::GrantReads(const ReadRound& round) {
+  for (const ReadRequest& request : round.requests) {
+    if (request.from == id_) {
+      outbox_.reads.push_back({.context = request.context, .index = round.index});
+    } else {
+      Send(request.from, ReadIndexResponse{.context = request.context, .index = round.index});
     }
   }
+}
+
+void Raft::GrantConfirmedReads() {
+  const uint64_t confirmed = tracker_.ConfirmedReadRound();
+  lease_.OnRoundConfirmed(confirmed);
+  for (const ReadRound& round : read_rounds_.TakeConfirmed(confirmed)) GrantReads(round);
 }
 
 void Raft::DropReads() {
@@ -541,7 +826,9 @@ void Raft::Step(Message message) {
   // Requests on behalf of a client say nothing about terms: a member that is ahead does not depose
   // the leader by asking it for something.
   const bool request = std::holds_alternative<ProposeRequest>(message.body) ||
-                       std::holds_alternative<ReadIndexRequest>(message.body);
+                       std::holds_alternative<ReadIndexRequest>(message.body) ||
+                       std::holds_alternative<TransferRequest>(message.body);
+  if (const auto* vote = std::get_if<VoteResponse>(&message.body)) LearnCommit(*vote);
   if (!request && !AcceptTerm(message)) return;
   std::visit([&](auto& body) { On(message, body); }, message.body);
 }
@@ -556,6 +843,7 @@ void Raft::Promise(NodeId to, Term term, MessageBody body) {
 
 bool Raft::HasOutput() const {
   if (!outbox_.empty() || appends_due_ || CanBeginReadRound()) return true;
+  if (read_rounds_.HasWaiting() && HoldsLease()) return true;
   return role_ != Role::kLeader && forwarded_reads_.CanBegin();
 }
 
@@ -566,11 +854,15 @@ void Raft::FillOutbox() {
     }
     return;
   }
+  if (read_rounds_.HasWaiting() && HoldsLease()) {
+    GrantReads(read_rounds_.TakeWaiting(log_.commit()));
+  }
   if (CanBeginReadRound()) BeginReadRound();
   if (!std::exchange(appends_due_, false)) return;
   for (Progress& peer : tracker_.members()) {
     if (peer.id() != id_) SendAppends(peer);
   }
+  if (step_down_at_ && log_.commit() >= step_down_at_) StepDown();
 }
 
 Outbox Raft::TakeOutbox() { return std::exchange(outbox_, {}); }

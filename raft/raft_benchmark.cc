@@ -1,5 +1,6 @@
-// What a leader's step costs. Time is for one proposal (of 128 bytes), with two followers that
-// acknowledge at once; `allocations` counts the calls of operator new.
+// What a step of a leader or a follower costs. `each` is the time for one proposal (of 128 bytes),
+// acknowledgement, entry or read, with followers that answer at once; `allocations` counts the
+// calls of operator new for one.
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -10,6 +11,7 @@
 #include <benchmark/benchmark.h>
 
 #include "absl/status/status.h"
+#include "base/check.h"
 #include "base/random.h"
 #include "raft/raw_node.h"
 #include "raft/testing/test_node.h"
@@ -41,6 +43,9 @@ class ForgetfulLog final : public LogView {
   absl::StatusOr<std::vector<Entry>> Entries(LogIndex, LogIndex, uint64_t) const override {
     return absl::DataLossError("never written");
   }
+  absl::StatusOr<Snapshot> TakeSnapshot() const override {
+    return absl::UnavailableError("never made");
+  }
 };
 
 class Leader {
@@ -54,6 +59,9 @@ class Leader {
     for (uint64_t peer = 2; peer <= voters; ++peer) {
       Answer(peer, VoteResponse{.granted = true});
     }
+    while (node_->HasReady()) Finish(node_->TakeReady());
+    // Its first entry is committed: it serves reads.
+    for (uint64_t peer = 2; peer <= voters; ++peer) Answer(peer, AppendResponse{.index = last_});
     while (node_->HasReady()) Finish(node_->TakeReady());
   }
 
@@ -80,63 +88,88 @@ class Leader {
   LogIndex last_;
 };
 
+// Allocations of the code that is measured, and what it costs for each of its items.
+class Cost {
+ public:
+  explicit Cost(benchmark::State& state) : state_(state), before_(allocations) {}
+  // What is allocated between the two does not count.
+  void Pause() {
+    state_.PauseTiming();
+    paused_ = allocations;
+  }
+  void Resume() {
+    before_ += allocations - paused_;
+    state_.ResumeTiming();
+  }
+  void Report(int64_t items_per_iteration) {
+    const auto items = static_cast<double>(state_.iterations() * items_per_iteration);
+    state_.counters["each"] =
+        benchmark::Counter(items, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state_.counters["allocations"] = static_cast<double>(allocations - before_) / items;
+  }
+
+ private:
+  benchmark::State& state_;
+  uint64_t before_;
+  uint64_t paused_ = 0;
+};
+
+const SharedBytes& Payload() {
+  static const SharedBytes payload(std::string(128, 'x'));
+  return payload;
+}
+
+// All followers acknowledge everything; it is committed and applied.
+void AcknowledgeAll(Leader& leader) {
+  for (uint64_t peer = 2; peer <= leader.voters(); ++peer) {
+    leader.Answer(peer, AppendResponse{.index = leader.last()});
+  }
+  while (leader.node().HasReady()) leader.Finish(leader.node().TakeReady());
+}
+
 // The whole life of a batch of proposals on the leader: proposed, sent, written, acknowledged by
 // all followers, committed, applied.
 void BM_ProposeToApplied(benchmark::State& state) {
-  Leader leader(3);
-  const int64_t batch = state.range(0);
-  const SharedBytes payload(std::string(128, 'x'));
-  const uint64_t before = allocations;
+  Leader leader(static_cast<uint64_t>(state.range(0)));
+  const int64_t batch = state.range(1);
+  Cost cost(state);
   for (auto _ : state) {
-    std::vector<Proposal> proposals(static_cast<size_t>(batch), {.data = payload});
-    leader.node().Propose(std::move(proposals));
+    leader.node().Propose(std::vector<Proposal>(static_cast<size_t>(batch), {.data = Payload()}));
     leader.Finish(leader.node().TakeReady());
-    for (uint64_t peer = 2; peer <= leader.voters(); ++peer) {
-      leader.Answer(peer, AppendResponse{.index = leader.last()});
-    }
-    while (leader.node().HasReady()) leader.Finish(leader.node().TakeReady());
+    AcknowledgeAll(leader);
   }
-  const auto proposals = static_cast<double>(state.iterations() * batch);
-  state.SetItemsProcessed(state.iterations() * batch);
-  state.counters["allocations"] = static_cast<double>(allocations - before) / proposals;
+  cost.Report(batch);
 }
-BENCHMARK(BM_ProposeToApplied)->Arg(1)->Arg(10)->Arg(100)->Arg(1000);
+BENCHMARK(BM_ProposeToApplied)
+    ->ArgNames({"voters", "batch"})
+    ->ArgsProduct({{3, 5, 7}, {1, 10, 100, 1000}});
 
 // As above, but every proposal is a call of its own and a Ready gathers a hundred.
 void BM_ProposeSingly(benchmark::State& state) {
-  Leader leader(3);
-  const SharedBytes payload(std::string(128, 'x'));
+  Leader leader(static_cast<uint64_t>(state.range(0)));
+  Cost cost(state);
   for (auto _ : state) {
     for (int i = 0; i < 100; ++i) {
-      std::vector<Proposal> proposal(1, {.data = payload});
-      leader.node().Propose(std::move(proposal));
+      leader.node().Propose(std::vector<Proposal>(1, {.data = Payload()}));
     }
     leader.Finish(leader.node().TakeReady());
-    for (uint64_t peer = 2; peer <= leader.voters(); ++peer) {
-      leader.Answer(peer, AppendResponse{.index = leader.last()});
-    }
-    while (leader.node().HasReady()) leader.Finish(leader.node().TakeReady());
+    AcknowledgeAll(leader);
   }
-  state.SetItemsProcessed(state.iterations() * 100);
+  cost.Report(100);
 }
-BENCHMARK(BM_ProposeSingly);
+BENCHMARK(BM_ProposeSingly)->ArgName("voters")->Arg(3)->Arg(5)->Arg(7);
 
-// An acknowledgement that commits one entry, and the Ready that follows.
+// An acknowledgement of one entry, and the Ready that follows when a majority has it.
 void BM_Acknowledge(benchmark::State& state) {
   Leader leader(static_cast<uint64_t>(state.range(0)));
-  const SharedBytes payload(std::string(128, 'x'));
-  constexpr int kEntries = 100;
-  const uint64_t before = allocations;
-  uint64_t setup = 0;
+  constexpr int64_t kEntries = 100;
+  Cost cost(state);
   for (auto _ : state) {
-    state.PauseTiming();
-    const uint64_t from = allocations;
-    std::vector<Proposal> proposals(kEntries, {.data = payload});
+    cost.Pause();
     const LogIndex begin = leader.last();
-    leader.node().Propose(std::move(proposals));
+    leader.node().Propose(std::vector<Proposal>(kEntries, {.data = Payload()}));
     leader.Finish(leader.node().TakeReady());
-    setup += allocations - from;
-    state.ResumeTiming();
+    cost.Resume();
     for (uint64_t i = 1; i <= kEntries; ++i) {
       for (uint64_t peer = 2; peer <= leader.voters(); ++peer) {
         leader.Answer(peer, AppendResponse{.index = begin + i});
@@ -144,12 +177,9 @@ void BM_Acknowledge(benchmark::State& state) {
       while (leader.node().HasReady()) leader.Finish(leader.node().TakeReady());
     }
   }
-  const auto acks =
-      static_cast<double>(state.iterations() * kEntries) * static_cast<double>(leader.voters() - 1);
-  state.SetItemsProcessed(static_cast<int64_t>(acks));
-  state.counters["allocations"] = static_cast<double>(allocations - before - setup) / acks;
+  cost.Report(kEntries * (state.range(0) - 1));
 }
-BENCHMARK(BM_Acknowledge)->Arg(3)->Arg(7);
+BENCHMARK(BM_Acknowledge)->ArgName("voters")->Arg(3)->Arg(5)->Arg(7);
 
 // A follower takes over a batch of entries and applies it.
 void BM_FollowerAppend(benchmark::State& state) {
@@ -157,13 +187,14 @@ void BM_FollowerAppend(benchmark::State& state) {
   SeededRandom random(1);
   RawNode node(TestConfig(2, 3), &log, &random);
   const int64_t batch = state.range(0);
-  const SharedBytes payload(std::string(128, 'x'));
   EntryId previous{Term{0}, LogIndex{0}};
+  Cost cost(state);
   for (auto _ : state) {
     AppendRequest request{.previous = previous, .commit = previous.index, .entries = {}};
     for (int64_t i = 0; i < batch; ++i) {
       previous = {Term{1}, previous.index + 1};
-      request.entries.push_back({.term = previous.term, .index = previous.index, .data = payload});
+      request.entries.push_back(
+          {.term = previous.term, .index = previous.index, .data = Payload()});
     }
     node.Step({NodeId{1}, NodeId{2}, Term{1}, std::move(request)});
     while (node.HasReady()) {
@@ -172,15 +203,17 @@ void BM_FollowerAppend(benchmark::State& state) {
       if (!ready.committed.empty()) node.OnApplied(ready.committed.back().index);
     }
   }
-  state.SetItemsProcessed(state.iterations() * batch);
+  cost.Report(batch);
 }
-BENCHMARK(BM_FollowerAppend)->Arg(1)->Arg(100);
+BENCHMARK(BM_FollowerAppend)->ArgName("batch")->Arg(1)->Arg(100);
 
 // Reads that wait together: one round of heartbeats for all.
 void BM_ReadIndex(benchmark::State& state) {
-  Leader leader(3);
-  const int64_t batch = state.range(0);
+  Leader leader(static_cast<uint64_t>(state.range(0)));
+  const int64_t batch = state.range(1);
   uint64_t context = 0;
+  int64_t granted = 0;
+  Cost cost(state);
   for (auto _ : state) {
     for (int64_t i = 0; i < batch; ++i) leader.node().RequestReadIndex(++context);
     const Ready ready = leader.node().TakeReady();
@@ -189,11 +222,29 @@ void BM_ReadIndex(benchmark::State& state) {
         leader.Answer(message.to.value(), HeartbeatResponse{heartbeat->read_context});
       }
     }
-    while (leader.node().HasReady()) benchmark::DoNotOptimize(leader.node().TakeReady());
+    while (leader.node().HasReady()) {
+      granted += static_cast<int64_t>(leader.node().TakeReady().reads.size());
+    }
   }
-  state.SetItemsProcessed(state.iterations() * batch);
+  cost.Report(batch);
+  KV_CHECK_EQ(granted, state.iterations() * batch);
 }
-BENCHMARK(BM_ReadIndex)->Arg(1)->Arg(100);
+BENCHMARK(BM_ReadIndex)->ArgNames({"voters", "batch"})->ArgsProduct({{3, 5, 7}, {1, 100}});
+
+// A tick of an idle leader: a heartbeat to everybody, answered.
+void BM_Heartbeat(benchmark::State& state) {
+  Leader leader(static_cast<uint64_t>(state.range(0)));
+  Cost cost(state);
+  for (auto _ : state) {
+    leader.node().Tick();
+    benchmark::DoNotOptimize(leader.node().TakeReady());
+    for (uint64_t peer = 2; peer <= leader.voters(); ++peer) {
+      leader.Answer(peer, HeartbeatResponse{});
+    }
+  }
+  cost.Report(1);
+}
+BENCHMARK(BM_Heartbeat)->ArgName("voters")->Arg(3)->Arg(5)->Arg(7);
 
 }  // namespace
 }  // namespace keelson::raft

@@ -1,14 +1,18 @@
 // The rules of section 5 of the Raft paper (In Search of an Understandable Consensus Algorithm,
 // extended version), one test each; the rule is quoted or put short above its test. Names follow
 // etcd-io/raft's raft_paper_test.go where the rule is the same.
-#include <map>
-#include <set>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
 #include "base/random.h"
 #include "raft/testing/describe.h"
+#include "raft/testing/lone_member.h"
+#include "raft/testing/situations.h"
 #include "raft/testing/test_cluster.h"
 
 namespace keelson::raft {
@@ -17,64 +21,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// A disk with entries of these terms and a hard state in `term`.
-MemoryLog DiskWith(std::vector<uint64_t> terms, uint64_t term, uint64_t vote = 0) {
-  MemoryLog log;
-  LogWrite write;
-  write.hard_state = HardState{Term{term}, NodeId{vote}, LogIndex{0}};
-  for (uint64_t entry_term : terms) {
-    const LogIndex index{write.entries.size() + 1};
-    write.entries.push_back({.term = Term{entry_term}, .index = index, .data = {}});
-  }
-  log.Write(write);
-  return log;
-}
-
-// One member that the test talks to by messages.
-class Paper : public ::testing::Test {
- protected:
-  void Start(uint64_t voters, MemoryLog disk = MemoryLog()) {
-    Config config = TestConfig(1, voters);
-    config.hard_state = disk.hard_state();
-    node_ = std::make_unique<TestNode>(config, std::move(disk), 1);
-  }
-  RawNode& raft() { return node_->raft(); }
-
-  void Receive(uint64_t from, uint64_t term, MessageBody body) {
-    raft().Step({NodeId{from}, NodeId{1}, Term{term}, std::move(body)});
-  }
-  // What has left, once all is written and applied.
-  std::vector<Message> Sent() {
-    node_->Run();
-    return node_->TakeSent();
-  }
-  // Of one kind only.
-  template <typename Body>
-  std::vector<Body> SentOf() {
-    std::vector<Body> bodies;
-    for (const Message& message : Sent()) {
-      if (Is<Body>(message)) bodies.push_back(As<Body>(message));
-    }
-    return bodies;
-  }
-  void BecomeCandidate() {
-    raft().Campaign();
-    Sent();
-  }
-  void BecomeLeader() {
-    BecomeCandidate();
-    for (uint64_t peer = 2; raft().role() != Role::kLeader; ++peer) {
-      Receive(peer, raft().term().value(), VoteResponse{.granted = true});
-    }
-    Sent();
-  }
-  void AcceptFrom(uint64_t peer, uint64_t index) {
-    Receive(peer, raft().term().value(), AppendResponse{.index = LogIndex{index}});
-  }
-  void Propose(std::string_view data) { raft().Propose({{.data = SharedBytes::Copy(data)}}); }
-
-  std::unique_ptr<TestNode> node_;
-};
+class Paper : public ::testing::Test, protected LoneMember {};
 
 // 5.1: if one server's current term is smaller than the other's, it updates its term to the larger
 // value; if a candidate or leader discovers that its term is out of date, it reverts to follower.
@@ -147,16 +94,14 @@ TEST_F(Paper, LeaderElectionInOneRoundRPC) {
     std::map<uint64_t, bool> votes;
     Role role;
   };
-  for (const Case& c : {Case{1, {}, Role::kLeader},
-                        Case{3, {{2, true}}, Role::kLeader},
+  for (const Case& c : {Case{1, {}, Role::kLeader}, Case{3, {{2, true}}, Role::kLeader},
                         Case{3, {{2, true}, {3, true}}, Role::kLeader},
                         Case{5, {{2, true}, {3, true}}, Role::kLeader},
                         Case{5, {{2, true}, {3, true}, {4, true}, {5, true}}, Role::kLeader},
                         Case{3, {{2, false}, {3, false}}, Role::kFollower},
                         Case{5, {{2, false}, {3, false}, {4, false}}, Role::kFollower},
                         Case{5, {{2, true}, {3, false}, {4, false}, {5, false}}, Role::kFollower},
-                        Case{3, {}, Role::kCandidate},
-                        Case{5, {{2, true}}, Role::kCandidate},
+                        Case{3, {}, Role::kCandidate}, Case{5, {{2, true}}, Role::kCandidate},
                         Case{5, {{2, false}, {3, false}}, Role::kCandidate}}) {
     Start(c.voters);
     BecomeCandidate();
@@ -179,6 +124,25 @@ TEST_F(Paper, FollowerVote) {
   }
 }
 
+// 5.2 (figure 2): a follower campaigns if the election timeout elapses without its hearing from the
+// leader or granting a vote; one that it refuses does not put it off.
+TEST_F(Paper, AGrantedVoteBeginsTheElectionTimeoutAnew) {
+  for (const bool granted : {true, false}) {
+    Start(3, DiskWith({1}, 1));
+    for (int i = 0; i < 9; ++i) raft().Tick();
+    const EntryId last = granted ? EntryId{Term{1}, LogIndex{1}} : EntryId{};
+    Receive(2, 1, keelson::raft::VoteRequest{.last = last});
+    ASSERT_EQ(SentOf<VoteResponse>().at(0).granted, granted);
+    int ticks = 9;
+    for (; raft().role() == Role::kFollower; ++ticks) raft().Tick();
+    if (granted) {
+      EXPECT_GE(ticks, 9 + 10);
+    } else {
+      EXPECT_LE(ticks, 19);
+    }
+  }
+}
+
 // 5.2: a candidate that hears from a leader of its term, or a later one, becomes its follower.
 TEST_F(Paper, CandidateFallback) {
   for (uint64_t term : {1, 2}) {
@@ -197,7 +161,7 @@ TEST_F(Paper, ElectionTimeoutRandomized) {
   for (const Role role : {Role::kFollower, Role::kCandidate}) {
     std::set<int> seen;
     for (uint64_t seed = 1; seed <= 300; ++seed) {
-      node_ = std::make_unique<TestNode>(TestConfig(1, 3), seed);
+      Start(TestConfig(1, 3), MemoryLog(), seed);
       if (role == Role::kCandidate) BecomeCandidate();
       const Term before = raft().term();
       int ticks = 0;
@@ -210,25 +174,49 @@ TEST_F(Paper, ElectionTimeoutRandomized) {
   }
 }
 
-// 5.2: so that split votes are rare: in most cases only a single server will time out.
+// 5.2: ... and every value is as likely as the others: after so many ticks, so many have timed out.
+TEST_F(Paper, ElectionTimeoutsAreSpreadEvenly) {
+  constexpr int kMembers = 4000;
+  std::map<int, int> timed_out = {{5, 0}, {10, 0}, {13, 0}, {15, 0}, {18, 0}, {20, 0}};
+  for (uint64_t seed = 1; seed <= kMembers; ++seed) {
+    Start(TestConfig(1, 3), MemoryLog(), seed);
+    for (int ticks = 1; ticks <= 20; ++ticks) {
+      raft().Tick();
+      if (raft().role() == Role::kFollower) continue;
+      for (auto& [elapsed, count] : timed_out) count += ticks <= elapsed ? 1 : 0;
+      break;
+    }
+  }
+  for (const auto& [elapsed, count] : timed_out) {
+    const double expected = std::clamp((elapsed - 9) / 10.0, 0.0, 1.0);
+    EXPECT_NEAR(static_cast<double>(count) / kMembers, expected, 0.03) << elapsed;
+  }
+}
+
+// 5.2: so that split votes are rare: in most cases only a single server will time out, whether it
+// follows or campaigns.
 TEST_F(Paper, ElectionTimeoutsSeldomCoincide) {
   constexpr int kRounds = 1000;
-  int conflicts = 0;
-  for (uint64_t seed = 1; seed <= kRounds; ++seed) {
-    std::vector<std::unique_ptr<TestNode>> nodes;
-    for (uint64_t i = 0; i < 5; ++i) {
-      nodes.push_back(std::make_unique<TestNode>(TestConfig(1, 5), seed * 100 + i));
-    }
-    int timed_out = 0;
-    while (timed_out == 0) {
-      for (auto& node : nodes) {
-        node->raft().Tick();
-        if (node->raft().role() == Role::kCandidate) ++timed_out;
+  for (const Role role : {Role::kFollower, Role::kCandidate}) {
+    int conflicts = 0;
+    for (uint64_t seed = 1; seed <= kRounds; ++seed) {
+      std::vector<std::unique_ptr<TestNode>> nodes;
+      for (uint64_t i = 0; i < 5; ++i) {
+        nodes.push_back(std::make_unique<TestNode>(TestConfig(1, 5), seed * 100 + i));
+        if (role == Role::kCandidate) nodes.back()->raft().Campaign();
       }
+      const Term before = nodes[0]->raft().term();
+      int timed_out = 0;
+      while (timed_out == 0) {
+        for (auto& node : nodes) {
+          node->raft().Tick();
+          if (node->raft().term() > before) ++timed_out;
+        }
+      }
+      if (timed_out > 1) ++conflicts;
     }
-    if (timed_out > 1) ++conflicts;
+    EXPECT_LT(conflicts, kRounds / 3) << Describe(role);
   }
-  EXPECT_LT(conflicts, kRounds / 3);
 }
 
 // 5.3: the leader appends the command to its log and sends it to the others, naming the index and
@@ -263,7 +251,7 @@ TEST_F(Paper, LeaderCommitEntry) {
   AcceptFrom(2, 2);
   const auto requests = SentOf<AppendRequest>();
   EXPECT_EQ(raft().commit(), LogIndex{2});
-  EXPECT_EQ(node_->applied().back().data.view(), "some data");
+  EXPECT_EQ(node().applied().back().data.view(), "some data");
   ASSERT_FALSE(requests.empty());
   for (const AppendRequest& request : requests) EXPECT_EQ(request.commit, LogIndex{2});
 }
@@ -276,9 +264,9 @@ TEST_F(Paper, LeaderAcknowledgeCommit) {
     std::set<uint64_t> acceptors;
     bool committed;
   };
-  for (const Case& c : {Case{1, {}, true}, Case{3, {}, false}, Case{3, {2}, true},
-                        Case{3, {2, 3}, true}, Case{5, {}, false}, Case{5, {2}, false},
-                        Case{5, {2, 3}, true}, Case{5, {2, 3, 4}, true}}) {
+  for (const Case& c :
+       {Case{1, {}, true}, Case{3, {}, false}, Case{3, {2}, true}, Case{3, {2, 3}, true},
+        Case{5, {}, false}, Case{5, {2}, false}, Case{5, {2, 3}, true}, Case{5, {2, 3, 4}, true}}) {
     Start(c.voters);
     BecomeLeader();
     for (uint64_t peer = 2; peer <= c.voters; ++peer) AcceptFrom(peer, 1);
@@ -298,10 +286,10 @@ TEST_F(Paper, LeaderCountsItselfOnlyWhenDurable) {
   AcceptFrom(2, 1);
   Sent();
   Propose("x");
-  node_->TakeReady();
+  node().TakeReady();
   AcceptFrom(2, 2);
   EXPECT_EQ(raft().commit(), LogIndex{1});
-  node_->Acknowledge();
+  node().Acknowledge();
   EXPECT_EQ(raft().commit(), LogIndex{2});
 }
 
@@ -315,11 +303,11 @@ TEST_F(Paper, LeaderCommitPrecedingEntries) {
     Sent();
     AcceptFrom(2, terms.size() + 2);
     Sent();
-    ASSERT_EQ(node_->applied().size(), terms.size() + 2);
+    ASSERT_EQ(node().applied().size(), terms.size() + 2);
     for (size_t i = 0; i < terms.size(); ++i) {
-      EXPECT_EQ(node_->applied()[i].term, Term{terms[i]});
+      EXPECT_EQ(node().applied()[i].term, Term{terms[i]});
     }
-    EXPECT_EQ(node_->applied().back().data.view(), "some data");
+    EXPECT_EQ(node().applied().back().data.view(), "some data");
   }
 }
 
@@ -329,16 +317,15 @@ TEST_F(Paper, FollowerCommitEntry) {
     Start(3);
     AppendRequest request{.commit = LogIndex{commit}, .entries = {}};
     for (uint64_t i = 1; i <= 3; ++i) {
-      request.entries.push_back({.term = Term{1},
-                                 .index = LogIndex{i},
-                                 .data = SharedBytes(std::to_string(i))});
+      request.entries.push_back(
+          {.term = Term{1}, .index = LogIndex{i}, .data = SharedBytes(std::to_string(i))});
     }
     Receive(2, 1, std::move(request));
     Sent();
     EXPECT_EQ(raft().commit(), LogIndex{commit});
-    ASSERT_EQ(node_->applied().size(), commit);
+    ASSERT_EQ(node().applied().size(), commit);
     for (uint64_t i = 1; i <= commit; ++i) {
-      EXPECT_EQ(node_->applied()[i - 1].data.view(), std::to_string(i));
+      EXPECT_EQ(node().applied()[i - 1].data.view(), std::to_string(i));
     }
   }
 }
@@ -352,11 +339,10 @@ TEST_F(Paper, FollowerCheckMsgApp) {
     EntryId hint;
   };
   const Term t0{0}, t1{1}, t2{2}, t4{4};
-  for (const Case& c : {Case{{t0, LogIndex{0}}, true, {}},
-                        Case{{t1, LogIndex{1}}, true, {}},
-                        Case{{t2, LogIndex{2}}, true, {}},
-                        Case{{t1, LogIndex{2}}, false, {t1, LogIndex{1}}},
-                        Case{{t4, LogIndex{4}}, false, {t2, LogIndex{2}}}}) {
+  for (const Case& c :
+       {Case{{t0, LogIndex{0}}, true, {}}, Case{{t1, LogIndex{1}}, true, {}},
+        Case{{t2, LogIndex{2}}, true, {}}, Case{{t1, LogIndex{2}}, false, {t1, LogIndex{1}}},
+        Case{{t4, LogIndex{4}}, false, {t2, LogIndex{2}}}}) {
     Start(3, DiskWith({1, 2}, 5));
     Receive(2, 5, AppendRequest{.previous = c.previous, .entries = {}});
     const auto answers = SentOf<AppendResponse>();
@@ -379,10 +365,10 @@ TEST_F(Paper, FollowerAppendEntries) {
     std::vector<uint64_t> written;  // terms
   };
   const Term t0{0}, t1{1}, t2{2};
-  for (const Case& c : {Case{{t2, LogIndex{2}}, {3}, {1, 2, 3}, {3}},
-                        Case{{t1, LogIndex{1}}, {3, 4}, {1, 3, 4}, {3, 4}},
-                        Case{{t0, LogIndex{0}}, {1}, {1, 2}, {}},
-                        Case{{t0, LogIndex{0}}, {3}, {3}, {3}}}) {
+  for (const Case& c :
+       {Case{{t2, LogIndex{2}}, {3}, {1, 2, 3}, {3}},
+        Case{{t1, LogIndex{1}}, {3, 4}, {1, 3, 4}, {3, 4}},
+        Case{{t0, LogIndex{0}}, {1}, {1, 2}, {}}, Case{{t0, LogIndex{0}}, {3}, {3}, {3}}}) {
     Start(3, DiskWith({1, 2}, 2));
     AppendRequest request{.previous = c.previous, .entries = {}};
     for (uint64_t term : c.terms) {
@@ -390,13 +376,13 @@ TEST_F(Paper, FollowerAppendEntries) {
       request.entries.push_back({.term = Term{term}, .index = index, .data = {}});
     }
     Receive(2, 4, std::move(request));
-    const std::optional<Ready> ready = node_->TakeReady();
+    const std::optional<Ready> ready = node().TakeReady();
     std::vector<uint64_t> written;
     for (const Entry& entry : ready->write.entries) written.push_back(entry.term.value());
     EXPECT_EQ(written, c.written);
     Sent();
     std::vector<uint64_t> log;
-    for (const Entry& entry : node_->disk().entries()) log.push_back(entry.term.value());
+    for (const Entry& entry : node().disk().entries()) log.push_back(entry.term.value());
     EXPECT_EQ(log, c.log);
   }
 }
@@ -449,14 +435,10 @@ TEST_F(Paper, Voter) {
     bool granted;
   };
   const Term t1{1}, t2{2};
-  for (const Case& c : {Case{{1}, {t1, LogIndex{1}}, true},
-                        Case{{1}, {t1, LogIndex{2}}, true},
-                        Case{{1, 1}, {t1, LogIndex{1}}, false},
-                        Case{{1}, {t2, LogIndex{1}}, true},
-                        Case{{1}, {t2, LogIndex{2}}, true},
-                        Case{{1, 1}, {t2, LogIndex{1}}, true},
-                        Case{{2}, {t1, LogIndex{1}}, false},
-                        Case{{2}, {t1, LogIndex{2}}, false},
+  for (const Case& c : {Case{{1}, {t1, LogIndex{1}}, true}, Case{{1}, {t1, LogIndex{2}}, true},
+                        Case{{1, 1}, {t1, LogIndex{1}}, false}, Case{{1}, {t2, LogIndex{1}}, true},
+                        Case{{1}, {t2, LogIndex{2}}, true}, Case{{1, 1}, {t2, LogIndex{1}}, true},
+                        Case{{2}, {t1, LogIndex{1}}, false}, Case{{2}, {t1, LogIndex{2}}, false},
                         Case{{1, 2}, {t1, LogIndex{1}}, false}}) {
     Start(2, DiskWith(c.log, c.log.back()));
     Receive(2, 3, keelson::raft::VoteRequest{.last = c.candidate});
@@ -485,7 +467,7 @@ TEST_F(Paper, LeaderOnlyCommitsLogFromCurrentTerm) {
 TEST_F(Paper, LeaderBeginsItsTermWithAnEmptyEntry) {
   Start(3, DiskWith({1, 2}, 2));
   BecomeLeader();
-  const Entry& entry = node_->disk().entries().back();
+  const Entry& entry = node().disk().entries().back();
   EXPECT_EQ(entry.id(), (EntryId{Term{3}, LogIndex{3}}));
   EXPECT_TRUE(entry.data.empty());
 }
@@ -495,14 +477,15 @@ TEST_F(Paper, LeaderBeginsItsTermWithAnEmptyEntry) {
 TEST_F(Paper, RepeatedRequestsChangeNothing) {
   Start(3);
   for (int i = 0; i < 3; ++i) {
-    Receive(2, 1, AppendRequest{.commit = LogIndex{1},
-                                .entries = {{Term{1}, LogIndex{1}, EntryType::kNormal, {}}}});
+    Receive(2, 1,
+            AppendRequest{.commit = LogIndex{1},
+                          .entries = {{Term{1}, LogIndex{1}, EntryType::kNormal, {}}}});
     const auto answers = SentOf<AppendResponse>();
     ASSERT_EQ(answers.size(), 1u);
     EXPECT_EQ(answers[0].index, LogIndex{1});
   }
-  EXPECT_EQ(node_->disk().entries().size(), 1u);
-  EXPECT_EQ(node_->applied().size(), 1u);
+  EXPECT_EQ(node().disk().entries().size(), 1u);
+  EXPECT_EQ(node().applied().size(), 1u);
 }
 
 // 5.6 (broadcastTime << electionTimeout): a follower that hears its leader never campaigns.

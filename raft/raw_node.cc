@@ -25,7 +25,7 @@ class RawNode::Impl {
       raft_.OnHardStateDurable(durable);
     }
     raft_.log().OnWritten(number);
-    raft_.OnLogDurable();
+    raft_.OnLogWritten();
     if (number > durable_number_) durable_number_ = number;
   }
 
@@ -60,7 +60,8 @@ class RawNode::Impl {
     HardState state;
   };
 
-  // The commit index alone is not worth a write: it is learned again.
+  // The commit index alone is not worth a write: it is learned again. But entries are written with
+  // the commit index that came with them: changes of membership rest on it (docs/raft.md).
   bool MustWriteHardState() const {
     const HardState state = raft_.hard_state();
     return state.term != handed_out_.term || state.vote != handed_out_.vote;
@@ -69,8 +70,10 @@ class RawNode::Impl {
   LogWrite TakeWrite(uint64_t number) {
     LogWrite write;
     const bool state_changed = MustWriteHardState();
-    write.entries = raft_.log().TakeUnwritten(number);
-    if (!state_changed && write.entries.empty()) return write;
+    Log::Unwritten unwritten = raft_.log().TakeUnwritten(number);
+    write.snapshot = std::move(unwritten.snapshot);
+    write.entries = std::move(unwritten.entries);
+    if (!state_changed && write.empty()) return write;
     write.must_sync = true;
     last_write_ = number;
     const HardState state = raft_.hard_state();
@@ -84,9 +87,9 @@ class RawNode::Impl {
   Raft raft_;
   HardState handed_out_;                   // with the newest write, or found at the start
   std::deque<NumberedState> hard_states_;  // handed out, not durable; by number
-  uint64_t last_number_ = 0;     // of the newest Ready
-  uint64_t last_write_ = 0;      // newest Ready whose write is not empty
-  uint64_t durable_number_ = 0;  // newest acknowledged
+  uint64_t last_number_ = 0;               // of the newest Ready
+  uint64_t last_write_ = 0;                // newest Ready whose write is not empty
+  uint64_t durable_number_ = 0;            // newest acknowledged
 };
 
 RawNode::RawNode(const Config& config, const LogView* log, Random* random)
@@ -99,10 +102,23 @@ void RawNode::Campaign() { impl_->raft().Campaign(); }
 ProposeResult RawNode::Propose(std::vector<Proposal> proposals) {
   return impl_->raft().Propose(std::move(proposals));
 }
+ProposeResult RawNode::ProposeConfChange(const ConfChange& change) {
+  return impl_->raft().ProposeConfChange(change);
+}
+absl::StatusOr<ConfState> RawNode::ApplyConfChange(LogIndex index, const ConfChange& change) {
+  return impl_->raft().ApplyConfChange(index, change);
+}
+void RawNode::TransferLeadership(NodeId to) { impl_->raft().TransferLeadership(to); }
+void RawNode::RevokeLease() { impl_->raft().RevokeLease(); }
+void RawNode::ForgetLeader() { impl_->raft().ForgetLeader(); }
 bool RawNode::RequestReadIndex(uint64_t context) { return impl_->raft().RequestReadIndex(context); }
 void RawNode::OnWritten(uint64_t number) { impl_->OnWritten(number); }
-void RawNode::OnApplied(LogIndex index) { impl_->raft().log().OnApplied(index); }
+void RawNode::OnApplied(LogIndex index) { impl_->raft().OnApplied(index); }
 void RawNode::OnUnreachable(NodeId peer) { impl_->raft().OnUnreachable(peer); }
+void RawNode::OnSnapshotSent(NodeId peer, SnapshotResult result) {
+  impl_->raft().OnSnapshotSent(peer, result);
+}
+void RawNode::OnStorageStalled() { impl_->raft().OnStorageStalled(); }
 
 bool RawNode::HasReady() const { return impl_->HasReady(); }
 Ready RawNode::TakeReady() { return impl_->TakeReady(); }
@@ -111,6 +127,7 @@ NodeId RawNode::leader() const { return impl_->raft().leader(); }
 Role RawNode::role() const { return impl_->raft().role(); }
 Term RawNode::term() const { return impl_->raft().term(); }
 LogIndex RawNode::commit() const { return impl_->raft().log().commit(); }
+const ConfState& RawNode::conf() const { return impl_->raft().conf(); }
 Status RawNode::status() const { return impl_->raft().status(); }
 
 }  // namespace keelson::raft

@@ -27,6 +27,10 @@ std::vector<ReadRound> ReadRounds::TakeConfirmed(uint64_t number) {
   return confirmed;
 }
 
+ReadRound ReadRounds::TakeWaiting(LogIndex index) {
+  return {.number = 0, .index = index, .requests = std::exchange(waiting_, {})};
+}
+
 std::vector<ReadRequest> ReadRounds::TakeAll() {
   std::vector<ReadRequest> all;
   for (ReadRound& round : under_way_) {

@@ -38,15 +38,20 @@ class ReadRounds {
   // False: refused.
   bool AddOfPeer(ReadRequest request);
 
-  bool CanBegin() const { return !waiting_.empty() && under_way_.size() < kUnderWayMax; }
+  bool HasWaiting() const { return !waiting_.empty(); }
+  bool CanBegin() const { return HasWaiting() && under_way_.size() < kUnderWayMax; }
   // All that wait become a round at `index`; returns its number. REQUIRES: CanBegin().
   uint64_t Begin(LogIndex index);
   // The newest round under way; 0: none.
   uint64_t newest() const { return under_way_.empty() ? 0 : under_way_.back().number; }
-  // Newest round begun so far, under way or not.
+  // Newest number given out so far, under way or not.
   uint64_t last_number() const { return last_number_; }
+  // A number for a heartbeat that is to be confirmed without a read waiting for it.
+  uint64_t NewNumber() { return ++last_number_; }
   // A quorum answered `number`: that round and all before it.
   std::vector<ReadRound> TakeConfirmed(uint64_t number);
+  // All that wait, as a round at `index` that needs no confirmation.
+  ReadRound TakeWaiting(LogIndex index);
   // A change of term or role: forgets everything, returns what was asked.
   std::vector<ReadRequest> TakeAll();
 

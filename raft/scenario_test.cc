@@ -1,74 +1,61 @@
-// Plays testdata/*.txt: a command line, `----`, and what it must answer, up to an empty line. Lines
-// that begin with # are comments; the first line of a file says what it shows. REWRITE=1 writes the
-// answers into the files: commit a difference only if you can explain it.
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <string>
-#include <vector>
+// Plays testdata/*.txt, conversations between members; testing/scenario_file.h has the format.
+#include "raft/testing/scenario.h"
 
 #include <gtest/gtest.h>
 
-#include "raft/testing/scenario.h"
+#include <string>
+
+#include "raft/testing/scenario_file.h"
 
 namespace keelson::raft {
 namespace {
 
-std::vector<std::string> LinesOf(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(line);
-  return lines;
-}
-
-// Plays a file and returns it with the answers that were given.
-std::string Play(const std::vector<std::string>& lines) {
-  Scenario scenario;
-  std::ostringstream played;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    played << lines[i] << "\n";
-    if (lines[i].empty() || lines[i].starts_with("#")) continue;
-    played << "----\n" << scenario.Run(lines[i]);
-    // Over the old answer, if there is one, to the empty line that ends it.
-    if (i + 1 < lines.size() && lines[i + 1] == "----") {
-      while (i + 1 < lines.size() && !lines[i + 1].empty()) ++i;
-    } else if (i + 1 < lines.size() && !lines[i + 1].empty()) {
-      played << "\n";
-    }
-  }
-  return played.str();
-}
-
-std::vector<std::string> ScenarioFiles() {
-  std::vector<std::string> names;
-  for (const auto& file : std::filesystem::directory_iterator("testdata")) {
-    if (file.path().extension() == ".txt") names.push_back(file.path().stem());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 class RaftScenario : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RaftScenario, PlaysAsWritten) {
-  const std::filesystem::path path = "testdata/" + GetParam() + ".txt";
-  const std::vector<std::string> lines = LinesOf(path);
-  ASSERT_FALSE(lines.empty());
-  EXPECT_TRUE(lines[0].starts_with("# ")) << "the first line says what the file shows";
-  std::string written;
-  for (const std::string& line : lines) written += line + "\n";
-  const std::string played = Play(lines);
-  if (std::getenv("REWRITE") != nullptr) {
-    std::ofstream(path) << played;
-    return;
-  }
-  EXPECT_EQ(written, played) << "REWRITE=1 raft_scenario_test writes what was played";
+  Scenario scenario;
+  std::string wrong_commands;
+  const PlayedScenario file =
+      PlayScenarioFile("testdata/" + GetParam() + ".txt", [&](std::string_view line) {
+        const std::string answer = scenario.Run(line);
+        if (answer.find("error:") != std::string::npos) wrong_commands += std::string(line) + "\n";
+        return answer;
+      });
+  EXPECT_TRUE(file.SaysWhatItShows()) << "in the first line";
+  EXPECT_EQ(wrong_commands, "");
+  EXPECT_EQ(file.written, file.played) << "REWRITE=1 raft_scenario_test writes what was played";
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, RaftScenario, ::testing::ValuesIn(ScenarioFiles()),
+INSTANTIATE_TEST_SUITE_P(Files, RaftScenario, ::testing::ValuesIn(ScenarioFiles("testdata")),
                          [](const auto& file) { return file.param; });
+
+TEST(ScenarioLanguage, AWrongCommandIsAnErrorAndDoesNothing) {
+  Scenario scenario;
+  EXPECT_EQ(scenario.Run("add-nodes 1 voters=(1)"), "ok\n");
+  for (const char* wrong : {"dance 1",
+                            "campaign",
+                            "campaign one",
+                            "campaign 2",
+                            "campaign 1 2",
+                            "campaign 1 hard",
+                            "campaign 1 term=2",
+                            "tick 1 twice",
+                            "propose 1",
+                            "read 1",
+                            "propose-conf 1 transition=now v2",
+                            "propose-conf 1 x2",
+                            "report-snapshot 1 2 lost",
+                            "restart 1",
+                            "crash 1 keep=1",
+                            "compact 1 1",
+                            "deliver 1 type=Apend",
+                            "deliver x",
+                            "add-nodes 1 voters=()",
+                            "add-nodes 1 read=stale"}) {
+    EXPECT_TRUE(scenario.Run(wrong).starts_with("error: ")) << wrong;
+  }
+  EXPECT_EQ(scenario.Run("settle"), "ok\n");
+}
 
 }  // namespace
 }  // namespace keelson::raft

@@ -2,14 +2,14 @@
 //
 //   KEELSON_SEED=n        one seed, instead of many
 //   KEELSON_SEEDS=count   how many (default kSeeds)
+#include "raft/testing/simulation.h"
+
+#include <gtest/gtest.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include <gtest/gtest.h>
-
-#include "raft/testing/simulation.h"
 
 namespace keelson::raft {
 namespace {
@@ -37,8 +37,7 @@ SimulationResult RunSeed(uint64_t seed) {
   current_seed = seed;
   Simulation simulation(seed);
   SimulationResult result = simulation.Run();
-  EXPECT_EQ(result.failure, "") << "reproduce: KEELSON_SEED=" << seed
-                                << " raft_simulation_test\n"
+  EXPECT_EQ(result.failure, "") << "reproduce: KEELSON_SEED=" << seed << " raft_simulation_test\n"
                                 << simulation.options().Describe() << "\nstep " << result.steps;
   return result;
 }

@@ -1,28 +1,54 @@
 #include "raft/tracker.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "base/check.h"
+#include "raft/conf_change.h"
 
 namespace keelson::raft {
+namespace {
 
-Tracker::Tracker(const ConfState& conf, const InflightLimits& limits) {
-  KV_CHECK(conf.voters_outgoing.empty() && conf.learners_next.empty())
-      << "joint configurations are not supported";
-  std::vector<std::pair<NodeId, Suffrage>> order;
-  for (NodeId id : conf.voters) order.emplace_back(id, Suffrage::kVoter);
-  for (NodeId id : conf.learners) order.emplace_back(id, Suffrage::kLearner);
-  std::sort(order.begin(), order.end());
-  members_.reserve(order.size());
-  for (const auto& [id, suffrage] : order) {
-    KV_CHECK(id) << "0 is not a member id";
-    KV_CHECK(members_.empty() || members_.back().id() != id) << "member " << id << " named twice";
-    members_.emplace_back(id, suffrage, limits);
+bool Has(const std::vector<NodeId>& ascending, NodeId id) {
+  return std::binary_search(ascending.begin(), ascending.end(), id);
+}
+
+std::vector<NodeId> MembersOf(const ConfState& conf) {
+  std::vector<NodeId> ids = conf.voters;
+  ids.insert(ids.end(), conf.voters_outgoing.begin(), conf.voters_outgoing.end());
+  ids.insert(ids.end(), conf.learners.begin(), conf.learners.end());
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+}  // namespace
+
+Tracker::Tracker(const ConfState& conf, const InflightLimits& limits) : limits_(limits) {
+  SetConf(conf, LogIndex{0});
+}
+
+void Tracker::SetConf(const ConfState& conf, LogIndex last) {
+  const absl::Status legal = CheckConf(conf);
+  KV_CHECK(legal.ok()) << legal.message();
+  conf_ = conf;
+  std::vector<Progress> before = std::exchange(members_, {});
+  auto old = before.begin();
+  for (NodeId id : MembersOf(conf_)) {
+    const Suffrage suffrage{.incoming = Has(conf_.voters, id),
+                            .outgoing = Has(conf_.voters_outgoing, id)};
+    while (old != before.end() && old->id() < id) ++old;
+    if (old != before.end() && old->id() == id) {
+      members_.push_back(std::move(*old));
+      members_.back().SetSuffrage(suffrage);
+      continue;
+    }
+    members_.emplace_back(id, suffrage, limits_).Reset(last);
+    members_.back().recent_active = true;
   }
-  voters_ = conf.voters.size();
 }
 
 const Progress* Tracker::Find(NodeId id) const {
@@ -54,22 +80,33 @@ void Tracker::RecordVote(NodeId id, bool granted) {
   if (member != nullptr && !member->vote) member->vote = granted;
 }
 
-VoteResult Tracker::CountVotes() const {
-  VoteCount count{.voters = voters_};
+template <typename Answer>
+VoteResult Tracker::Poll(Answer answer) const {
+  VoteCount incoming{.voters = conf_.voters.size()};
+  VoteCount outgoing{.voters = conf_.voters_outgoing.size()};
   for (const Progress& member : members_) {
-    if (!member.is_voter() || !member.vote) continue;
-    ++(*member.vote ? count.granted : count.rejected);
+    const std::optional<bool> granted = answer(member);
+    if (!granted) continue;
+    if (member.suffrage().incoming) ++(*granted ? incoming.granted : incoming.rejected);
+    if (member.suffrage().outgoing) ++(*granted ? outgoing.granted : outgoing.rejected);
   }
-  return MajorityVote(count);
+  return JointVote(MajorityVote(incoming), MajorityVote(outgoing));
+}
+
+VoteResult Tracker::CountVotes() const {
+  return Poll([](const Progress& member) { return member.vote; });
 }
 
 template <typename Value>
 uint64_t Tracker::Reached(Value value) const {
-  absl::InlinedVector<uint64_t, 8> values;
+  absl::InlinedVector<uint64_t, 8> incoming;
+  absl::InlinedVector<uint64_t, 8> outgoing;
   for (const Progress& member : members_) {
-    if (member.is_voter()) values.push_back(value(member));
+    if (member.suffrage().incoming) incoming.push_back(value(member));
+    if (member.suffrage().outgoing) outgoing.push_back(value(member));
   }
-  return MajorityReached(std::span(values.data(), values.size()));
+  return JointReached(MajorityReached(std::span(incoming.data(), incoming.size())),
+                      MajorityReached(std::span(outgoing.data(), outgoing.size())));
 }
 
 LogIndex Tracker::CommittedIndex() const {
@@ -81,12 +118,11 @@ uint64_t Tracker::ConfirmedReadRound() const {
 }
 
 bool Tracker::TakeQuorumActive(NodeId self) {
-  VoteCount heard{.voters = voters_};
-  for (Progress& member : members_) {
-    if (member.is_voter() && (member.recent_active || member.id() == self)) ++heard.granted;
-    member.recent_active = member.id() == self;
-  }
-  return MajorityVote(heard) == VoteResult::kWon;
+  const VoteResult heard = Poll([self](const Progress& member) {
+    return std::optional<bool>(member.recent_active || member.id() == self);
+  });
+  for (Progress& member : members_) member.recent_active = member.id() == self;
+  return heard == VoteResult::kWon;
 }
 
 }  // namespace keelson::raft

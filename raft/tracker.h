@@ -1,9 +1,6 @@
-// Tracker: the members and what is believed of each; answers the questions that need a quorum.
+// Tracker: who takes part, and what is believed of each; answers the questions that need a quorum.
 // Members are kept and visited in the order of their ids. Learners are replicated to and never
-// counted.
-//
-// A joint configuration gives a voter of the outgoing half a mark of its own, and every question
-// the weaker answer of the two halves; no caller changes.
+// counted. In a joint configuration every answer is the weaker one of its two halves (thesis 4.3).
 #ifndef KEELSON_RAFT_TRACKER_H_
 #define KEELSON_RAFT_TRACKER_H_
 
@@ -20,14 +17,23 @@ namespace keelson::raft {
 
 class Tracker {
  public:
-  // REQUIRES: not a joint configuration; no id is 0 or named twice.
+  // REQUIRES: CheckConf(conf) is ok.
   Tracker(const ConfState& conf, const InflightLimits& limits);
+
+  // The membership becomes `conf`. What is believed of members that stay is kept; a new one is
+  // probed from the end of the log, `last`, on, and counts as heard until the next check-quorum, so
+  // that it has time to answer. REQUIRES: CheckConf(conf) is ok.
+  void SetConf(const ConfState& conf, LogIndex last);
+  const ConfState& conf() const { return conf_; }
 
   // nullptr: not a member.
   Progress* Find(NodeId id);
   const Progress* Find(NodeId id) const;
+  // In either half.
   bool IsVoter(NodeId id) const;
-  bool IsOnlyVoter(NodeId id) const { return voters_ == 1 && IsVoter(id); }
+  bool IsOnlyVoter(NodeId id) const {
+    return !conf_.IsJoint() && conf_.voters.size() == 1 && conf_.voters[0] == id;
+  }
   std::vector<Progress>& members() { return members_; }
   const std::vector<Progress>& members() const { return members_; }
 
@@ -48,9 +54,12 @@ class Tracker {
  private:
   template <typename Value>
   uint64_t Reached(Value value) const;
+  template <typename Answer>
+  VoteResult Poll(Answer answer) const;
 
-  std::vector<Progress> members_;  // by id
-  size_t voters_ = 0;
+  const InflightLimits limits_;
+  ConfState conf_;
+  std::vector<Progress> members_;  // by id; all that conf_ names
 };
 
 }  // namespace keelson::raft

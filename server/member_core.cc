@@ -28,6 +28,8 @@ raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& lo
   for (const auto& member : Members(store)) {
     (member.islearner() ? config.conf.learners : config.conf.voters).emplace_back(member.id());
   }
+  std::sort(config.conf.learners.begin(), config.conf.learners.end());
+  std::sort(config.conf.voters.begin(), config.conf.voters.end());
   config.hard_state = ToHardState(log.state());
   config.applied = store.applied();
   config.election_timeout_ticks = options.election_timeout_ticks;

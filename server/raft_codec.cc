@@ -2,20 +2,28 @@
 // entry_id     := term:varint index:varint
 // body by kind:
 //   1 VoteRequest        flags:u8 (1 pre-vote, 2 leader transfer) last:entry_id
-//   2 VoteResponse       flags:u8 (1 pre-vote, 2 granted)
+//   2 VoteResponse       flags:u8 (1 pre-vote, 2 granted) commit:entry_id
 //   3 AppendRequest      previous:entry_id commit:varint count:varint entry*
 //        entry           := term:varint type:u8 size:varint payload      (indexes follow
 //        previous.index)
-//   4 AppendResponse     rejected:u8 index:varint reject_hint:entry_id
+//   4 AppendResponse     flags:u8 (1 rejected, 2 needs a snapshot) index:varint
+//        reject_hint:entry_id
 //   5 Heartbeat          commit:varint read_context:varint
 //   6 HeartbeatResponse  read_context:varint
 //   7 ReadIndexRequest   context:varint
 //   8 ReadIndexResponse  context:varint index:varint
 //   9 ProposeRequest     count:varint (type:u8 size:varint payload)*
+//  10 InstallSnapshot    last:entry_id conf_state size:varint data
+//        conf_state      := voters learners voters_outgoing learners_next auto_leave:u8
+//        each list       := count:varint id:varint*
+//  11 TransferRequest    to:varint
+//  12 TimeoutNow
 // The kinds reach the wire: do not renumber.
 #include "server/raft_codec.h"
 
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "base/coding.h"
 #include "base/status_macros.h"
@@ -35,6 +43,9 @@ enum Kind : uint8_t {
   kReadIndexRequest = 7,
   kReadIndexResponse = 8,
   kProposeRequest = 9,
+  kInstallSnapshot = 10,
+  kTransferRequest = 11,
+  kTimeoutNow = 12,
 };
 
 // Collects small fields in one string and hands it to the chain whenever a large payload comes
@@ -55,6 +66,17 @@ class Encoder {
     }
     FlushText();
     chain_.Append(data);
+  }
+  void Nodes(const std::vector<NodeId>& ids) {
+    Varint(ids.size());
+    for (NodeId id : ids) Varint(id.value());
+  }
+  void Conf(const raft::ConfState& conf) {
+    Nodes(conf.voters);
+    Nodes(conf.learners);
+    Nodes(conf.voters_outgoing);
+    Nodes(conf.learners_next);
+    Byte(conf.auto_leave ? 1 : 0);
   }
   void Reserve(size_t bytes) { text_.reserve(bytes); }
   ByteChain Take() {
@@ -80,6 +102,7 @@ struct BodyEncoder {
   }
   void operator()(const raft::VoteResponse& m) {
     e.Byte((m.pre_vote ? 1 : 0) | (m.granted ? 2 : 0));
+    e.Id(m.commit);
   }
   void operator()(const raft::AppendRequest& m) {
     size_t bytes = 64;
@@ -97,7 +120,7 @@ struct BodyEncoder {
     }
   }
   void operator()(const raft::AppendResponse& m) {
-    e.Byte(m.rejected ? 1 : 0);
+    e.Byte((m.rejected ? 1 : 0) | (m.needs_snapshot ? 2 : 0));
     e.Varint(m.index.value());
     e.Id(m.reject_hint);
   }
@@ -118,6 +141,13 @@ struct BodyEncoder {
       e.Payload(proposal.data);
     }
   }
+  void operator()(const raft::InstallSnapshot& m) {
+    e.Id(m.snapshot->id);
+    e.Conf(m.snapshot->conf);
+    e.Payload(m.snapshot->data);
+  }
+  void operator()(const raft::TransferRequest& m) { e.Varint(m.to.value()); }
+  void operator()(const raft::TimeoutNow&) {}
 };
 
 struct KindOf {
@@ -130,6 +160,9 @@ struct KindOf {
   Kind operator()(const raft::ReadIndexRequest&) { return kReadIndexRequest; }
   Kind operator()(const raft::ReadIndexResponse&) { return kReadIndexResponse; }
   Kind operator()(const raft::ProposeRequest&) { return kProposeRequest; }
+  Kind operator()(const raft::InstallSnapshot&) { return kInstallSnapshot; }
+  Kind operator()(const raft::TransferRequest&) { return kTransferRequest; }
+  Kind operator()(const raft::TimeoutNow&) { return kTimeoutNow; }
 };
 
 // Reads fields from the front; after the first malformed one `ok` stays false and zeros come back.
@@ -173,6 +206,22 @@ class Decoder {
     ok_ = ok_ && count <= rest_.size() / bytes_min;
     return ok_ ? count : 0;
   }
+  std::vector<NodeId> Nodes() {
+    std::vector<NodeId> ids;
+    const uint64_t count = Count(1);
+    ids.reserve(count);
+    for (uint64_t i = 0; i < count && ok_; ++i) ids.emplace_back(Varint());
+    return ids;
+  }
+  raft::ConfState Conf() {
+    raft::ConfState conf;
+    conf.voters = Nodes();
+    conf.learners = Nodes();
+    conf.voters_outgoing = Nodes();
+    conf.learners_next = Nodes();
+    conf.auto_leave = Byte() != 0;
+    return conf;
+  }
   bool ok() const { return ok_; }
   bool at_end() const { return ok_ && rest_.empty(); }
 
@@ -212,6 +261,14 @@ raft::ProposeRequest DecodePropose(Decoder& d) {
   return m;
 }
 
+raft::InstallSnapshot DecodeSnapshot(Decoder& d) {
+  raft::Snapshot snapshot;
+  snapshot.id = d.Id();
+  snapshot.conf = d.Conf();
+  snapshot.data = d.Payload();
+  return {std::make_shared<raft::Snapshot>(std::move(snapshot))};
+}
+
 std::optional<raft::MessageBody> DecodeBody(uint8_t kind, Decoder& d) {
   switch (kind) {
     case kVoteRequest: {
@@ -220,13 +277,15 @@ std::optional<raft::MessageBody> DecodeBody(uint8_t kind, Decoder& d) {
     }
     case kVoteResponse: {
       const uint8_t flags = d.Byte();
-      return raft::VoteResponse{(flags & 1) != 0, (flags & 2) != 0};
+      return raft::VoteResponse{(flags & 1) != 0, (flags & 2) != 0, d.Id()};
     }
     case kAppendRequest:
       return DecodeAppend(d);
     case kAppendResponse: {
       raft::AppendResponse m;
-      m.rejected = d.Byte() != 0;
+      const uint8_t flags = d.Byte();
+      m.rejected = (flags & 1) != 0;
+      m.needs_snapshot = (flags & 2) != 0;
       m.index = LogIndex(d.Varint());
       m.reject_hint = d.Id();
       return m;
@@ -245,6 +304,12 @@ std::optional<raft::MessageBody> DecodeBody(uint8_t kind, Decoder& d) {
     }
     case kProposeRequest:
       return DecodePropose(d);
+    case kInstallSnapshot:
+      return DecodeSnapshot(d);
+    case kTransferRequest:
+      return raft::TransferRequest{NodeId(d.Varint())};
+    case kTimeoutNow:
+      return raft::TimeoutNow{};
     default:
       return std::nullopt;
   }

@@ -32,6 +32,10 @@ class RaftLogView final : public raft::LogView {
   std::optional<Term> TermAt(LogIndex index) const override { return log_->TermAt(index); }
   absl::StatusOr<std::vector<raft::Entry>> Entries(LogIndex begin, LogIndex end,
                                                    uint64_t bytes_max) const override;
+  // The log is never cut off, so nobody needs one.
+  absl::StatusOr<raft::Snapshot> TakeSnapshot() const override {
+    return absl::UnavailableError("raft log: no snapshot");
+  }
 
  private:
   const storage::RaftLog* const log_;

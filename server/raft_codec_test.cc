@@ -47,11 +47,11 @@ class MessageMaker {
       case 0:
         return raft::VoteRequest{Flag(), Flag(), Id()};
       case 1:
-        return raft::VoteResponse{Flag(), Flag()};
+        return raft::VoteResponse{Flag(), Flag(), Id()};
       case 2:
         return Append();
       case 3:
-        return raft::AppendResponse{Flag(), LogIndex(Number()), Id()};
+        return raft::AppendResponse{Flag(), Flag(), LogIndex(Number()), Id()};
       case 4:
         return raft::Heartbeat{LogIndex(Number()), Number()};
       case 5:
@@ -60,6 +60,12 @@ class MessageMaker {
         return raft::ReadIndexRequest{Number()};
       case 7:
         return raft::ReadIndexResponse{Number(), LogIndex(Number())};
+      case 8:
+        return Install();
+      case 9:
+        return raft::TransferRequest{NodeId(Number())};
+      case 10:
+        return raft::TimeoutNow{};
       default:
         return Propose();
     }
@@ -71,6 +77,15 @@ class MessageMaker {
       m.entries.push_back({Term(Number()), m.previous.index + i, Type(), SharedBytes(Text())});
     }
     return m;
+  }
+  std::vector<NodeId> Nodes() {
+    std::vector<NodeId> ids;
+    for (uint64_t i = Below(4); i > 0; --i) ids.emplace_back(Number());
+    return ids;
+  }
+  raft::InstallSnapshot Install() {
+    return {std::make_shared<raft::Snapshot>(
+        raft::Snapshot{Id(), {Nodes(), Nodes(), Nodes(), Nodes(), Flag()}, SharedBytes(Text())})};
   }
   raft::ProposeRequest Propose() {
     raft::ProposeRequest m;
@@ -93,7 +108,7 @@ struct Describer {
   void operator()(const raft::VoteRequest& m) {
     *this << m.pre_vote << m.leader_transfer << m.last;
   }
-  void operator()(const raft::VoteResponse& m) { *this << m.pre_vote << m.granted; }
+  void operator()(const raft::VoteResponse& m) { *this << m.pre_vote << m.granted << m.commit; }
   void operator()(const raft::AppendRequest& m) {
     *this << m.previous << m.commit.value() << m.entries.size();
     for (const Entry& e : m.entries) {
@@ -102,12 +117,25 @@ struct Describer {
     }
   }
   void operator()(const raft::AppendResponse& m) {
-    *this << m.rejected << m.index.value() << m.reject_hint;
+    *this << m.rejected << m.needs_snapshot << m.index.value() << m.reject_hint;
   }
   void operator()(const raft::Heartbeat& m) { *this << m.commit.value() << m.read_context; }
   void operator()(const raft::HeartbeatResponse& m) { *this << m.read_context; }
   void operator()(const raft::ReadIndexRequest& m) { *this << m.context; }
   void operator()(const raft::ReadIndexResponse& m) { *this << m.context << m.index.value(); }
+  Describer& operator<<(const std::vector<NodeId>& ids) {
+    *this << ids.size();
+    for (NodeId id : ids) *this << id.value();
+    return *this;
+  }
+  void operator()(const raft::InstallSnapshot& m) {
+    const raft::ConfState& conf = m.snapshot->conf;
+    *this << m.snapshot->id << conf.voters << conf.learners << conf.voters_outgoing
+          << conf.learners_next << conf.auto_leave;
+    text += "'" + std::string(m.snapshot->data.view()) + "' ";
+  }
+  void operator()(const raft::TransferRequest& m) { *this << m.to.value(); }
+  void operator()(const raft::TimeoutNow&) {}
   void operator()(const raft::ProposeRequest& m) {
     *this << m.proposals.size();
     for (const Proposal& p : m.proposals) {
@@ -159,20 +187,28 @@ TEST(RaftCodecTest, TheBytesStayAsTheyAre) {
   };
   EXPECT_EQ(encoded(raft::VoteRequest{true, false, {Term(4), LogIndex(300)}}),
             Frame(1, "\x01\x04\xac\x02"));
-  EXPECT_EQ(encoded(raft::VoteResponse{false, true}), Frame(2, "\x02"));
+  EXPECT_EQ(encoded(raft::VoteResponse{true, false, {Term(4), LogIndex(300)}}),
+            Frame(2, "\x01\x04\xac\x02"));
   EXPECT_EQ(encoded(raft::AppendRequest{
                 {Term(4), LogIndex(5)},
                 LogIndex(6),
                 {{Term(7), LogIndex(6), EntryType::kConfChange, SharedBytes(std::string("hi"))}}}),
             Frame(3, "\x04\x05\x06\x01\x07\x01\x02hi"));
-  EXPECT_EQ(encoded(raft::AppendResponse{true, LogIndex(5), {Term(6), LogIndex(7)}}),
-            Frame(4, "\x01\x05\x06\x07"));
+  EXPECT_EQ(encoded(raft::AppendResponse{true, true, LogIndex(5), {Term(6), LogIndex(7)}}),
+            Frame(4, "\x03\x05\x06\x07"));
   EXPECT_EQ(encoded(raft::Heartbeat{LogIndex(5), 6}), Frame(5, "\x05\x06"));
   EXPECT_EQ(encoded(raft::HeartbeatResponse{7}), Frame(6, "\x07"));
   EXPECT_EQ(encoded(raft::ReadIndexRequest{7}), Frame(7, "\x07"));
   EXPECT_EQ(encoded(raft::ReadIndexResponse{7, LogIndex(8)}), Frame(8, "\x07\x08"));
   EXPECT_EQ(encoded(raft::ProposeRequest{{{EntryType::kNormal, SharedBytes(std::string("x"))}}}),
             Frame(9, std::string("\x01\x00\x01x", 4)));
+  EXPECT_EQ(encoded(raft::InstallSnapshot{std::make_shared<raft::Snapshot>(raft::Snapshot{
+                {Term(4), LogIndex(5)},
+                {{NodeId(6), NodeId(7)}, {NodeId(8)}, {NodeId(9)}, {NodeId(9)}, true},
+                SharedBytes(std::string("hi"))})}),
+            Frame(10, "\x04\x05\x02\x06\x07\x01\x08\x01\x09\x01\x09\x01\x02hi"));
+  EXPECT_EQ(encoded(raft::TransferRequest{NodeId(4)}), Frame(11, "\x04"));
+  EXPECT_EQ(encoded(raft::TimeoutNow{}), Frame(12, ""));
 }
 
 TEST(RaftCodecTest, LargePayloadsAreNotCopied) {

@@ -1,10 +1,27 @@
 #include "raft/testing/describe.h"
 
+#include <algorithm>
 #include <sstream>
 #include <variant>
 
+#include "raft/conf_change.h"
+
 namespace keelson::raft {
 namespace {
+
+constexpr std::string_view kMessageNames[] = {
+    "Vote",          "VoteResp",   "Append",        "AppendResp", "Heartbeat",
+    "HeartbeatResp", "ReadIndex",  "ReadIndexResp", "Propose",    "Snapshot",
+    "Transfer",      "TimeoutNow", "PreVote",       "PreVoteResp"};
+constexpr size_t kPreVotes = 12;  // a vote in another word
+static_assert(std::variant_size_v<MessageBody> == kPreVotes);
+
+// The payload of an entry or a proposal.
+std::string DescribePayload(EntryType type, const SharedBytes& data) {
+  if (type == EntryType::kNormal) return '"' + std::string(data.view()) + '"';
+  const std::optional<ConfChange> change = DecodeConfChange(data);
+  return "conf(" + (change ? Describe(*change) : "malformed") + ")";
+}
 
 // Writes the fields of a message body.
 struct Fields {
@@ -13,7 +30,10 @@ struct Fields {
   void operator()(const VoteRequest& m) const {
     os << "last=" << Describe(m.last) << (m.leader_transfer ? " transfer" : "");
   }
-  void operator()(const VoteResponse& m) const { os << (m.granted ? "granted" : "refused"); }
+  void operator()(const VoteResponse& m) const {
+    os << (m.granted ? "granted" : "refused");
+    if (!m.granted && m.commit.index) os << " commit=" << Describe(m.commit);
+  }
   void operator()(const AppendRequest& m) const {
     os << "prev=" << Describe(m.previous) << " commit=" << m.commit;
     if (!m.entries.empty()) os << " " << Describe(m.entries);
@@ -38,9 +58,12 @@ struct Fields {
   }
   void operator()(const ProposeRequest& m) const {
     for (size_t i = 0; i < m.proposals.size(); ++i) {
-      os << (i == 0 ? "" : " ") << '"' << m.proposals[i].data.view() << '"';
+      os << (i == 0 ? "" : " ") << DescribePayload(m.proposals[i].type, m.proposals[i].data);
     }
   }
+  void operator()(const InstallSnapshot& m) const { os << Describe(*m.snapshot); }
+  void operator()(const TransferRequest& m) const { os << "to=" << m.to; }
+  void operator()(const TimeoutNow&) const {}
 };
 
 }  // namespace
@@ -52,7 +75,7 @@ std::string Describe(EntryId id) {
 }
 
 std::string Describe(const Entry& entry) {
-  return Describe(entry.id()) + " \"" + std::string(entry.data.view()) + "\"";
+  return Describe(entry.id()) + " " + DescribePayload(entry.type, entry.data);
 }
 
 std::string Describe(const std::vector<Entry>& entries) {
@@ -71,17 +94,33 @@ std::string Describe(const HardState& state) {
   return os.str();
 }
 
+std::string Describe(const Snapshot& snapshot) {
+  return Describe(snapshot.id) + " " + Describe(snapshot.conf);
+}
+
+std::string Describe(const ConfChange& change) {
+  static constexpr std::string_view kTransitions[] = {"auto", "implicit", "explicit"};
+  static constexpr std::string_view kLetters = "vrul";  // in the order of ConfChangeType
+  if (IsLeave(change)) return "leave";
+  std::ostringstream os;
+  os << kTransitions[static_cast<size_t>(change.transition)];
+  for (const ConfChangeStep& step : change.steps) {
+    os << " " << kLetters[static_cast<size_t>(step.type)] << step.node;
+  }
+  return os.str();
+}
+
 std::string_view NameOf(const MessageBody& body) {
-  if (const auto* request = std::get_if<VoteRequest>(&body)) {
-    return request->pre_vote ? "PreVote" : "Vote";
-  }
-  if (const auto* response = std::get_if<VoteResponse>(&body)) {
-    return response->pre_vote ? "PreVoteResp" : "VoteResp";
-  }
-  static constexpr std::string_view kNames[] = {
-      "",          "",          "Append",        "AppendResp", "Heartbeat", "HeartbeatResp",
-      "ReadIndex", "ReadIndexResp", "Propose"};
-  return kNames[body.index()];
+  const auto* request = std::get_if<VoteRequest>(&body);
+  const auto* response = std::get_if<VoteResponse>(&body);
+  const bool pre_vote =
+      (request != nullptr && request->pre_vote) || (response != nullptr && response->pre_vote);
+  return kMessageNames[body.index() + (pre_vote ? kPreVotes : 0)];
+}
+
+bool IsMessageName(std::string_view name) {
+  return std::find(std::begin(kMessageNames), std::end(kMessageNames), name) !=
+         std::end(kMessageNames);
 }
 
 std::string Describe(const Message& message) {
@@ -106,7 +145,8 @@ std::string_view Describe(ProgressState state) {
 }
 
 std::string_view Describe(ProposeResult result) {
-  static constexpr std::string_view kNames[] = {"accepted", "forwarded", "no leader", "full"};
+  static constexpr std::string_view kNames[] = {"accepted", "forwarded",    "no leader",
+                                                "full",     "transferring", "refused"};
   return kNames[static_cast<size_t>(result)];
 }
 
@@ -116,6 +156,7 @@ std::string Describe(const Ready& ready) {
   if (!ready.write.empty()) {
     os << " write:";
     if (ready.write.hard_state) os << " " << Describe(*ready.write.hard_state);
+    if (ready.write.snapshot) os << " Snapshot{" << Describe(*ready.write.snapshot) << "}";
     if (!ready.write.entries.empty()) os << " " << Describe(ready.write.entries);
     os << (ready.write.must_sync ? " sync\n" : "\n");
   }

@@ -7,7 +7,7 @@
 namespace keelson::raft {
 
 void MemoryLog::Write(const LogWrite& write) {
-  if (!write.entries.empty()) {
+  if (!write.entries.empty() && !write.snapshot) {
     KV_CHECK_GT(write.entries.front().index, hard_state_.commit) << "committed entries replaced";
   }
   if (write.hard_state) {
@@ -15,15 +15,23 @@ void MemoryLog::Write(const LogWrite& write) {
     KV_CHECK_GE(write.hard_state->commit, hard_state_.commit);
     hard_state_ = *write.hard_state;
   }
-  if (write.entries.empty()) return;
-  const LogIndex first = write.entries.front().index;
+  if (write.snapshot) {
+    KV_CHECK_GE(hard_state_.commit, write.snapshot->id.index) << "a snapshot of what may be undone";
+    base_ = write.snapshot->id;
+    entries_.clear();
+  }
+  if (!write.entries.empty()) Append(write.entries);
+  KV_CHECK_LE(hard_state_.commit, LastIndex()) << "commit beyond the log";
+}
+
+void MemoryLog::Append(const std::vector<Entry>& entries) {
+  const LogIndex first = entries.front().index;
   KV_CHECK(first >= FirstIndex() && first <= LastIndex() + 1) << "gap at " << first;
   entries_.resize(static_cast<size_t>(first - FirstIndex()));
-  for (const Entry& entry : write.entries) {
+  for (const Entry& entry : entries) {
     KV_CHECK_EQ(entry.index, LastIndex() + 1);
     entries_.push_back(entry);
   }
-  KV_CHECK_LE(hard_state_.commit, LastIndex());
 }
 
 void MemoryLog::CompactThrough(LogIndex index) {
@@ -53,6 +61,12 @@ absl::StatusOr<std::vector<Entry>> MemoryLog::Entries(LogIndex begin, LogIndex e
     entries.push_back(entry);
   }
   return entries;
+}
+
+absl::StatusOr<Snapshot> MemoryLog::TakeSnapshot() const {
+  if (!snapshot_) return absl::UnavailableError("memory log: no snapshot");
+  KV_CHECK_GE(snapshot_->id.index, base_.index) << "an old snapshot";
+  return *snapshot_;
 }
 
 }  // namespace keelson::raft

@@ -4,6 +4,7 @@
 #define KEELSON_RAFT_TESTING_MEMORY_LOG_H_
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "raft/raw_node.h"
@@ -16,9 +17,12 @@ class MemoryLog final : public LogView {
   // Starts empty, as if compacted through `base`.
   explicit MemoryLog(EntryId base = {}) : base_(base) {}
 
+  // A snapshot in it empties the log; what it does to the state is not this class's matter.
   void Write(const LogWrite& write);
   // Drops entries up to `index`. REQUIRES: index is held.
   void CompactThrough(LogIndex index);
+  // What TakeSnapshot gives from now on; without one there is none.
+  void SetSnapshot(Snapshot snapshot) { snapshot_ = std::move(snapshot); }
   // Reads of entries fail from now on.
   void Break() { broken_ = true; }
 
@@ -33,11 +37,15 @@ class MemoryLog final : public LogView {
   std::optional<Term> TermAt(LogIndex index) const override;
   absl::StatusOr<std::vector<Entry>> Entries(LogIndex begin, LogIndex end,
                                              uint64_t bytes_max) const override;
+  absl::StatusOr<Snapshot> TakeSnapshot() const override;
 
  private:
+  void Append(const std::vector<Entry>& entries);
+
   EntryId base_;  // what precedes the first entry
   std::vector<Entry> entries_;
   HardState hard_state_;
+  std::optional<Snapshot> snapshot_;
   bool broken_ = false;
   mutable int reads_ = 0;
 };

@@ -61,18 +61,12 @@ std::string SimulationOptions::Describe() const {
 }
 
 std::vector<std::pair<std::string, uint64_t>> SimulationCounters::Named() const {
-  return {{"elections", elections},
-          {"committed", committed},
-          {"truncations", truncations},
-          {"late_acks", late_acks},
-          {"lost_tails", lost_tails},
-          {"rejections", rejections},
-          {"step_downs", step_downs},
-          {"pre_vote_refusals", pre_vote_refusals},
-          {"reads_granted", reads_granted},
-          {"reads_dropped", reads_dropped},
-          {"proposals_full", proposals_full},
-          {"restarts", restarts}};
+  return {{"elections", elections},           {"committed", committed},
+          {"truncations", truncations},       {"late_acks", late_acks},
+          {"lost_tails", lost_tails},         {"rejections", rejections},
+          {"step_downs", step_downs},         {"pre_vote_refusals", pre_vote_refusals},
+          {"reads_granted", reads_granted},   {"reads_dropped", reads_dropped},
+          {"proposals_full", proposals_full}, {"restarts", restarts}};
 }
 
 void SimulationCounters::Add(const SimulationCounters& other) {
@@ -90,8 +84,7 @@ void SimulationCounters::Add(const SimulationCounters& other) {
   restarts += other.restarts;
 }
 
-Simulation::Simulation(uint64_t seed)
-    : random_(seed), options_(SimulationOptions::Draw(random_)) {
+Simulation::Simulation(uint64_t seed) : random_(seed), options_(SimulationOptions::Draw(random_)) {
   members_.resize(options_.nodes);
   for (uint64_t id = 1; id <= options_.nodes; ++id) {
     Member& member = members_[id - 1];
@@ -497,8 +490,8 @@ void Simulation::CheckSent(const Member& member, const Message& message) {
     if (response.pre_vote || !response.granted) return;
     const auto [known, fresh] = votes_.try_emplace({message.term, message.from}, message.to);
     if (known->second != message.to) Fail("two votes in one term");
-    const bool kept = durable.term > message.term ||
-                      (durable.term == message.term && durable.vote == message.to);
+    const bool kept =
+        durable.term > message.term || (durable.term == message.term && durable.vote == message.to);
     if (!kept) Fail("a vote that is not durable");
   }
 }

@@ -35,10 +35,10 @@ struct SimulationOptions {
   bool reordering = false;
   bool partitions = false;
   bool crashes = false;
-  bool slow_disks = false;   // writes and acknowledgements are seldom carried out
-  bool clock_skew = false;   // clocks run at different speeds
+  bool slow_disks = false;  // writes and acknowledgements are seldom carried out
+  bool clock_skew = false;  // clocks run at different speeds
   bool compaction = false;
-  bool campaigns = false;    // members campaign out of turn
+  bool campaigns = false;     // members campaign out of turn
   bool small_limits = false;  // messages, windows, batches and cache of a few entries
 
   static SimulationOptions Draw(Random& random);
@@ -50,10 +50,10 @@ struct SimulationCounters {
   uint64_t elections = 0;
   uint64_t committed = 0;
   uint64_t truncations = 0;
-  uint64_t late_acks = 0;      // a write was acknowledged after its entries were replaced
-  uint64_t lost_tails = 0;     // a crash lost handed-out entries
-  uint64_t rejections = 0;     // of appends
-  uint64_t step_downs = 0;     // of a leader within its term
+  uint64_t late_acks = 0;   // a write was acknowledged after its entries were replaced
+  uint64_t lost_tails = 0;  // a crash lost handed-out entries
+  uint64_t rejections = 0;  // of appends
+  uint64_t step_downs = 0;  // of a leader within its term
   uint64_t pre_vote_refusals = 0;
   uint64_t reads_granted = 0;
   uint64_t reads_dropped = 0;
@@ -90,8 +90,8 @@ class Simulation {
   };
   struct Member {
     std::unique_ptr<TestNode> node;
-    std::vector<Link> log;         // as handed out; entry i has index i + 1
-    std::vector<Link> disk;        // as written
+    std::vector<Link> log;   // as handed out; entry i has index i + 1
+    std::vector<Link> disk;  // as written
     std::vector<std::pair<uint64_t, LogIndex>> replaced_writes;
     LogIndex handed_to_apply;
     LogIndex durable_applied;

@@ -37,7 +37,7 @@ class TestCluster {
   void Deliver(Message message);
   void TickAll(int ticks);
 
-  // node(id) campaigns and everything settles.
+  // node(id) applies what it can and campaigns, and everything settles.
   void Elect(uint64_t id);
   ProposeResult Propose(uint64_t id, std::string_view data);
   // Proposes and settles.
@@ -54,7 +54,7 @@ class TestCluster {
 
   // 0: none. REQUIRES: no two in the highest term.
   uint64_t Leader() const;
-  // Non-empty payloads applied at `id`.
+  // Payloads of commands applied at `id`, changes of membership and empty entries left out.
   std::vector<std::string> Applied(uint64_t id);
 
  private:

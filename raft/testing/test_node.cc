@@ -1,9 +1,11 @@
 #include "raft/testing/test_node.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "base/check.h"
+#include "raft/conf_change.h"
 
 namespace keelson::raft {
 namespace {
@@ -25,7 +27,8 @@ Config TestConfig(uint64_t id, uint64_t voters) {
 }
 
 TestNode::TestNode(const Config& config, MemoryLog log, std::unique_ptr<Random> random)
-    : config_(config), disk_(std::move(log)) {
+    : config_(config), disk_(std::move(log)), base_(config.applied) {
+  confs_[base_] = config.conf;
   disk_.Write({.hard_state = config.hard_state, .entries = {}});
   Restart(std::move(random));
 }
@@ -46,11 +49,21 @@ std::optional<Ready> TestNode::TakeReady() {
 bool TestNode::Write() {
   for (Waiting& waiting : waiting_) {
     if (waiting.written) continue;
-    disk_.Write(waiting.write);
+    CarryOut(waiting.write);
     waiting.written = true;
     return true;
   }
   return false;
+}
+
+void TestNode::CarryOut(const LogWrite& write) {
+  disk_.Write(write);
+  if (!write.snapshot) return;
+  base_ = write.snapshot->id.index;
+  applied_.clear();
+  committed_.clear();  // older than the snapshot
+  confs_ = {{base_, write.snapshot->conf}};
+  disk_.SetSnapshot(*write.snapshot);
 }
 
 const LogWrite* TestNode::PeekWrite() const {
@@ -71,6 +84,11 @@ std::vector<uint64_t> TestNode::WritesBeyond(LogIndex index) const {
   return numbers;
 }
 
+size_t TestNode::writes_carried_out() const {
+  return static_cast<size_t>(std::count_if(waiting_.begin(), waiting_.end(),
+                                           [](const Waiting& waiting) { return waiting.written; }));
+}
+
 uint64_t TestNode::Acknowledge() {
   if (waiting_.empty()) return 0;
   if (!waiting_.front().written) Write();
@@ -87,10 +105,31 @@ uint64_t TestNode::Acknowledge() {
 bool TestNode::Apply() {
   if (committed_.empty()) return false;
   const LogIndex last = committed_.front().back().index;
+  for (const Entry& entry : committed_.front()) {
+    if (entry.type != EntryType::kConfChange) continue;
+    const std::optional<ConfChange> change = DecodeConfChange(entry.data);
+    if (!change) continue;
+    const absl::StatusOr<ConfState> conf = raft_->ApplyConfChange(entry.index, *change);
+    if (conf.ok()) confs_[entry.index] = *conf;
+  }
   MoveTo(applied_, std::move(committed_.front()));
   committed_.pop_front();
   raft_->OnApplied(last);
   return true;
+}
+
+void TestNode::MakeSnapshot() {
+  const LogIndex index = applied_index();
+  disk_.SetSnapshot({.id = {*disk_.TermAt(index), index}, .conf = ConfAt(index), .data = {}});
+}
+
+void TestNode::Compact(LogIndex index) {
+  KV_CHECK_LE(index, applied_index());
+  const absl::StatusOr<Snapshot> newest = disk_.TakeSnapshot();
+  if (!newest.ok() || newest->id.index < index) {
+    disk_.SetSnapshot({.id = {*disk_.TermAt(index), index}, .conf = ConfAt(index), .data = {}});
+  }
+  disk_.CompactThrough(index);
 }
 
 void TestNode::Run() {
@@ -113,13 +152,17 @@ void TestNode::Crash(LogIndex durable_applied) {
   sent_.clear();
   reads_.clear();
   dropped_reads_.clear();
+  // What the log no longer holds is durable in the state.
+  durable_applied = std::max(durable_applied, disk_.FirstIndex() - 1);
   while (!applied_.empty() && applied_.back().index > durable_applied) applied_.pop_back();
+  confs_.erase(confs_.upper_bound(applied_index()), confs_.end());
 }
 
 void TestNode::Restart(std::unique_ptr<Random> random) {
   KV_CHECK(raft_ == nullptr);
   config_.hard_state = disk_.hard_state();
-  if (!applied_.empty()) config_.applied = applied_.back().index;
+  config_.applied = applied_index();
+  config_.conf = conf();
   random_ = std::move(random);
   raft_ = std::make_unique<RawNode>(config_, &disk_, random_.get());
 }
@@ -127,7 +170,9 @@ void TestNode::Restart(std::unique_ptr<Random> random) {
 std::vector<Entry> TestNode::LogEntries() const {
   std::vector<Entry> entries = disk_.entries();
   for (const Waiting& waiting : waiting_) {
-    if (waiting.written || waiting.write.entries.empty()) continue;
+    if (waiting.written) continue;
+    if (waiting.write.snapshot) entries.clear();
+    if (waiting.write.entries.empty()) continue;
     const LogIndex first = waiting.write.entries.front().index;
     while (!entries.empty() && entries.back().index >= first) entries.pop_back();
     entries.insert(entries.end(), waiting.write.entries.begin(), waiting.write.entries.end());

@@ -1,5 +1,6 @@
 // TestNode: a member for tests: the core, a disk that knows written from synced, and a state
-// machine that keeps what was applied. Does nothing by itself: each step of the life of a Ready is
+// machine that keeps what was applied since it was made or got a snapshot, and the membership.
+// Does nothing by itself: each step of the life of a Ready is
 // a call, so that a test can let any time pass between them.
 //
 //   TakeReady -> the write waits -> Write (on the disk) -> Acknowledge (the core hears of it, the
@@ -9,6 +10,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -38,6 +41,8 @@ class TestNode {
   bool alive() const { return raft_ != nullptr; }
   NodeId id() const { return config_.id; }
   const Config& config() const { return config_; }
+  // Settings that count from the next Restart on.
+  Config& next_config() { return config_; }
   MemoryLog& disk() { return disk_; }
   const MemoryLog& disk() const { return disk_; }
 
@@ -56,9 +61,16 @@ class TestNode {
   // Numbers of the writes not acknowledged that have entries beyond `index`.
   std::vector<uint64_t> WritesBeyond(LogIndex index) const;
   size_t writes_waiting() const { return waiting_.size(); }
+  // Of those, carried out.
+  size_t writes_carried_out() const;
   bool HasApplyWaiting() const { return !committed_.empty(); }
-  // Applies the oldest batch of committed entries. False: none waits.
+  // Applies the oldest batch of committed entries, changes of membership included. False: none
+  // waits.
   bool Apply();
+  // A snapshot of the present state is what peers get from now on.
+  void MakeSnapshot();
+  // Drops the log up to `index`, with a snapshot there if none is newer. REQUIRES: applied.
+  void Compact(LogIndex index);
   // All of the above until nothing is left to do.
   void Run();
 
@@ -74,7 +86,11 @@ class TestNode {
   void Restart(std::unique_ptr<Random> random);
   void Restart(uint64_t seed) { Restart(std::make_unique<SeededRandom>(seed)); }
 
+  // Since it was made or got a snapshot.
   const std::vector<Entry>& applied() const { return applied_; }
+  LogIndex applied_index() const { return applied_.empty() ? base_ : applied_.back().index; }
+  // The membership as of applied_index().
+  const ConfState& conf() const { return ConfAt(applied_index()); }
   // Everything in the log, durable or not, as the core has handed it out.
   std::vector<Entry> LogEntries() const;
 
@@ -86,13 +102,20 @@ class TestNode {
     bool written = false;
   };
 
+  const ConfState& ConfAt(LogIndex index) const {
+    return std::prev(confs_.upper_bound(index))->second;
+  }
+  void CarryOut(const LogWrite& write);
+
   Config config_;
   MemoryLog disk_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<RawNode> raft_;
   std::deque<Waiting> waiting_;
   std::deque<std::vector<Entry>> committed_;
-  std::vector<Entry> applied_;  // entry i has index i + 1, if the log began empty
+  LogIndex base_;                        // what the state was made with, or its snapshot
+  std::vector<Entry> applied_;           // from base_ + 1 on
+  std::map<LogIndex, ConfState> confs_;  // by the index since which it is in force
   std::vector<Message> sent_;
   std::vector<ReadGrant> reads_;
   std::vector<uint64_t> dropped_reads_;

@@ -10,6 +10,7 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+option(KEELSON_COVERAGE "Count which lines and branches run (tools/coverage)" OFF)
 set(KEELSON_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 find_program(KEELSON_CCACHE ccache)
@@ -36,6 +37,17 @@ if(KEELSON_SANITIZE)
   target_compile_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE}
                                                    -fno-omit-frame-pointer -O1)
   target_link_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE})
+endif()
+
+if(KEELSON_COVERAGE)
+  target_compile_options(keelson_options INTERFACE --coverage -fno-inline)
+  target_link_options(keelson_options INTERFACE --coverage)
+endif()
+
+# Mistakes in the raft core, on demand, for tools/planted-bugs: never in what anybody runs.
+option(KEELSON_PLANTED_BUGS "Build raft_simulation with --bug" OFF)
+if(KEELSON_PLANTED_BUGS)
+  target_compile_definitions(keelson_options INTERFACE KEELSON_PLANTED_BUGS)
 endif()
 
 add_library(keelson_warnings INTERFACE)

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "raft/planted_bugs.h"
+
 namespace keelson::raft {
 
 LeaderLease::LeaderLease(int election_timeout_ticks, int clock_drift_percent)
-    : lease_ticks_((election_timeout_ticks - 1) * (100 - clock_drift_percent) / 100 - 2) {}
+    : lease_ticks_(KV_PLANTED(kLeaseWithoutDrift)
+                       ? election_timeout_ticks
+                       : (election_timeout_ticks - 1) * (100 - clock_drift_percent) / 100 - 2) {}
 
 void LeaderLease::Tick() {
   ++now_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 
@@ -62,6 +63,10 @@ Log::Merge Log::MergeEntries(EntryId previous, std::vector<Entry> entries) {
   if (!Matches(previous)) return Merge::kMismatch;
   auto fresh = std::find_if(entries.begin(), entries.end(),
                             [this](const Entry& entry) { return !Matches(entry.id()); });
+  if (KV_PLANTED(kAppendTruncatesMatching) && fresh == entries.end() && !entries.empty() &&
+      entries.back().index >= commit_ && entries.back().index < last()) {
+    TruncateFrom(entries.back().index + 1);
+  }
   if (fresh == entries.end()) return Merge::kMerged;
   if (fresh->index <= commit_) return Merge::kContradictsCommitted;
   if (fresh->index <= last()) TruncateFrom(fresh->index);
@@ -85,7 +90,9 @@ void Log::TruncateFrom(LogIndex index) {
   window_.TruncateFrom(index);
   durable_ = std::min(durable_, kept);
   handed_to_write_ = std::min(handed_to_write_, kept);
-  for (PendingWrite& write : writes_) write.last = std::min(write.last, kept);
+  for (PendingWrite& write : writes_) {
+    if (!KV_PLANTED(kLateAckCounts)) write.last = std::min(write.last, kept);
+  }
   unknown_through_ = std::min(unknown_through_, kept);
   while (!conf_changes_.empty() && conf_changes_.back() > kept) conf_changes_.pop_back();
 }
@@ -93,7 +100,7 @@ void Log::TruncateFrom(LogIndex index) {
 // What was committed before stays true of what is on the disk; beyond that the old log may be
 // another leader's, and nothing of it, under way to the disk or there, counts any more.
 void Log::Restore(SnapshotPtr snapshot) {
-  KV_CHECK_GT(snapshot->id.index, commit_);
+  KV_CHECK(snapshot->id.index > commit_ || KV_PLANTED(kStaleSnapshotAccepted));
   durable_ = std::min(durable_, commit_);
   for (PendingWrite& write : writes_) write.last = std::min(write.last, commit_);
   const LogIndex index = snapshot->id.index;
@@ -165,15 +172,18 @@ void Log::OnWritten(uint64_t number) {
   CheckInvariants();
 }
 
+LogIndex Log::Appliable() const {
+  return KV_PLANTED(kApplyBeforeDurable) ? commit_ : std::min(commit_, durable_);
+}
+
 bool Log::HasCommitted() const {
-  return handed_to_apply_ < std::min(commit_, durable_) && !unreadable_ &&
+  return handed_to_apply_ < Appliable() && !unreadable_ &&
          applying_bytes_ < kBatchesAhead * limits_.committed_bytes_max;
 }
 
 std::vector<Entry> Log::TakeCommitted() {
   if (!HasCommitted()) return {};
-  auto entries =
-      Read(handed_to_apply_ + 1, std::min(commit_, durable_) + 1, limits_.committed_bytes_max);
+  auto entries = Read(handed_to_apply_ + 1, Appliable() + 1, limits_.committed_bytes_max);
   if (!entries.ok() || entries->empty()) {
     unreadable_ = true;
     return {};

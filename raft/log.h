@@ -125,6 +125,8 @@ class Log {
   };
 
   void TruncateFrom(LogIndex index);
+  // What may be applied: committed, and durable here.
+  LogIndex Appliable() const;
   void Shrink();
   void CheckInvariants() const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 
@@ -11,7 +12,7 @@ Progress::Progress(NodeId id, Suffrage suffrage, const InflightLimits& limits)
 
 void Progress::Reset(LogIndex last) {
   state_ = ProgressState::kProbe;
-  match_ = LogIndex{0};
+  match_ = KV_PLANTED(kMatchKeptFromOldTerm) ? std::min(match_, last) : LogIndex{0};
   next_ = last + 1;
   commit_sent_ = LogIndex{0};
   pending_snapshot_ = LogIndex{0};
@@ -128,6 +129,7 @@ void Progress::OnCommitSent(LogIndex commit) {
 }
 
 void Progress::OnHeartbeatResponse(LogIndex last) {
+  if (KV_PLANTED(kSilentPeerForgotten)) return;
   paused_ = false;
   if (match_ < last || state_ == ProgressState::kProbe) append_wanted_ = true;
 }

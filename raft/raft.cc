@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "raft/conf_change.h"
+#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 namespace {
@@ -51,7 +52,7 @@ Raft::Raft(const Config& config, const LogView* view, Random* random)
       tracker_(config.conf, LimitsOf(config)),
       term_(config.hard_state.term),
       vote_(config.hard_state.vote),
-      leader_heard_ticks_(0),
+      leader_heard_ticks_(KV_PLANTED(kLeaseForgottenOnRestart) ? config.election_timeout_ticks : 0),
       conf_index_(config.applied),
       lease_(config.election_timeout_ticks, config.clock_drift_percent),
       forwarded_reads_(random->Next()) {
@@ -111,9 +112,9 @@ void Raft::BecomeFollower(Term term, NodeId leader) {
   SetLeader(leader);
 }
 
-// A later term is no reason for a follower to wait longer: to hear the leader and to give a vote are
-// (paper 5.2). Otherwise a member whose log is too short to be elected could, by campaigning, keep
-// those from it that could be.
+// A later term is no reason for a follower to wait longer: to hear the leader and to give a vote
+// are (paper 5.2). Otherwise a member whose log is too short to be elected could, by campaigning,
+// keep those from it that could be.
 void Raft::AdoptTerm(Term term) {
   const bool waiting = role_ == Role::kFollower;
   const int ticks = election_ticks_;
@@ -148,7 +149,7 @@ void Raft::BecomeLeader() {
   SetLeader(id_);
   term_first_ = log_.last() + 1;
   // Entries of earlier terms become committed with this one (paper 5.4.2, 8).
-  AppendOwn({});
+  if (!KV_PLANTED(kNoEmptyEntry)) AppendOwn({});
   CountOwnLog();
   MaybeLeaveJoint();
 }
@@ -173,7 +174,7 @@ void Raft::Reset(Term term) {
 
 void Raft::SetLeader(NodeId leader) {
   if (leader == leader_) return;
-  if (leader_) DropReads();
+  if (leader_ && !KV_PLANTED(kReadsOutliveTerm)) DropReads();
   leader_ = leader;
 }
 
@@ -208,7 +209,8 @@ bool Raft::MayCampaign() const {
   if (role_ == Role::kLeader || !tracker_.IsVoter(id_)) return false;
   // A committed change that is not applied may have taken the vote of this member or of those it
   // would ask: with the old membership two leaders could be elected side by side.
-  return !log_.IsRestoring() && !log_.HasCommittedConfChange() && !storage_stalled_;
+  const bool applied = !log_.HasCommittedConfChange() || KV_PLANTED(kCampaignBeforeConfApplied);
+  return !log_.IsRestoring() && applied && !storage_stalled_;
 }
 
 void Raft::Campaign() {
@@ -286,12 +288,13 @@ bool Raft::AcceptTerm(const Message& message) {
            !HeardLeaderRecently();
   }
   if (message.term < term_) {
+    if (KV_PLANTED(kStaleTermAccepted)) return true;
     AnswerStale(message);
     return false;
   }
   if (vote != nullptr) {
     if (!vote->leader_transfer && HeardLeaderRecently()) return false;
-    if (vote->pre_vote) return true;
+    if (vote->pre_vote && !KV_PLANTED(kPreVoteChangesTerm)) return true;
   }
   if (const auto* response = std::get_if<VoteResponse>(&message.body)) {
     // The term in which one would campaign, not one that anybody is in.
@@ -315,8 +318,9 @@ void Raft::AnswerStale(const Message& message) {
 
 void Raft::On(const Message& message, const VoteRequest& request) {
   const bool later_term = message.term > term_;  // only of a pre-vote
-  const bool free = vote_ == message.from || (!vote_ && !leader_) || later_term;
-  const bool granted = free && log_.IsUpToDate(request.last);
+  const bool free =
+      vote_ == message.from || (!vote_ && !leader_) || later_term || KV_PLANTED(kVoteTwice);
+  const bool granted = free && (log_.IsUpToDate(request.last) || KV_PLANTED(kElectionRestriction));
   if (granted && !request.pre_vote) {
     election_ticks_ = 0;
     vote_ = message.from;
@@ -330,7 +334,7 @@ void Raft::On(const Message& message, const VoteRequest& request) {
 }
 
 VoteResponse Raft::Refusal(bool pre_vote) const {
-  const LogIndex commit = log_.commit();
+  const LogIndex commit = KV_PLANTED(kRefusalHidesCommit) ? LogIndex{0} : log_.commit();
   const std::optional<Term> term = log_.TermAt(commit);
   return {.pre_vote = pre_vote, .commit = term ? EntryId{*term, commit} : EntryId{}};
 }
@@ -386,8 +390,9 @@ void Raft::On(const Message& message, AppendRequest& request) {
   const LogIndex last = request.previous.index + request.entries.size();
   switch (log_.MergeEntries(request.previous, std::move(request.entries))) {
     case Log::Merge::kMerged:
-      log_.CommitTo(std::min(request.commit, last));
-      Promise(message.from, term_, AppendResponse{.index = last});
+      log_.CommitTo(std::min(request.commit, KV_PLANTED(kCommitBeyondAppend) ? log_.last() : last));
+      Promise(message.from, term_,
+              AppendResponse{.index = KV_PLANTED(kAppendAckBeyondMatch) ? log_.last() : last});
       return;
     case Log::Merge::kMismatch:
       // Also a refusal waits for the write: it may rest on a log that a crash would undo.
@@ -417,13 +422,13 @@ void Raft::On(const Message& message, InstallSnapshot& install) {
   if (!IsWellFormed(install.snapshot, message.term)) return Refuse();
   if (!FollowLeader(message)) return;
   const EntryId id = install.snapshot->id;
-  if (id.index > log_.commit()) {
+  if (id.index > log_.commit() || KV_PLANTED(kStaleSnapshotAccepted)) {
     if (log_.Matches(id)) {
       // All of it is here: only that it is committed was not known.
       log_.CommitTo(id.index);
     } else {
       conf_index_ = id.index;
-      tracker_.SetConf(install.snapshot->conf, id.index);
+      if (!KV_PLANTED(kSnapshotKeepsConf)) tracker_.SetConf(install.snapshot->conf, id.index);
       log_.Restore(std::move(install.snapshot));
     }
   }
@@ -436,7 +441,10 @@ void Raft::On(const Message& message, InstallSnapshot& install) {
 
 void Raft::TickLeader() {
   ++heartbeat_ticks_;
-  if (transferee_ && ++transfer_ticks_ >= config_.election_timeout_ticks) AbortTransfer();
+  if (transferee_ && ++transfer_ticks_ >= config_.election_timeout_ticks &&
+      !KV_PLANTED(kTransferNeverAborted)) {
+    AbortTransfer();
+  }
   if (++election_ticks_ >= config_.election_timeout_ticks) {
     election_ticks_ = 0;
     if (config_.check_quorum && !tracker_.TakeQuorumActive(id_)) {
@@ -457,7 +465,9 @@ void Raft::BroadcastHeartbeat() {
   }
   for (Progress& peer : tracker_.members()) {
     if (peer.id() == id_) continue;
-    const LogIndex commit = std::min(peer.match(), log_.commit());
+    const LogIndex commit = KV_PLANTED(kHeartbeatCommitUncapped)
+                                ? log_.commit()
+                                : std::min(peer.match(), log_.commit());
     peer.OnCommitSent(commit);
     Send(peer.id(), Heartbeat{.commit = commit, .read_context = round});
   }
@@ -482,7 +492,8 @@ ProposeResult Raft::Propose(std::vector<Proposal> proposals) {
     }
   }
   // What does not fit even alone is let in alone: refusing it would be for ever.
-  if (uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > config_.uncommitted_bytes_max) {
+  if (uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > config_.uncommitted_bytes_max &&
+      !KV_PLANTED(kUncommittedUnlimited)) {
     return ProposeResult::kFull;
   }
   for (Proposal& proposal : proposals) AppendOwn(std::move(proposal));
@@ -522,7 +533,8 @@ void Raft::OnLogWritten() {
 
 void Raft::CountOwnLog() {
   if (role_ != Role::kLeader) return;
-  if (Progress* self = tracker_.Find(id_)) self->SetOwnMatch(log_.durable(), log_.last());
+  const LogIndex own = KV_PLANTED(kOwnLogCountedEarly) ? log_.last() : log_.durable();
+  if (Progress* self = tracker_.Find(id_)) self->SetOwnMatch(own, log_.last());
   MaybeCommit();
 }
 
@@ -530,7 +542,8 @@ void Raft::CountOwnLog() {
 // (paper 5.4.2).
 void Raft::MaybeCommit() {
   const LogIndex reached = tracker_.CommittedIndex();
-  if (reached <= log_.commit() || reached < term_first_) return;
+  const bool own_term = reached >= term_first_ || KV_PLANTED(kOldTermCommit);
+  if (reached <= log_.commit() || !own_term) return;
   const LogIndex begin = std::max(log_.commit() + 1, term_first_);
   KV_DCHECK(log_.TermAt(reached) == term_);
   const uint64_t bytes = log_.PayloadBytes(begin, reached + 1);
@@ -551,7 +564,9 @@ void Raft::On(const Message& message, const AppendResponse& response) {
     const EntryId hint = response.reject_hint;
     const LogIndex agreed =
         hint.term ? log_.LastAgreement(hint.index, hint.term).index : hint.index;
-    peer->OnRejected(response.index, agreed);
+    // Probing too low is legal, and without it the mistakes of the receiver cannot be seen.
+    const bool low = KV_PLANTED(kCommitBeyondAppend) || KV_PLANTED(kAppendAckBeyondMatch);
+    peer->OnRejected(response.index, low ? LogIndex{agreed.value() / 2} : agreed);
   } else if (response.index > log_.last()) {
     Refuse();
   } else if (peer->OnAccepted(response.index, log_.first())) {
@@ -568,8 +583,10 @@ void Raft::On(const Message& message, const HeartbeatResponse& response) {
   peer->OnHeartbeatResponse(log_.last());
   appends_due_ |= IsAppendDue(*peer);
   if (response.read_context > read_rounds_.last_number()) return Refuse();
-  if (response.read_context > peer->read_round) {
-    peer->read_round = response.read_context;
+  const uint64_t round =
+      KV_PLANTED(kReadConfirmedByOldAnswer) ? read_rounds_.last_number() : response.read_context;
+  if (round > peer->read_round) {
+    peer->read_round = round;
     GrantConfirmedReads();
   }
 }
@@ -585,6 +602,7 @@ void Raft::OnUnreachable(NodeId peer) {
 void Raft::OnSnapshotSent(NodeId peer, SnapshotResult result) {
   Progress* member = tracker_.Find(peer);
   if (role_ != Role::kLeader || member == nullptr || peer == id_) return;
+  if (KV_PLANTED(kSnapshotReportIgnored)) return;
   member->OnSnapshotSent(result);
 }
 
@@ -671,11 +689,12 @@ bool Raft::IsLegalProposal(const Proposal& proposal) const {
   const std::optional<ConfChange> change = DecodeConfChange(proposal.data);
   if (!change) return false;
   if (config_.disable_conf_change_validation) return true;
-  return !log_.HasUnappliedConfChange() && raft::ApplyConfChange(tracker_.conf(), *change).ok();
+  if (log_.HasUnappliedConfChange() && !KV_PLANTED(kSecondConfChange)) return false;
+  return raft::ApplyConfChange(tracker_.conf(), *change).ok();
 }
 
 absl::StatusOr<ConfState> Raft::ApplyConfChange(LogIndex index, const ConfChange& change) {
-  if (index <= conf_index_) return tracker_.conf();
+  if (index <= conf_index_ && !KV_PLANTED(kConfChangeAppliedTwice)) return tracker_.conf();
   absl::StatusOr<ConfState> next = raft::ApplyConfChange(tracker_.conf(), change);
   conf_index_ = index;
   if (next.ok()) SwitchTo(*next);
@@ -692,6 +711,7 @@ void Raft::SwitchTo(const ConfState& conf) {
   GrantConfirmedReads();
   appends_due_ = true;
   if (!config_.step_down_on_removal || tracker_.IsVoter(id_) || step_down_at_) return;
+  if (KV_PLANTED(kRemovedLeaderStays)) return;
   // Not before a majority of the rest knows that the change is committed: by the old membership
   // they may need the vote of this member, which is perhaps about to be switched off.
   AppendOwn({});
@@ -703,6 +723,7 @@ void Raft::SwitchTo(const ConfState& conf) {
 void Raft::MaybeLeaveJoint() {
   if (role_ != Role::kLeader || !tracker_.conf().auto_leave || log_.HasUnappliedConfChange())
     return;
+  if (KV_PLANTED(kNoAutoLeave)) return;
   AppendOwn({.type = EntryType::kConfChange, .data = EncodeConfChange(ConfChange{})});
 }
 
@@ -759,7 +780,7 @@ void Raft::ForgetLeader() {
 
 bool Raft::HoldsLease() const {
   return role_ == Role::kLeader && config_.read_mode == ReadMode::kLease && lease_.Holds() &&
-         !timeout_now_sent_ && CommittedInOwnTerm();
+         (!timeout_now_sent_ || KV_PLANTED(kLeaseThroughTransfer)) && CommittedInOwnTerm();
 }
 
 bool Raft::RequestReadIndex(uint64_t context) {
@@ -838,7 +859,12 @@ void Raft::Send(NodeId to, MessageBody body) {
 }
 
 void Raft::Promise(NodeId to, Term term, MessageBody body) {
-  outbox_.after_write.push_back({.from = id_, .to = to, .term = term, .body = std::move(body)});
+  const bool early =
+      (KV_PLANTED(kVoteBeforeDurable) && std::holds_alternative<VoteResponse>(body)) ||
+      (KV_PLANTED(kVoteRequestBeforeDurable) && std::holds_alternative<VoteRequest>(body)) ||
+      (KV_PLANTED(kAppendAckBeforeDurable) && std::holds_alternative<AppendResponse>(body));
+  std::vector<Message>& box = early ? outbox_.now : outbox_.after_write;
+  box.push_back({.from = id_, .to = to, .term = term, .body = std::move(body)});
 }
 
 bool Raft::HasOutput() const {

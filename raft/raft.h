@@ -24,6 +24,7 @@
 #include "raft/forwarded_reads.h"
 #include "raft/leader_lease.h"
 #include "raft/log.h"
+#include "raft/planted_bugs.h"
 #include "raft/raw_node.h"
 #include "raft/read_rounds.h"
 #include "raft/tracker.h"
@@ -54,7 +55,9 @@ class Raft {
   void TransferLeadership(NodeId to);
   void ForgetLeader();
   bool RequestReadIndex(uint64_t context);
-  void RevokeLease() { lease_.Revoke(); }
+  void RevokeLease() {
+    if (!KV_PLANTED(kLeaseOverPause)) lease_.Revoke();
+  }
   void OnUnreachable(NodeId peer);
   void OnSnapshotSent(NodeId peer, SnapshotResult result);
   void OnStorageStalled();
@@ -72,7 +75,10 @@ class Raft {
 
   Log& log() { return log_; }
   const Log& log() const { return log_; }
-  HardState hard_state() const { return {term_, vote_, log_.commit()}; }
+  HardState hard_state() const {
+    const bool forgotten = KV_PLANTED(kVoteNotPersisted) && vote_ != id_;
+    return {term_, forgotten ? NodeId{0} : vote_, log_.commit()};
+  }
   NodeId leader() const { return leader_; }
   Role role() const { return role_; }
   Term term() const { return term_; }
@@ -152,7 +158,8 @@ class Raft {
   void On(const Message& message, const ReadIndexRequest& request);
   void On(const Message& message, const ReadIndexResponse& response);
   bool CanBeginReadRound() const {
-    return role_ == Role::kLeader && read_rounds_.CanBegin() && CommittedInOwnTerm();
+    return role_ == Role::kLeader && read_rounds_.CanBegin() &&
+           (CommittedInOwnTerm() || KV_PLANTED(kReadBeforeOwnCommit));
   }
   // Nobody else can have been elected, now.
   bool HoldsLease() const;

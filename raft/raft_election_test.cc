@@ -489,5 +489,20 @@ TEST(RaftElection, AnswersToAnotherPreVoteDoNotCount) {
   EXPECT_EQ(member.raft().role(), Role::kCandidate);
 }
 
+// A member whose log is too short to be elected must not keep those from it that could be, by
+// campaigning again and again before their time has come.
+TEST(ElectionTimeout, IsNotPutOffByCandidatesThatAreRefused) {
+  LoneMember member;
+  member.Start(3, DiskWith({1}, 1));
+  const int longest = 2 * member.node().config().election_timeout_ticks;
+  uint64_t term = 1;
+  for (int ticks = 0; ticks < longest && member.raft().role() == Role::kFollower; ticks += 4) {
+    member.Receive(2, ++term, VoteRequest{});
+    for (const auto& response : member.SentOf<VoteResponse>()) EXPECT_FALSE(response.granted);
+    member.Tick(4);
+  }
+  EXPECT_EQ(member.raft().role(), Role::kCandidate);
+}
+
 }  // namespace
 }  // namespace keelson::raft

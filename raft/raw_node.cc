@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "raft/planted_bugs.h"
 #include "raft/raft.h"
 
 namespace keelson::raft {
@@ -78,6 +79,7 @@ class RawNode::Impl {
     last_write_ = number;
     const HardState state = raft_.hard_state();
     if (state == handed_out_) return write;
+    if (KV_PLANTED(kCommitNotWritten) && !state_changed && !write.snapshot) return write;
     write.hard_state = state;
     handed_out_ = state;
     hard_states_.push_back({number, state});

@@ -78,7 +78,9 @@ struct Config {
   // it leads, without being counted, until somebody else is elected.
   bool step_down_on_removal = true;
   // Proposed changes of membership are not checked; those that are not legal change nothing when
-  // they are applied. For a layer above that has stricter checks of its own, and for tests.
+  // they are applied. For a layer above that has stricter checks of its own, and for tests; it must
+  // not propose a change while another is in the log and not applied, or majorities of different
+  // members need not intersect.
   bool disable_conf_change_validation = false;
 
   uint64_t append_bytes_max = 1 << 20;  // entries in one AppendRequest

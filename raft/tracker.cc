@@ -8,6 +8,7 @@
 #include "absl/container/inlined_vector.h"
 #include "base/check.h"
 #include "raft/conf_change.h"
+#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 namespace {
@@ -85,11 +86,14 @@ VoteResult Tracker::Poll(Answer answer) const {
   VoteCount incoming{.voters = conf_.voters.size()};
   VoteCount outgoing{.voters = conf_.voters_outgoing.size()};
   for (const Progress& member : members_) {
+    const bool learner = KV_PLANTED(kLearnerKeepsLeader) && !member.is_voter();
+    if (learner) ++incoming.voters;
     const std::optional<bool> granted = answer(member);
     if (!granted) continue;
-    if (member.suffrage().incoming) ++(*granted ? incoming.granted : incoming.rejected);
+    if (member.suffrage().incoming || learner) ++(*granted ? incoming.granted : incoming.rejected);
     if (member.suffrage().outgoing) ++(*granted ? outgoing.granted : outgoing.rejected);
   }
+  if (KV_PLANTED(kJointElectionOneMajority)) return MajorityVote(incoming);
   return JointVote(MajorityVote(incoming), MajorityVote(outgoing));
 }
 
@@ -102,9 +106,11 @@ uint64_t Tracker::Reached(Value value) const {
   absl::InlinedVector<uint64_t, 8> incoming;
   absl::InlinedVector<uint64_t, 8> outgoing;
   for (const Progress& member : members_) {
-    if (member.suffrage().incoming) incoming.push_back(value(member));
+    const bool learner = KV_PLANTED(kLearnerCounted) && !member.is_voter();
+    if (member.suffrage().incoming || learner) incoming.push_back(value(member));
     if (member.suffrage().outgoing) outgoing.push_back(value(member));
   }
+  if (KV_PLANTED(kJointCommitOneMajority)) outgoing.clear();
   return JointReached(MajorityReached(std::span(incoming.data(), incoming.size())),
                       MajorityReached(std::span(outgoing.data(), outgoing.size())));
 }
@@ -118,8 +124,10 @@ uint64_t Tracker::ConfirmedReadRound() const {
 }
 
 bool Tracker::TakeQuorumActive(NodeId self) {
-  const VoteResult heard = Poll([self](const Progress& member) {
-    return std::optional<bool>(member.recent_active || member.id() == self);
+  const VoteResult heard = Poll([&](const Progress& member) {
+    const bool miscounted =
+        KV_PLANTED(kCheckQuorumOffByOne) && member.id() == members_.front().id();
+    return std::optional<bool>(member.recent_active || member.id() == self || miscounted);
   });
   for (Progress& member : members_) member.recent_active = member.id() == self;
   return heard == VoteResult::kWon;

@@ -66,4 +66,21 @@ absl::StatusOr<etcdserverpb::AlarmResponse> Maintenance::AlarmDisarm(
   return CallBlocking(core_, kAlarm, CallKind::kRead, request, options);
 }
 
+absl::Status Maintenance::Snapshot(const std::string& endpoint,
+                                   absl::FunctionRef<bool(std::string_view bytes)> take,
+                                   const CallOptions& options) {
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<Endpoint> only, core_.Named(endpoint));
+  Attempts attempts(core_, CallKind::kWrite, options, std::move(only));
+  grpc::ClientContext context;
+  Endpoint* const member = attempts.Begin(context);
+  if (member == nullptr) return attempts.status();
+  const auto reader = member->maintenance->Snapshot(&context, {});
+  etcdserverpb::SnapshotResponse piece;
+  bool wanted = true;
+  while (wanted && reader->Read(&piece)) wanted = take(piece.blob());
+  if (!wanted) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  return wanted ? FromGrpc(status) : absl::CancelledError("the snapshot is not wanted any more");
+}
+
 }  // namespace keelson::client

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "client/options.h"
 #include "proto/etcd/rpc.pb.h"
@@ -32,6 +34,13 @@ class Maintenance {
   // Clears exactly that alarm of that member.
   absl::StatusOr<etcdserverpb::AlarmResponse> AlarmDisarm(const etcdserverpb::AlarmMember& alarm,
                                                           const CallOptions& options = {});
+
+  // A snapshot of the member's state, in pieces as they come: what a file of it consists of, its
+  // SHA-256 at the end included. `take` returns whether it wants more; Cancelled if not. An error:
+  // the snapshot is not whole. Not tried again.
+  absl::Status Snapshot(const std::string& endpoint,
+                        absl::FunctionRef<bool(std::string_view bytes)> take,
+                        const CallOptions& options = {});
 
  private:
   Core& core_;

@@ -1,13 +1,14 @@
 // EntryWindow and Log.
 #include "raft/log.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "raft/entry_window.h"
 #include "raft/testing/memory_log.h"

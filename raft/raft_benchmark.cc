@@ -1,14 +1,14 @@
 // What a step of a leader or a follower costs. `each` is the time for one proposal (of 128 bytes),
 // acknowledgement, entry or read, with followers that answer at once; `allocations` counts the
 // calls of operator new for one.
+#include <benchmark/benchmark.h>
+
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <benchmark/benchmark.h>
 
 #include "absl/status/status.h"
 #include "base/check.h"

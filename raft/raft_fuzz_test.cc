@@ -1,14 +1,14 @@
 // Nothing a peer can send stops a member: random messages, sensible and not, to a member in any
 // role, which must neither fail a check nor apply anything twice or out of order. What its owner
 // does meanwhile is random, too, but always allowed.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "raft/conf_change.h"

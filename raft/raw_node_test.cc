@@ -1,13 +1,14 @@
 // RawNode as its owner sees it: Readys, acknowledgements, restarts.
 #include "raft/raw_node.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "raft/conf_change.h"

@@ -95,6 +95,12 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
   add("max-concurrent-streams", flags.max_concurrent_streams,
       "Most streams of one client connection.");
   add("quota-backend-bytes", c.quota_backend_bytes, "Shown as the quota by Status; 0: 2 GiB.");
+  add("snapshot-count", c.snapshot_count,
+      "Applied entries after which the state is written out so that the raft log can be cut.");
+  add("snapshot-catchup-entries", c.snapshot_catchup_entries,
+      "Applied entries kept in the raft log for members that are a little behind.");
+  add("snapshot-bytes-per-second", c.snapshot_bytes_per_second,
+      "Most that is sent of snapshots to other members; 0: no limit.");
   add("grpc-keepalive-min-time", flags.keepalive_min_time, "Shortest interval of client pings.");
   add("grpc-keepalive-interval", flags.keepalive_interval,
       "Interval of our pings to silent clients.");
@@ -136,27 +142,6 @@ absl::StatusOr<std::vector<Url>> ParseUrlFlag(const char* name, const std::strin
   return urls;
 }
 
-absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text) {
-  InitialCluster cluster;
-  std::set<std::string> seen;
-  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
-    const size_t equals = part.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text,
-                                                     "\" for flag --initial-cluster: \"", part,
-                                                     "\" is not name=peerURL"));
-    }
-    KV_ASSIGN_OR_RETURN(std::vector<Url> urls,
-                        ParseUrlFlag("initial-cluster", part.substr(equals + 1)));
-    if (!seen.insert(urls[0].text).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--initial-cluster names the peer URL ", urls[0].text, " twice"));
-    }
-    cluster[part.substr(0, equals)].push_back(urls[0].text);
-  }
-  return cluster;
-}
-
 absl::Status CheckTimes(const Config& config) {
   if (config.heartbeat_interval_ms < 1) {
     return absl::InvalidArgumentError("--heartbeat-interval must be at least 1 ms");
@@ -170,6 +155,13 @@ absl::Status CheckTimes(const Config& config) {
     return absl::InvalidArgumentError(
         absl::StrCat("--election-timeout[", config.election_timeout_ms,
                      "ms] is too long, and should be set less than ", kElectionTimeoutMaxMs, "ms"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSnapshots(const Config& config) {
+  if (config.snapshot_count == 0) {
+    return absl::InvalidArgumentError("--snapshot-count must be at least 1");
   }
   return absl::OkStatus();
 }
@@ -254,6 +246,7 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
       static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
   config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
   KV_RETURN_IF_ERROR(CheckTimes(config));
+  KV_RETURN_IF_ERROR(CheckSnapshots(config));
   KV_RETURN_IF_ERROR(CheckCluster(config));
   KV_RETURN_IF_ERROR(CheckLogging(config));
   return config;
@@ -278,6 +271,27 @@ std::string OneLine(const CLI::ParseError& error) {
 }
 
 }  // namespace
+
+absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text) {
+  InitialCluster cluster;
+  std::set<std::string> seen;
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text,
+                                                     "\" for flag --initial-cluster: \"", part,
+                                                     "\" is not name=peerURL"));
+    }
+    KV_ASSIGN_OR_RETURN(std::vector<Url> urls,
+                        ParseUrlFlag("initial-cluster", part.substr(equals + 1)));
+    if (!seen.insert(urls[0].text).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--initial-cluster names the peer URL ", urls[0].text, " twice"));
+    }
+    cluster[part.substr(0, equals)].push_back(urls[0].text);
+  }
+  return cluster;
+}
 
 CommandLine ParseCommandLine(int argc, char** argv) {
   RawFlags flags;

@@ -37,6 +37,9 @@ struct Config {
   int max_txn_ops = 128;
   uint32_t max_concurrent_streams = 0x7fffffff;
   int64_t quota_backend_bytes = 0;
+  uint64_t snapshot_count = 100000;
+  uint64_t snapshot_catchup_entries = 5000;
+  uint64_t snapshot_bytes_per_second = 64 << 20;
   absl::Duration grpc_keepalive_min_time = absl::Seconds(5);
   absl::Duration grpc_keepalive_interval = absl::Hours(2);
   absl::Duration grpc_keepalive_timeout = absl::Seconds(20);
@@ -54,6 +57,9 @@ struct CommandLine {
   std::string text;
   int exit_code = 0;
 };
+
+// "m1=http://host1:2380,m2=..." InvalidArgument says what is wrong.
+absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text);
 
 // Never fails: a bad flag is a text of one line and exit code 2, a bad value one and exit code 1.
 CommandLine ParseCommandLine(int argc, char** argv);

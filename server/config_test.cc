@@ -171,6 +171,14 @@ TEST(ConfigTest, TheClusterMustHoldThisMemberAsItAdvertisesItself) {
             "1: --initial-cluster names the peer URL http://a:1 twice");
 }
 
+TEST(ConfigTest, SnapshotsAreSetAsInEtcd) {
+  EXPECT_EQ(Good({}).snapshot_catchup_entries, 5000u);
+  const Config config = Good({"--snapshot-count=10000", "--snapshot-catchup-entries", "7"});
+  EXPECT_EQ(config.snapshot_count, 10000u);
+  EXPECT_EQ(config.snapshot_catchup_entries, 7u);
+  EXPECT_EQ(Refusal({"--snapshot-count=0"}), "1: --snapshot-count must be at least 1");
+}
+
 TEST(ConfigTest, HelpAndVersionAreAnswersAndNotErrors) {
   for (const char* flag : {"--help", "-h", "-help"}) {
     const CommandLine line = Parse({flag});

@@ -11,18 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "base/status_macros.h"
+#include "server/cluster_records.h"
 #include "server/membership.h"
+#include "server/raft_codec.h"
 
 namespace keelson::server {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Keys of table kCluster.
-constexpr char kClusterIdKey[] = "cluster_id";  // be64
-constexpr char kMemberIdKey[] = "member_id";    // be64
-constexpr char kNameKey[] = "name";
-constexpr char kTokenKey[] = "token";
 
 std::string Big64(uint64_t v) {
   std::string bytes;
@@ -102,30 +98,76 @@ absl::Status CheckLogCoversStore(const storage::RaftLog& log, const storage::Sto
 absl::Status WriteBootstrap(const Config& config, const Bootstrap& bootstrap,
                             storage::Store& store) {
   store.BeginEntry(LogIndex(0), Term(0));
-  for (const etcdserverpb::Member& member : bootstrap.members) StoreMember(store, member);
-  store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(bootstrap.cluster_id));
-  store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(OwnId(config).value()));
-  store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
-  store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
+  PutBootstrap(config, bootstrap, store);
   store.EndEntry();
   KV_RETURN_IF_ERROR(store.CommitBatch());
   return store.Flush();
 }
 
+// The membership of the state, in states that were made before it was recorded.
+absl::Status RecordMembership(storage::Store& store) {
+  const auto record = store.FindRecord(storage::Table::kCluster, kConfStateKey);
+  if (record && !DecodeConfState(*record)) {
+    return absl::DataLossError("state store: malformed membership");
+  }
+  if (record) return absl::OkStatus();
+  store.BeginOwn();
+  store.PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(StoredConfState(store)));
+  store.EndEntry();
+  return store.CommitBatch();
+}
+
 }  // namespace
+
+void PutBootstrap(const Config& config, const Bootstrap& bootstrap, storage::Store& store) {
+  for (const etcdserverpb::Member& member : bootstrap.members) StoreMember(store, member);
+  raft::ConfState conf;
+  for (const auto& member : bootstrap.members) conf.voters.emplace_back(member.id());
+  store.PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(conf));
+  store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(bootstrap.cluster_id));
+  store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(OwnId(config).value()));
+  store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
+  store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
+}
+
+absl::Status ResetLogBehindSnapshot(const storage::LogPosition& installed,
+                                    const storage::Store& store, storage::RaftLog& log) {
+  if (!installed.index) return absl::OkStatus();
+  // The old log cannot look like one that was reset: raft installs no snapshot whose last entry the
+  // log has.
+  const std::optional<Term> term = log.TermAt(installed.index);
+  if (log.LastIndex() >= installed.index && (!term || *term == installed.term)) {
+    return absl::OkStatus();
+  }
+  if (store.applied() != installed.index || store.applied_term() != installed.term) {
+    return absl::OkStatus();  // not that: entries are missing, which CheckLogCoversStore tells
+  }
+  storage::LogState state = log.state();
+  if (state.term < installed.term) state = {.term = installed.term, .vote = {}, .commit = {}};
+  state.commit = installed.index;
+  return log.Reset(installed, state);
+}
+
+std::string LogDirectory(const Config& config) {
+  return config.wal_dir.empty() ? config.data_dir + "/member/log" : config.wal_dir;
+}
 
 absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
   const std::string member_dir = config.data_dir + "/member";
   storage::RaftLogOptions log_options;
-  log_options.directory = config.wal_dir.empty() ? member_dir + "/log" : config.wal_dir;
+  log_options.directory = LogDirectory(config);
   log_options.unsafe_no_sync = config.unsafe_no_fsync;
-  storage::StoreOptions store_options;
-  store_options.directory = member_dir + "/store";
 
   KV_RETURN_IF_ERROR(MakeDirectory(member_dir));
   DataDirectory directory;
+  KV_ASSIGN_OR_RETURN(storage::StoreDirectory states, storage::StoreDirectory::Open(member_dir));
+  directory.states = std::make_unique<storage::StoreDirectory>(std::move(states));
+  storage::StoreOptions store_options = directory.store_options;
+  store_options.directory = directory.states->current();
   // The store first: it has the lock that keeps a second process out.
-  KV_ASSIGN_OR_RETURN(directory.store, storage::Store::Open(store_options));
+  KV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Store> store, storage::Store::Open(store_options));
+  directory.store = std::make_unique<storage::ReplaceableStore>(std::move(store));
+  KV_RETURN_IF_ERROR(directory.states->RemoveLeftovers());
   const bool store_is_new = !directory.store->FindRecord(storage::Table::kCluster, kNameKey);
   const bool log_exists = storage::RaftLog::Exists(log_options.directory);
   const Bootstrap bootstrap = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
@@ -168,7 +210,10 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
         log_options.directory, " and ", store_options.directory, " belong to different members"));
   }
   KV_RETURN_IF_ERROR(CheckIdentity(config, directory.identity, *directory.store));
+  KV_RETURN_IF_ERROR(
+      ResetLogBehindSnapshot(directory.states->installed(), *directory.store, *directory.log));
   KV_RETURN_IF_ERROR(CheckLogCoversStore(*directory.log, *directory.store));
+  KV_RETURN_IF_ERROR(RecordMembership(*directory.store));
   return directory;
 }
 

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace keelson::server {
@@ -35,22 +36,34 @@ void ThreadedLogWriter::Write(storage::LogAppend append, Task done) {
   if (was_empty) wake_.notify_one();
 }
 
+void ThreadedLogWriter::TruncatePrefix(LogIndex first_kept) {
+  {
+    std::lock_guard lock(mu_);
+    first_kept_ = std::max(first_kept_, first_kept);
+  }
+  wake_.notify_one();
+}
+
 void ThreadedLogWriter::Run() {
   std::vector<storage::LogAppend> group;
   std::vector<Task> done;
+  LogIndex first_kept;
   while (true) {
     {
       std::unique_lock lock(mu_);
-      wake_.wait(lock, [this] { return stop_ || !appends_.empty(); });
-      if (appends_.empty()) return;
+      wake_.wait(lock, [this] { return stop_ || !appends_.empty() || first_kept_; });
+      if (stop_ && appends_.empty()) return;
       group.swap(appends_);
       done.swap(done_);
+      first_kept = std::exchange(first_kept_, LogIndex());
     }
-    absl::Status status = log_->Append(group);
+    absl::Status status = group.empty() ? absl::OkStatus() : log_->Append(group);
+    if (status.ok() && first_kept) status = log_->TruncatePrefix(first_kept);
     if (!status.ok()) {
       executor_->Post([this, status = std::move(status)] { on_failure_(status); });
       return;
     }
+    if (group.empty()) continue;
     executor_->Post([done = std::move(done)]() mutable {
       for (Task& task : done) task();
     });

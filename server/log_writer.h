@@ -24,6 +24,9 @@ class LogWriter {
   // executor, after all that was queued before is durable. After a failure no further `done` runs;
   // `on_failure` of the constructor did, once, on the executor.
   virtual void Write(storage::LogAppend append, Task done) = 0;
+  // Gives up entries before `first_kept`, after all that was queued before. REQUIRES: they are
+  // applied durably.
+  virtual void TruncatePrefix(LogIndex first_kept) = 0;
 };
 
 // A thread of its own. Write() is called on the executor's thread.
@@ -35,6 +38,7 @@ class ThreadedLogWriter final : public LogWriter {
   ~ThreadedLogWriter() override;
 
   void Write(storage::LogAppend append, Task done) override;
+  void TruncatePrefix(LogIndex first_kept) override;
 
  private:
   void Run();
@@ -48,6 +52,7 @@ class ThreadedLogWriter final : public LogWriter {
   std::condition_variable wake_;
   std::vector<storage::LogAppend> appends_;  // guarded by mu_
   std::vector<Task> done_;                   // guarded by mu_; one for each of appends_
+  LogIndex first_kept_;                      // guarded by mu_; 0: nothing to truncate
   bool stop_ = false;                        // guarded by mu_
 
   std::thread thread_;

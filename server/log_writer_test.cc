@@ -27,7 +27,10 @@ class FakeLog final : public storage::RaftLog {
     groups.push_back(text);
     return groups.size() == failing_group ? absl::DataLossError("disk") : absl::OkStatus();
   }
-  absl::Status TruncatePrefix(LogIndex) override { return absl::OkStatus(); }
+  absl::Status TruncatePrefix(LogIndex first_kept) override {
+    groups.push_back("cut " + std::to_string(first_kept.value()));
+    return absl::OkStatus();
+  }
   const storage::LogIdentity& identity() const override { return identity_; }
   storage::LogState state() const override { return {}; }
   LogIndex FirstIndex() const override { return LogIndex(1); }
@@ -132,6 +135,22 @@ TEST_F(LogWriterTest, TheEndWaitsForWhatIsQueued) {
   EXPECT_EQ(all, "1 2 3 4 5 6 7 8 9 ");
   loop_.poll();
   EXPECT_EQ(outcomes_, all);
+}
+
+TEST_F(LogWriterTest, TheLogIsCutAfterWhatWasQueuedBefore) {
+  Start();
+  Write(1);
+  log_.entered.WaitForNotification();
+  Write(2);
+  writer_->TruncatePrefix(LogIndex(5));
+  writer_->TruncatePrefix(LogIndex(9));
+  writer_->TruncatePrefix(LogIndex(7));
+  WriteLast(3);
+  log_.go_on.Notify();
+  RunLoop();
+  writer_.reset();
+  EXPECT_EQ(outcomes_, "1 2 3 ");
+  EXPECT_EQ(log_.groups, (std::vector<std::string>{"1 ", "2 3 ", "cut 9"}));
 }
 
 TEST_F(LogWriterTest, OneThatWroteNothingEnds) {

@@ -1,10 +1,13 @@
 #include "server/member.h"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <csignal>
+#include <thread>
 #include <utility>
 
+#include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
 #include "base/clock.h"
@@ -19,6 +22,8 @@
 #include "server/peer_transport.h"
 #include "server/rpc/rpc_server.h"
 #include "server/services.h"
+#include "server/snapshot_keeper.h"
+#include "server/snapshot_transfer.h"
 
 namespace keelson::server {
 namespace {
@@ -40,6 +45,8 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   options.txn_ops_max = config.max_txn_ops;
   options.quota_bytes =
       config.quota_backend_bytes == 0 ? kDefaultQuota : config.quota_backend_bytes;
+  options.snapshot_count = config.snapshot_count;
+  options.snapshot_catchup_entries = config.snapshot_catchup_entries;
   options.watch.progress_interval = config.watch_progress_notify_interval;
   options.watch.fragment_bytes = config.max_request_bytes + 524288;
   return options;
@@ -66,14 +73,21 @@ class Member::Impl {
         directory_(std::move(directory)),
         loop_(1),
         executor_(&loop_),
+        snapshot_loop_(1),
+        snapshot_executor_(&snapshot_loop_),
+        snapshot_work_(asio::make_work_guard(snapshot_loop_)),
         random_(SystemSeed()),
         log_writer_(directory_.log.get(), &executor_,
                     [this](absl::Status status) { OnFatal(std::move(status)); }),
         transport_(&loop_, TransportOptions(), TransportHandlers()),
+        snapshot_transfer_(&snapshot_loop_, SnapshotTransferOptions(), SnapshotTransferHandlers()),
+        snapshots_(SnapshotOptions(), SnapshotEnvironment()),
         core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
         rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()) {}
+
+  ~Impl() { StopSnapshots(); }
 
   absl::Status Bind() {
     RegisterKv(&core_, &rpc_);
@@ -81,6 +95,7 @@ class Member::Impl {
     RegisterLease(&core_, &rpc_);
     RegisterCluster(&core_, &rpc_);
     RegisterMaintenance(&core_, &rpc_);
+    RegisterSnapshot(&core_, {&snapshots_, &executor_, &snapshot_executor_}, &rpc_);
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
@@ -95,6 +110,8 @@ class Member::Impl {
                  HexId(directory_.identity.member_id), directory_.identity.cluster_id,
                  directory_.store->applied().value(), directory_.log->FirstIndex().value(),
                  directory_.log->LastIndex().value());
+    snapshot_thread_ = std::thread([this] { snapshot_loop_.run(); });
+    pthread_setname_np(snapshot_thread_.native_handle(), "snapshot");
     DialPeers();
     core_.Start();
     if (config_.initial_cluster.size() == 1) core_.node().Campaign();
@@ -105,6 +122,7 @@ class Member::Impl {
       Shutdown();
     });
     loop_.run();
+    StopSnapshots();
     // What was not written out yet would be replayed from the log; writing it now makes the next
     // start quick.
     if (result_.ok()) result_ = directory_.store->Flush();
@@ -129,8 +147,70 @@ class Member::Impl {
                                  absl::AnyInvocable<void(PeerAnswer)> respond) {
       core_.OnPeerRequest(request, std::move(respond));
     };
+    handlers.on_snapshot_connection = [this](NodeId from, asio::ip::tcp::socket socket) {
+      snapshot_transfer_.Accept(from, std::move(socket));
+    };
     handlers.on_notice = [](const std::string& text) { spdlog::info(text); };
     return handlers;
+  }
+
+  SnapshotTransfer::Options SnapshotTransferOptions() const {
+    SnapshotTransfer::Options options;
+    options.cluster_id = directory_.identity.cluster_id;
+    options.self = directory_.identity.member_id;
+    options.bytes_per_second = config_.snapshot_bytes_per_second;
+    return options;
+  }
+
+  SnapshotTransfer::Handlers SnapshotTransferHandlers() {
+    SnapshotTransfer::Handlers handlers;
+    handlers.new_incoming = [this] { return snapshots_.NewIncoming(); };
+    handlers.remove_incoming = [this](const std::string& incoming) {
+      snapshots_.RemoveIncoming(incoming);
+    };
+    handlers.on_received = [this](raft::Message message, std::string incoming) {
+      executor_.Post(
+          [this, message = std::move(message), incoming = std::move(incoming)]() mutable {
+            const auto& snapshot = *std::get<raft::InstallSnapshot>(message.body).snapshot;
+            snapshots_.OnReceived(std::string(snapshot.data.view()), std::move(incoming));
+            core_.OnRaftMessage(std::move(message));
+          });
+    };
+    handlers.on_notice = [](const std::string& text) { spdlog::info(text); };
+    return handlers;
+  }
+
+  SnapshotKeeper::Options SnapshotOptions() const {
+    SnapshotKeeper::Options options;
+    options.store = directory_.store_options;
+    return options;
+  }
+
+  SnapshotKeeper::Environment SnapshotEnvironment() {
+    SnapshotKeeper::Environment environment;
+    environment.core = &executor_;
+    environment.worker = &snapshot_executor_;
+    environment.clock = &clock_;
+    environment.store = directory_.store.get();
+    environment.directory = directory_.states.get();
+    environment.send = [this](const raft::Message& message,
+                              SnapshotKeeper::CheckpointPtr checkpoint, Snapshots::SendDone done) {
+      snapshot_transfer_.Send(
+          message, std::move(checkpoint), transport_.UrlsOf(message.to),
+          [this, done = std::move(done)](raft::SnapshotResult result) mutable {
+            executor_.Post([done = std::move(done), result]() mutable { done(result); });
+          });
+    };
+    return environment;
+  }
+
+  // Ends the worker; what it was doing is of no use any more.
+  void StopSnapshots() {
+    snapshots_.Stop();
+    snapshot_work_.reset();
+    snapshot_loop_.stop();
+    if (snapshot_thread_.joinable()) snapshot_thread_.join();
+    snapshot_transfer_.Stop();
   }
 
   MemberCore::Environment CoreEnvironment() {
@@ -142,6 +222,7 @@ class Member::Impl {
     environment.log_writer = &log_writer_;
     environment.store = directory_.store.get();
     environment.transport = &transport_;
+    environment.snapshots = &snapshots_;
     environment.ask = [this](NodeId peer, const PeerRequest& request, auto done) {
       transport_.Ask(peer, request, std::move(done));
     };
@@ -201,13 +282,19 @@ class Member::Impl {
   RealClock clock_;
   asio::io_context loop_;
   AsioExecutor executor_;
+  asio::io_context snapshot_loop_;  // of the snapshot thread
+  AsioExecutor snapshot_executor_;
+  asio::executor_work_guard<asio::io_context::executor_type> snapshot_work_;
   SeededRandom random_;
   ThreadedLogWriter log_writer_;
   PeerTransport transport_;
+  SnapshotTransfer snapshot_transfer_;
+  SnapshotKeeper snapshots_;
   MemberCore core_;
   rpc::RpcServer rpc_;
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
+  std::thread snapshot_thread_;
   absl::Status result_;
 };
 

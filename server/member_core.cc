@@ -25,11 +25,7 @@ raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& lo
                         const storage::Store& store) {
   raft::Config config;
   config.id = options.id;
-  for (const auto& member : Members(store)) {
-    (member.islearner() ? config.conf.learners : config.conf.voters).emplace_back(member.id());
-  }
-  std::sort(config.conf.learners.begin(), config.conf.learners.end());
-  std::sort(config.conf.voters.begin(), config.conf.voters.end());
+  config.conf = StoredConfState(store);
   config.hard_state = ToHardState(log.state());
   config.applied = store.applied();
   config.election_timeout_ticks = options.election_timeout_ticks;
@@ -60,17 +56,23 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
       random_(environment.random),
       clock_(environment.clock),
       store_(environment.store),
+      log_(environment.log),
+      log_writer_(environment.log_writer),
+      snapshots_(environment.snapshots),
       ask_(environment.ask),
       on_fatal_(environment.on_fatal),
       on_notice_(environment.on_notice),
       alive_(std::make_shared<int>()),
-      state_machine_(store_, options.id),
+      state_machine_(store_, options.id,
+                     [this](LogIndex index, const raft::ConfChange& change) {
+                       return node_.ApplyConfChange(index, change);
+                     }),
       pending_(random_),
       lessor_(store_, clock_, options.election_timeout()),
       watch_hub_(options.watch, store_, executor_, random_, [this] { return header(); }),
       node_(MakeNodeOptions(options, *environment.log, *store_),
             Node::Environment{executor_, random_, clock_, environment.log, environment.log_writer,
-                              environment.transport, this}),
+                              environment.transport, this, environment.snapshots}),
       housekeeping_(executor_->NewTimer()) {}
 
 MemberCore::~MemberCore() = default;
@@ -141,6 +143,7 @@ void MemberCore::OnHousekeeping() {
     std::exchange(*read.done, nullptr)(timeout);
   }
   RevokeExpired();
+  TruncateLog();
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
 }
 
@@ -165,6 +168,19 @@ absl::Status MemberCore::CommitApplied() {
   return absl::OkStatus();
 }
 
+void MemberCore::AbandonApplied() {
+  state_machine_.Abandon();
+  group_applied_ = false;
+}
+
+void MemberCore::OnSnapshotInstalled() {
+  // What was proposed here may be in the snapshot or not; nobody can say any more.
+  pending_.FailAll(ErrTimeout());
+  watch_hub_.OnStoreReplaced();
+  compaction_due_ = false;
+  ScheduleCompaction();
+}
+
 void MemberCore::OnLeadership(NodeId leader, Term term, bool is_self) {
   if (is_self) {
     lessor_.Promote(term);
@@ -180,6 +196,28 @@ void MemberCore::OnLeadership(NodeId leader, Term term, bool is_self) {
 void MemberCore::OnFatal(absl::Status status) {
   Stop();
   on_fatal_(std::move(status));
+}
+
+// -------------------------------------------------------------------------------------------
+// the log's head
+
+// The log is needed from the store's durable position on; some more is kept, for a member that is a
+// little behind is served from the log at less cost than by a snapshot.
+void MemberCore::TruncateLog() {
+  if (snapshots_ == nullptr) return;
+  const LogIndex durable = store_->durable_applied();
+  if (!flushing_ && static_cast<uint64_t>(store_->applied() - durable) >= options_.snapshot_count) {
+    flushing_ = true;
+    snapshots_->Flush([this, alive = std::weak_ptr<int>(alive_)](absl::Status status) {
+      if (alive.expired()) return;
+      flushing_ = false;
+      if (!status.ok()) on_notice_(absl::StrCat("cannot flush the state: ", status.message()));
+    });
+  }
+  if (durable.value() <= options_.snapshot_catchup_entries) return;
+  LogIndex first_kept = durable + 1 - options_.snapshot_catchup_entries;
+  if (const auto needed = snapshots_->NeededFrom()) first_kept = std::min(first_kept, *needed);
+  if (first_kept > log_->FirstIndex()) log_writer_->TruncatePrefix(first_kept);
 }
 
 // -------------------------------------------------------------------------------------------

@@ -39,6 +39,10 @@ struct MemberOptions {
   uint64_t request_bytes_max = 1572864;
   int txn_ops_max = 128;
   int64_t quota_bytes = 0;  // as Status shows it
+  // Applied entries after which the state is written to disk, so that the log can be truncated; and
+  // those kept in the log all the same, for members that are a little behind (etcd's numbers).
+  uint64_t snapshot_count = 100000;
+  uint64_t snapshot_catchup_entries = 5000;
   WatchHubOptions watch;
 
   absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
@@ -58,6 +62,7 @@ class MemberCore final : public NodeDelegate {
     LogWriter* log_writer;
     storage::Store* store;
     RaftTransport* transport;
+    Snapshots* snapshots = nullptr;  // null: none are made, and the log is never truncated
     // Asks another member; see PeerTransport::Ask.
     std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask;
     std::function<void(absl::Status)> on_fatal;
@@ -94,6 +99,7 @@ class MemberCore final : public NodeDelegate {
   storage::Store& store() { return *store_; }
   Node& node() { return node_; }
   WatchHub& watch_hub() { return watch_hub_; }
+  Snapshots* snapshots() { return snapshots_; }
   Random& random() { return *random_; }
   std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
   bool stopped() const { return stopped_; }
@@ -108,6 +114,8 @@ class MemberCore final : public NodeDelegate {
 
   void ApplyEntries(absl::Span<const raft::Entry> entries) override;
   absl::Status CommitApplied() override;
+  void AbandonApplied() override;
+  void OnSnapshotInstalled() override;
   void OnLeadership(NodeId leader, Term term, bool is_self) override;
   void OnFatal(absl::Status status) override;
 
@@ -119,12 +127,16 @@ class MemberCore final : public NodeDelegate {
   void RevokeExpired();
   void ScheduleCompaction();
   void CompactionStep();
+  void TruncateLog();
 
   const MemberOptions options_;
   Executor* const executor_;
   Random* const random_;
   const Clock* const clock_;
   storage::Store* const store_;
+  storage::RaftLog* const log_;
+  LogWriter* const log_writer_;
+  Snapshots* const snapshots_;
   const std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask_;
   const std::function<void(absl::Status)> on_fatal_;
   const std::function<void(std::string)> on_notice_;
@@ -144,6 +156,7 @@ class MemberCore final : public NodeDelegate {
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;
+  bool flushing_ = false;       // the store, so that the log can be truncated
   bool group_applied_ = false;  // and not yet committed: the store may not compact
   bool compaction_scheduled_ = false;
   bool compaction_due_ = false;  // once the group is committed

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/coding.h"
+#include "server/cluster_records.h"
+#include "server/raft_codec.h"
 
 namespace keelson::server {
 namespace {
@@ -67,6 +69,19 @@ std::optional<etcdserverpb::Member> FindMember(const storage::Store& store, Node
   etcdserverpb::Member member;
   if (!record || !member.ParseFromString(*record)) return std::nullopt;
   return member;
+}
+
+raft::ConfState StoredConfState(const storage::Store& store) {
+  const std::optional<std::string> record =
+      store.FindRecord(storage::Table::kCluster, kConfStateKey);
+  if (record) {
+    if (std::optional<raft::ConfState> conf = DecodeConfState(*record)) return *std::move(conf);
+  }
+  raft::ConfState conf;
+  for (const auto& member : Members(store)) {
+    (member.islearner() ? conf.learners : conf.voters).emplace_back(member.id());
+  }
+  return conf;
 }
 
 std::vector<etcdserverpb::Member> Members(const storage::Store& store) {

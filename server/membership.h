@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "base/types.h"
 #include "proto/etcd/rpc.pb.h"
+#include "raft/types.h"
 #include "storage/store.h"
 
 namespace keelson::server {
@@ -35,6 +36,9 @@ Bootstrap MakeBootstrap(const InitialCluster& cluster, std::string_view token);
 // The records of table kMembers: key = id:be64, value = etcdserverpb.Member.
 void StoreMember(storage::Store& store, const etcdserverpb::Member& member);
 std::optional<etcdserverpb::Member> FindMember(const storage::Store& store, NodeId id);
+// Who votes and who learns, as of the store's applied index: the record of the last change, or,
+// before there is one, what the members' records say.
+raft::ConfState StoredConfState(const storage::Store& store);
 // By id.
 std::vector<etcdserverpb::Member> Members(const storage::Store& store);
 

@@ -21,7 +21,15 @@ Node::Node(NodeOptions options, const Environment& environment)
       log_writer_(environment.log_writer),
       transport_(environment.transport),
       delegate_(environment.delegate),
-      log_view_(environment.log),
+      snapshots_(environment.snapshots),
+      alive_(std::make_shared<int>()),
+      log_view_(environment.log, environment.snapshots,
+                [this](const absl::Status& status) {
+                  // Not from inside of raft.
+                  executor_->Post([this, status, alive = std::weak_ptr<int>(alive_)] {
+                    if (!alive.expired()) Fail(status);
+                  });
+                }),
       raft_(options_.raft, &log_view_, environment.random),
       tick_timer_(executor_->NewTimer()),
       applied_(options_.raft.applied),
@@ -72,8 +80,6 @@ void Node::ForgetRead(uint64_t id) {
 
 void Node::OnMessage(raft::Message message) {
   if (stopped_) return;
-  // No member of this version sends one: its log is never cut off.
-  if (std::holds_alternative<raft::InstallSnapshot>(message.body)) return;
   raft_.Step(std::move(message));
   ScheduleAdvance();
 }
@@ -132,6 +138,7 @@ void Node::RequestReads() {
 // Proposals for a leader that cannot be reached wait for the next tick and perhaps the next leader.
 // Those that may have arrived are not sent twice.
 void Node::SendOrKeep(const raft::Message& message) {
+  if (std::holds_alternative<raft::InstallSnapshot>(message.body)) return SendSnapshot(message);
   if (transport_->Send(message)) return;
   const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
   if (request != nullptr) Keep(*request);
@@ -156,14 +163,10 @@ void Node::Keep(const raft::ProposeRequest& request) {
 void Node::Carry(raft::Ready ready) {
   for (const raft::Message& message : ready.send_now) SendOrKeep(message);
   if (!ready.write.empty() || !ready.send_after_write.empty()) {
-    log_writer_->Write(
-        ToLogAppend(std::move(ready.write)),
-        [this, number = ready.number, messages = std::move(ready.send_after_write)]() mutable {
-          if (stopped_) return;
-          for (const raft::Message& message : messages) SendOrKeep(message);
-          raft_.OnWritten(number);
-          ScheduleAdvance();
-        });
+    raft::SnapshotPtr snapshot = ready.write.snapshot;
+    held_.push_back({ready.number, std::move(snapshot), ToLogAppend(std::move(ready.write)),
+                     std::move(ready.send_after_write)});
+    HandOverWrites();
   }
   for (raft::Entry& entry : ready.committed) committed_.push_back(std::move(entry));
   for (const raft::ReadGrant& grant : ready.reads) {
@@ -177,6 +180,63 @@ void Node::Carry(raft::Ready ready) {
     for (Read& read : round.mapped().reads) new_reads_.push_back(std::move(read));
   }
   ServeReads();
+}
+
+// Writes go to the log in order; one with a snapshot only once the state is in its place: a crash
+// between the two is mended at the next start, the other way round it could not be.
+void Node::HandOverWrites() {
+  while (!stopped_ && !installing_ && !held_.empty()) {
+    if (held_.front().snapshot != nullptr) {
+      BeginInstall(*std::exchange(held_.front().snapshot, nullptr));
+      return;
+    }
+    Write write = std::move(held_.front());
+    held_.pop_front();
+    log_writer_->Write(std::move(write.append), [this, number = write.number, id = ++last_write_,
+                                                 messages = std::move(write.messages)]() mutable {
+      last_written_ = id;
+      if (stopped_) return;
+      for (const raft::Message& message : messages) SendOrKeep(message);
+      raft_.OnWritten(number);
+      ScheduleAdvance();
+    });
+  }
+}
+
+void Node::BeginInstall(const raft::Snapshot& snapshot) {
+  if (snapshots_ == nullptr) return Fail(absl::InternalError("a snapshot, and nobody to install"));
+  installing_ = true;
+  // What is not applied yet is in the snapshot.
+  committed_.clear();
+  apply_timer_->Cancel();
+  if (applying_ != applied_) delegate_->AbandonApplied();
+  applying_ = applied_;
+  snapshots_->Install(snapshot, [this, index = snapshot.id.index,
+                                 alive = std::weak_ptr<int>(alive_)](absl::Status status) {
+    if (!alive.expired()) FinishInstall(std::move(status), index);
+  });
+}
+
+void Node::FinishInstall(absl::Status status, LogIndex index) {
+  if (stopped_) return;
+  if (!status.ok()) return Fail(std::move(status));
+  installing_ = false;
+  applied_ = applying_ = index;
+  delegate_->OnSnapshotInstalled();
+  ServeReads();
+  HandOverWrites();
+  ScheduleAdvance();
+}
+
+void Node::SendSnapshot(const raft::Message& message) {
+  const auto done = [this, peer = message.to,
+                     alive = std::weak_ptr<int>(alive_)](raft::SnapshotResult result) {
+    if (alive.expired() || stopped_) return;
+    raft_.OnSnapshotSent(peer, result);
+    ScheduleAdvance();
+  };
+  if (snapshots_ != nullptr) return snapshots_->Send(message, done);
+  executor_->Post([done] { done(raft::SnapshotResult::kFailed); });
 }
 
 void Node::MaybeApply() {
@@ -221,6 +281,7 @@ void Node::ServeReads() {
 void Node::OnTick() {
   if (stopped_) return;
   raft_.Tick();
+  NoticeStalledLog();
   RetryReads();
   DropStaleProposals();
   // A loop that was held up does not make up for lost ticks in one burst: that would be an election
@@ -229,6 +290,18 @@ void Node::OnTick() {
   next_tick_ = std::max(next_tick_ + options_.tick, now + options_.tick / 2);
   tick_timer_->Arm(next_tick_ - now, [this] { OnTick(); });
   ScheduleAdvance();
+}
+
+// Counted in ticks, not by the clock: when this process was stopped the log was too.
+void Node::NoticeStalledLog() {
+  if (last_written_ >= watched_write_) {
+    watched_write_ = last_write_;
+    watched_ticks_ = 0;
+    return;
+  }
+  if (++watched_ticks_ < options_.raft.election_timeout_ticks) return;
+  watched_ticks_ = 0;
+  raft_.OnStorageStalled();
 }
 
 // The request or its answer may be lost on the way to another member's leader. Each attempt has a

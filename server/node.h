@@ -27,6 +27,7 @@
 #include "server/executor.h"
 #include "server/log_writer.h"
 #include "server/raft_codec.h"
+#include "server/snapshots.h"
 #include "storage/raft_log.h"
 
 namespace keelson::server {
@@ -48,6 +49,10 @@ class NodeDelegate {
   // Makes the group of ApplyEntries take effect, answers and events included. Unavailable: not now;
   // it is called again. Any other error stops the member.
   virtual absl::Status CommitApplied() = 0;
+  // A group of ApplyEntries that was not committed will not be: a snapshot takes its place.
+  virtual void AbandonApplied() = 0;
+  // The store is another one: it stands where a snapshot was taken.
+  virtual void OnSnapshotInstalled() = 0;
   virtual void OnLeadership(NodeId leader, Term term, bool is_self) = 0;
   // The node cannot go on: a durable store failed. Called once.
   virtual void OnFatal(absl::Status status) = 0;
@@ -76,6 +81,7 @@ class Node {
     LogWriter* log_writer;
     RaftTransport* transport;
     NodeDelegate* delegate;
+    Snapshots* snapshots = nullptr;  // null: it neither sends nor installs any
   };
 
   Node(NodeOptions options, const Environment& environment);
@@ -95,6 +101,13 @@ class Node {
   uint64_t AwaitLinearizable(ReadDone done);
   void ForgetRead(uint64_t id);
 
+  // The entry at `index` is being applied; see RawNode::ApplyConfChange. To be called by the
+  // delegate from ApplyEntries.
+  absl::StatusOr<raft::ConfState> ApplyConfChange(LogIndex index, const raft::ConfChange& change) {
+    return raft_.ApplyConfChange(index, change);
+  }
+
+  // An InstallSnapshot only after its state has arrived.
   void OnMessage(raft::Message message);
   void OnUnreachable(NodeId peer);
   void Campaign();
@@ -111,12 +124,24 @@ class Node {
     uint64_t id;
     ReadDone done;
   };
+  // The part of a Ready that rests on the log.
+  struct Write {
+    uint64_t number;
+    raft::SnapshotPtr snapshot;  // to be installed first; null: none
+    storage::LogAppend append;
+    std::vector<raft::Message> messages;  // to be sent when it is durable
+  };
 
   void ScheduleAdvance();
   void Advance();
   void ProposeWaiting();
   void RequestReads();
   void Carry(raft::Ready ready);
+  void HandOverWrites();
+  void BeginInstall(const raft::Snapshot& snapshot);
+  void FinishInstall(absl::Status status, LogIndex index);
+  void SendSnapshot(const raft::Message& message);
+  void NoticeStalledLog();
   void SendOrKeep(const raft::Message& message);
   void Keep(const raft::ProposeRequest& request);
   void MaybeApply();
@@ -134,6 +159,8 @@ class Node {
   LogWriter* const log_writer_;
   RaftTransport* const transport_;
   NodeDelegate* const delegate_;
+  Snapshots* const snapshots_;
+  std::shared_ptr<int> alive_;  // what was handed to snapshots_ may come back after the end
   const RaftLogView log_view_;
   raft::RawNode raft_;
 
@@ -147,6 +174,13 @@ class Node {
   // What this turn gave to raft to send on, and when it was queued, should it come back unsent.
   std::vector<raft::Proposal> forwarded_;
   std::vector<absl::Duration> forwarded_queued_;
+
+  std::deque<Write> held_;  // not yet handed to the log: they wait for a snapshot to be installed
+  bool installing_ = false;
+  // To see a log that hangs: of the writes handed to it the newest, the newest that is done, the
+  // one that was the newest at some tick, and how many ticks ago that was.
+  uint64_t last_write_ = 0, last_written_ = 0, watched_write_ = 0;
+  int watched_ticks_ = 0;
 
   std::deque<raft::Entry> committed_;  // handed out, not yet given to the delegate
   LogIndex applied_;

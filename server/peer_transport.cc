@@ -1,8 +1,7 @@
-// hello  := "KEELSONP" version:be32 cluster:be64 from:be64 to:be64 crc32c:le32      (of all before)
-// answer := code:u8        0 welcome, 1 version, 2 cluster, 3 member; any but 0 ends the connection
-// frame  := size:le32 crc32c:le32 channel:u8 payload       size counts channel and payload; so does
-// the crc channel 1: a raft message (raft_codec.cc) channel 2: request  := id:varint kind:u8
-// lease:be64 channel 3: answer   := id:varint present:u8 value:be64
+// frame    := size:le32 crc32c:le32 channel:u8 payload       size and crc cover channel and payload
+// channel 1: a raft message (raft_codec.cc)
+// channel 2: request  := id:varint kind:u8 lease:be64
+// channel 3: answer   := id:varint present:u8 value:be64
 #include "server/peer_transport.h"
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "server/peer_hello.h"
 #include "server/raft_codec.h"
 
 namespace keelson::server {
@@ -27,62 +27,12 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr std::string_view kMagic = "KEELSONP";
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHelloBytes = 8 + 4 + 8 + 8 + 8 + 4;
 constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kReadBytes = 256 << 10;
 constexpr absl::Duration kHelloTimeout = absl::Seconds(5);
 constexpr absl::Duration kAcceptRetry = absl::Milliseconds(100);
 
 enum Channel : uint8_t { kRaftChannel = 1, kRequestChannel = 2, kAnswerChannel = 3 };
-enum HelloCode : uint8_t { kWelcome = 0, kWrongVersion = 1, kWrongCluster = 2, kWrongMember = 3 };
-
-struct Hello {
-  uint32_t version = 0;
-  uint64_t cluster = 0;
-  NodeId from, to;
-};
-
-std::string EncodeHello(const Hello& hello) {
-  std::string out(kMagic);
-  AppendBig32(out, hello.version);
-  AppendBig64(out, hello.cluster);
-  AppendBig64(out, hello.from.value());
-  AppendBig64(out, hello.to.value());
-  AppendLittle32(out, Crc32c(out));
-  return out;
-}
-
-std::optional<Hello> DecodeHello(std::string_view bytes) {
-  const uint32_t crc = Crc32c(bytes.substr(0, kHelloBytes - 4));
-  if (!bytes.starts_with(kMagic)) return std::nullopt;
-  bytes.remove_prefix(kMagic.size());
-  Hello hello;
-  uint64_t from, to;
-  uint32_t stored;
-  if (!TakeBig32(bytes, hello.version) || !TakeBig64(bytes, hello.cluster) ||
-      !TakeBig64(bytes, from) || !TakeBig64(bytes, to) || !TakeLittle32(bytes, stored) ||
-      stored != crc) {
-    return std::nullopt;
-  }
-  hello.from = NodeId(from);
-  hello.to = NodeId(to);
-  return hello;
-}
-
-const char* HelloCodeText(uint8_t code) {
-  switch (code) {
-    case kWrongVersion:
-      return "it speaks another version of the peer protocol";
-    case kWrongCluster:
-      return "cluster ID mismatch";
-    case kWrongMember:
-      return "it is not the member expected at this address";
-    default:
-      return "it refused the connection";
-  }
-}
 
 SharedBytes FrameHead(uint8_t channel, const ByteChain& payload) {
   const char channel_byte = static_cast<char>(channel);
@@ -121,6 +71,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
         redial_(transport->options_.redial_min) {}
 
   void Start() { Dial(); }
+  const std::vector<Url>& urls() const { return urls_; }
 
   void Stop() {
     transport_ = nullptr;
@@ -174,8 +125,9 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   void SayHello() {
     asio::error_code ignored;  // a socket that just broke shows it on the next write
     socket_.set_option(tcp::no_delay(true), ignored);
-    hello_ =
-        EncodeHello({kVersion, transport_->options_.cluster_id, transport_->options_.self, peer_});
+    hello_ = EncodeHello({.cluster = transport_->options_.cluster_id,
+                          .from = transport_->options_.self,
+                          .to = peer_});
     asio::async_write(
         socket_, asio::buffer(hello_),
         [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
@@ -327,7 +279,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
       return End();
     }
     const Options& options = transport_->options_;
-    code_ = hello->version != kVersion                  ? kWrongVersion
+    code_ = hello->version != kPeerVersion              ? kWrongVersion
             : hello->cluster != options.cluster_id      ? kWrongCluster
             : hello->to != options.self                 ? kWrongMember
             : !transport_->peers_.contains(hello->from) ? kWrongMember
@@ -338,10 +290,12 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
                        code_ == kWrongCluster ? "cluster ID mismatch" : HelloCodeText(code_)));
     }
     peer_ = hello->from;
+    purpose_ = hello->purpose;
     asio::async_write(socket_, asio::buffer(&code_, 1),
                       [self = shared_from_this()](const asio::error_code& error, size_t) {
                         if (!self->transport_) return;
                         if (error || self->code_ != kWelcome) return self->End();
+                        if (self->purpose_ == PeerPurpose::kSnapshot) return self->HandOver();
                         self->buffer_.clear();
                         self->buffer_.resize(kReadBytes);
                         self->Read();
@@ -360,6 +314,11 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
           if (!self->TakeFrames()) return self->End();
           self->Read();
         });
+  }
+
+  void HandOver() {
+    transport_->handlers_.on_snapshot_connection(peer_, std::move(socket_));
+    End();
   }
 
   // False: the peer sent something that is no frame.
@@ -400,6 +359,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   tcp::socket socket_;
   asio::steady_timer timer_;
   NodeId peer_;
+  PeerPurpose purpose_ = PeerPurpose::kFrames;
   uint8_t code_ = 0;
   std::string buffer_;
   size_t filled_ = 0;
@@ -487,6 +447,11 @@ void PeerTransport::AddPeer(NodeId peer, std::vector<Url> urls) {
   outgoing->Start();
 }
 
+std::vector<Url> PeerTransport::UrlsOf(NodeId peer) const {
+  const auto it = peers_.find(peer);
+  return it == peers_.end() ? std::vector<Url>() : it->second->urls();
+}
+
 void PeerTransport::Stop() {
   for (const auto& listener : listeners_) listener->Stop();
   listeners_.clear();
@@ -537,7 +502,9 @@ void PeerTransport::Dispatch(NodeId from, uint8_t channel, const SharedBytes& pa
   switch (channel) {
     case kRaftChannel: {
       std::optional<raft::Message> message = DecodeRaftMessage(payload);
-      if (!message || message->from != from || message->to != options_.self) {
+      // A snapshot comes with its state, on a connection of its own.
+      if (!message || message->from != from || message->to != options_.self ||
+          std::holds_alternative<raft::InstallSnapshot>(message->body)) {
         handlers_.on_notice(absl::StrCat("ignored a malformed message of peer ", Describe(from)));
         return;
       }

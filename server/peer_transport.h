@@ -61,6 +61,8 @@ class PeerTransport final : public RaftTransport {
     std::function<void(NodeId)> on_unreachable;
     // `respond` may be called later.
     std::function<void(PeerRequest, absl::AnyInvocable<void(PeerAnswer)> respond)> on_request;
+    // A peer brings a snapshot; the connection is welcomed and nothing of it read.
+    std::function<void(NodeId from, asio::ip::tcp::socket socket)> on_snapshot_connection;
     std::function<void(std::string)> on_notice;  // a line for the log
   };
 
@@ -71,6 +73,8 @@ class PeerTransport final : public RaftTransport {
   absl::Status Listen(const Url& url);
   // Starts dialing `peer` at one of `urls`, in turn.
   void AddPeer(NodeId peer, std::vector<Url> urls);
+  // Where it is reached; empty: it is no peer.
+  std::vector<Url> UrlsOf(NodeId peer) const;
   void Stop();
 
   bool Send(const raft::Message& message) override;

@@ -6,27 +6,28 @@
 //   3 AppendRequest      previous:entry_id commit:varint count:varint entry*
 //        entry           := term:varint type:u8 size:varint payload      (indexes follow
 //        previous.index)
-//   4 AppendResponse     flags:u8 (1 rejected, 2 needs a snapshot) index:varint
-//        reject_hint:entry_id
+//   4 AppendResponse     flags:u8 (1 rejected, 2 needs snapshot) index:varint reject_hint:entry_id
 //   5 Heartbeat          commit:varint read_context:varint
 //   6 HeartbeatResponse  read_context:varint
 //   7 ReadIndexRequest   context:varint
 //   8 ReadIndexResponse  context:varint index:varint
 //   9 ProposeRequest     count:varint (type:u8 size:varint payload)*
-//  10 InstallSnapshot    last:entry_id conf_state size:varint data
-//        conf_state      := voters learners voters_outgoing learners_next auto_leave:u8
-//        each list       := count:varint id:varint*
+//  10 InstallSnapshot    id:entry_id conf:conf_state size:varint data
 //  11 TransferRequest    to:varint
 //  12 TimeoutNow
-// The kinds reach the wire: do not renumber.
+//
+// conf_state   := version:u8 = 1  flags:u8 (1 auto leave)
+//                 voters:ids learners:ids voters_outgoing:ids learners_next:ids
+// ids          := count:varint id:be64*                 ascending
+//
+// The kinds reach the wire, a conf_state the disk too: do not renumber.
 #include "server/raft_codec.h"
 
-#include <memory>
 #include <utility>
-#include <vector>
 
 #include "base/coding.h"
 #include "base/status_macros.h"
+#include "raft/conf_change.h"
 
 namespace keelson::server {
 namespace {
@@ -48,6 +49,8 @@ enum Kind : uint8_t {
   kTimeoutNow = 12,
 };
 
+constexpr uint8_t kConfStateVersion = 1;
+
 // Collects small fields in one string and hands it to the chain whenever a large payload comes
 // between.
 class Encoder {
@@ -58,6 +61,18 @@ class Encoder {
     Varint(id.term.value());
     Varint(id.index.value());
   }
+  void Ids(const std::vector<NodeId>& ids) {
+    Varint(ids.size());
+    for (const NodeId id : ids) AppendBig64(text_, id.value());
+  }
+  void Conf(const raft::ConfState& conf) {
+    Byte(kConfStateVersion);
+    Byte(conf.auto_leave ? 1 : 0);
+    Ids(conf.voters);
+    Ids(conf.learners);
+    Ids(conf.voters_outgoing);
+    Ids(conf.learners_next);
+  }
   void Payload(const SharedBytes& data) {
     Varint(data.size());
     if (data.size() < kCopyBelow) {
@@ -66,17 +81,6 @@ class Encoder {
     }
     FlushText();
     chain_.Append(data);
-  }
-  void Nodes(const std::vector<NodeId>& ids) {
-    Varint(ids.size());
-    for (NodeId id : ids) Varint(id.value());
-  }
-  void Conf(const raft::ConfState& conf) {
-    Nodes(conf.voters);
-    Nodes(conf.learners);
-    Nodes(conf.voters_outgoing);
-    Nodes(conf.learners_next);
-    Byte(conf.auto_leave ? 1 : 0);
   }
   void Reserve(size_t bytes) { text_.reserve(bytes); }
   ByteChain Take() {
@@ -206,20 +210,23 @@ class Decoder {
     ok_ = ok_ && count <= rest_.size() / bytes_min;
     return ok_ ? count : 0;
   }
-  std::vector<NodeId> Nodes() {
-    std::vector<NodeId> ids;
-    const uint64_t count = Count(1);
-    ids.reserve(count);
-    for (uint64_t i = 0; i < count && ok_; ++i) ids.emplace_back(Varint());
+  std::vector<NodeId> Ids() {
+    std::vector<NodeId> ids(Count(8));
+    for (NodeId& id : ids) {
+      uint64_t v = 0;
+      ok_ = ok_ && TakeBig64(rest_, v);
+      id = NodeId(v);
+    }
     return ids;
   }
   raft::ConfState Conf() {
     raft::ConfState conf;
-    conf.voters = Nodes();
-    conf.learners = Nodes();
-    conf.voters_outgoing = Nodes();
-    conf.learners_next = Nodes();
-    conf.auto_leave = Byte() != 0;
+    ok_ = Byte() == kConfStateVersion && ok_;
+    conf.auto_leave = (Byte() & 1) != 0;
+    conf.voters = Ids();
+    conf.learners = Ids();
+    conf.voters_outgoing = Ids();
+    conf.learners_next = Ids();
     return conf;
   }
   bool ok() const { return ok_; }
@@ -261,14 +268,6 @@ raft::ProposeRequest DecodePropose(Decoder& d) {
   return m;
 }
 
-raft::InstallSnapshot DecodeSnapshot(Decoder& d) {
-  raft::Snapshot snapshot;
-  snapshot.id = d.Id();
-  snapshot.conf = d.Conf();
-  snapshot.data = d.Payload();
-  return {std::make_shared<raft::Snapshot>(std::move(snapshot))};
-}
-
 std::optional<raft::MessageBody> DecodeBody(uint8_t kind, Decoder& d) {
   switch (kind) {
     case kVoteRequest: {
@@ -304,8 +303,13 @@ std::optional<raft::MessageBody> DecodeBody(uint8_t kind, Decoder& d) {
     }
     case kProposeRequest:
       return DecodePropose(d);
-    case kInstallSnapshot:
-      return DecodeSnapshot(d);
+    case kInstallSnapshot: {
+      auto snapshot = std::make_shared<raft::Snapshot>();
+      snapshot->id = d.Id();
+      snapshot->conf = d.Conf();
+      snapshot->data = d.Payload();
+      return raft::InstallSnapshot{std::move(snapshot)};
+    }
     case kTransferRequest:
       return raft::TransferRequest{NodeId(d.Varint())};
     case kTimeoutNow:
@@ -340,8 +344,25 @@ std::optional<raft::Message> DecodeRaftMessage(const SharedBytes& bytes) {
   return message;
 }
 
+std::string EncodeConfState(const raft::ConfState& conf) {
+  Encoder e;
+  e.Conf(conf);
+  return e.Take().Flatten();
+}
+
+std::optional<raft::ConfState> DecodeConfState(std::string_view bytes) {
+  const SharedBytes held = SharedBytes::Copy(bytes);
+  Decoder d(held);
+  raft::ConfState conf = d.Conf();
+  if (!d.at_end() || !raft::CheckConf(conf).ok()) return std::nullopt;
+  return conf;
+}
+
 storage::LogAppend ToLogAppend(raft::LogWrite write) {
   storage::LogAppend append;
+  if (write.snapshot != nullptr) {
+    append.reset = storage::LogPosition{write.snapshot->id.term, write.snapshot->id.index};
+  }
   if (write.hard_state) {
     append.state =
         storage::LogState{write.hard_state->term, write.hard_state->vote, write.hard_state->commit};
@@ -359,12 +380,22 @@ raft::HardState ToHardState(const storage::LogState& state) {
   return {state.term, state.vote, state.commit};
 }
 
+absl::StatusOr<raft::Snapshot> RaftLogView::TakeSnapshot() const {
+  if (snapshots_ == nullptr) return absl::UnavailableError("this member makes no snapshots");
+  return snapshots_->Take(log_->FirstIndex() - 1);
+}
+
 absl::StatusOr<std::vector<raft::Entry>> RaftLogView::Entries(LogIndex begin, LogIndex end,
                                                               uint64_t bytes_max) const {
-  KV_ASSIGN_OR_RETURN(std::vector<storage::LogRecord> records, log_->Read(begin, end, bytes_max));
+  absl::StatusOr<std::vector<storage::LogRecord>> records = log_->Read(begin, end, bytes_max);
+  if (!records.ok()) {
+    // Cut off meanwhile is no damage.
+    if (!absl::IsOutOfRange(records.status())) on_unreadable_(records.status());
+    return records.status();
+  }
   std::vector<raft::Entry> entries;
-  entries.reserve(records.size());
-  for (storage::LogRecord& record : records) {
+  entries.reserve(records->size());
+  for (storage::LogRecord& record : *records) {
     entries.push_back(raft::Entry{record.term, record.index,
                                   static_cast<raft::EntryType>(record.type),
                                   std::move(record.data)});

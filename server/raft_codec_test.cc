@@ -1,5 +1,6 @@
 #include "server/raft_codec.h"
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "base/random.h"
 #include "gtest/gtest.h"
 #include "server/testing/seed.h"
+#include "storage/temporary_directory.h"
 
 namespace keelson::server {
 namespace {
@@ -61,15 +63,22 @@ class MessageMaker {
       case 7:
         return raft::ReadIndexResponse{Number(), LogIndex(Number())};
       case 8:
-        return Install();
-      case 9:
-        return raft::TransferRequest{NodeId(Number())};
-      case 10:
-        return raft::TimeoutNow{};
-      default:
         return Propose();
+      case 9:
+        return raft::InstallSnapshot{
+            std::make_shared<raft::Snapshot>(raft::Snapshot{Id(), Conf(), SharedBytes(Text())})};
+      case 10:
+        return raft::TransferRequest{NodeId(Number())};
+      default:
+        return raft::TimeoutNow{};
     }
   }
+  std::vector<NodeId> Ids() {
+    std::vector<NodeId> ids;
+    for (uint64_t i = Below(4); i > 0; --i) ids.emplace_back(random_.Next());
+    return ids;
+  }
+  raft::ConfState Conf() { return {Ids(), Ids(), Ids(), Ids(), Flag()}; }
   raft::AppendRequest Append() {
     raft::AppendRequest m{Id(), LogIndex(Number()), {}};
     const uint64_t count = Below(6);
@@ -77,15 +86,6 @@ class MessageMaker {
       m.entries.push_back({Term(Number()), m.previous.index + i, Type(), SharedBytes(Text())});
     }
     return m;
-  }
-  std::vector<NodeId> Nodes() {
-    std::vector<NodeId> ids;
-    for (uint64_t i = Below(4); i > 0; --i) ids.emplace_back(Number());
-    return ids;
-  }
-  raft::InstallSnapshot Install() {
-    return {std::make_shared<raft::Snapshot>(
-        raft::Snapshot{Id(), {Nodes(), Nodes(), Nodes(), Nodes(), Flag()}, SharedBytes(Text())})};
   }
   raft::ProposeRequest Propose() {
     raft::ProposeRequest m;
@@ -123,9 +123,16 @@ struct Describer {
   void operator()(const raft::HeartbeatResponse& m) { *this << m.read_context; }
   void operator()(const raft::ReadIndexRequest& m) { *this << m.context; }
   void operator()(const raft::ReadIndexResponse& m) { *this << m.context << m.index.value(); }
+  void operator()(const raft::ProposeRequest& m) {
+    *this << m.proposals.size();
+    for (const Proposal& p : m.proposals) {
+      *this << static_cast<uint64_t>(p.type);
+      text += "'" + std::string(p.data.view()) + "' ";
+    }
+  }
   Describer& operator<<(const std::vector<NodeId>& ids) {
     *this << ids.size();
-    for (NodeId id : ids) *this << id.value();
+    for (const NodeId id : ids) *this << id.value();
     return *this;
   }
   void operator()(const raft::InstallSnapshot& m) {
@@ -136,13 +143,6 @@ struct Describer {
   }
   void operator()(const raft::TransferRequest& m) { *this << m.to.value(); }
   void operator()(const raft::TimeoutNow&) {}
-  void operator()(const raft::ProposeRequest& m) {
-    *this << m.proposals.size();
-    for (const Proposal& p : m.proposals) {
-      *this << static_cast<uint64_t>(p.type);
-      text += "'" + std::string(p.data.view()) + "' ";
-    }
-  }
 };
 
 std::string Describe(const Message& message) {
@@ -187,13 +187,15 @@ TEST(RaftCodecTest, TheBytesStayAsTheyAre) {
   };
   EXPECT_EQ(encoded(raft::VoteRequest{true, false, {Term(4), LogIndex(300)}}),
             Frame(1, "\x01\x04\xac\x02"));
-  EXPECT_EQ(encoded(raft::VoteResponse{true, false, {Term(4), LogIndex(300)}}),
-            Frame(2, "\x01\x04\xac\x02"));
+  EXPECT_EQ(encoded(raft::VoteResponse{false, true, {Term(4), LogIndex(300)}}),
+            Frame(2, "\x02\x04\xac\x02"));
   EXPECT_EQ(encoded(raft::AppendRequest{
                 {Term(4), LogIndex(5)},
                 LogIndex(6),
                 {{Term(7), LogIndex(6), EntryType::kConfChange, SharedBytes(std::string("hi"))}}}),
             Frame(3, "\x04\x05\x06\x01\x07\x01\x02hi"));
+  EXPECT_EQ(encoded(raft::AppendResponse{true, false, LogIndex(5), {Term(6), LogIndex(7)}}),
+            Frame(4, "\x01\x05\x06\x07"));
   EXPECT_EQ(encoded(raft::AppendResponse{true, true, LogIndex(5), {Term(6), LogIndex(7)}}),
             Frame(4, "\x03\x05\x06\x07"));
   EXPECT_EQ(encoded(raft::Heartbeat{LogIndex(5), 6}), Frame(5, "\x05\x06"));
@@ -202,13 +204,37 @@ TEST(RaftCodecTest, TheBytesStayAsTheyAre) {
   EXPECT_EQ(encoded(raft::ReadIndexResponse{7, LogIndex(8)}), Frame(8, "\x07\x08"));
   EXPECT_EQ(encoded(raft::ProposeRequest{{{EntryType::kNormal, SharedBytes(std::string("x"))}}}),
             Frame(9, std::string("\x01\x00\x01x", 4)));
+  const std::string conf(
+      "\x01\x01\x02\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\x01\x02\0\x01\0\0\0\0\0\0\0\x03\0", 30);
+  const raft::ConfState state{.voters = {NodeId(1), NodeId(0x102)},
+                              .learners = {},
+                              .voters_outgoing = {NodeId(3)},
+                              .learners_next = {},
+                              .auto_leave = true};
+  EXPECT_EQ(EncodeConfState(state), conf);
   EXPECT_EQ(encoded(raft::InstallSnapshot{std::make_shared<raft::Snapshot>(raft::Snapshot{
-                {Term(4), LogIndex(5)},
-                {{NodeId(6), NodeId(7)}, {NodeId(8)}, {NodeId(9)}, {NodeId(9)}, true},
-                SharedBytes(std::string("hi"))})}),
-            Frame(10, "\x04\x05\x02\x06\x07\x01\x08\x01\x09\x01\x09\x01\x02hi"));
-  EXPECT_EQ(encoded(raft::TransferRequest{NodeId(4)}), Frame(11, "\x04"));
+                {Term(4), LogIndex(300)}, state, SharedBytes(std::string("name"))})}),
+            Frame(10, "\x04\xac\x02" + conf + "\x04name"));
+  EXPECT_EQ(encoded(raft::TransferRequest{NodeId(300)}), Frame(11, "\xac\x02"));
   EXPECT_EQ(encoded(raft::TimeoutNow{}), Frame(12, ""));
+}
+
+TEST(RaftCodecTest, StoredMembershipComesBackOrIsRefused) {
+  const raft::ConfState conf{.voters = {NodeId(1), NodeId(2)},
+                             .learners = {NodeId(9)},
+                             .voters_outgoing = {},
+                             .learners_next = {},
+                             .auto_leave = false};
+  const std::string bytes = EncodeConfState(conf);
+  EXPECT_EQ(DecodeConfState(bytes), conf);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(DecodeConfState(bytes.substr(0, size)), std::nullopt);
+  }
+  EXPECT_EQ(DecodeConfState(bytes + '\0'), std::nullopt);
+  EXPECT_EQ(DecodeConfState('\x02' + bytes.substr(1)), std::nullopt);  // a later version
+  raft::ConfState twice = conf;
+  twice.learners = {NodeId(2)};  // a voter too
+  EXPECT_EQ(DecodeConfState(EncodeConfState(twice)), std::nullopt);
 }
 
 TEST(RaftCodecTest, LargePayloadsAreNotCopied) {
@@ -250,7 +276,7 @@ TEST(RaftCodecTest, AMessageCutShortOrWithMoreBehindItIsRefused) {
 TEST(RaftCodecTest, AnUnknownKindOrEntryTypeIsRefused) {
   EXPECT_FALSE(Decode(""));
   EXPECT_FALSE(Decode(Frame(0, "")));
-  EXPECT_FALSE(Decode(Frame(10, "")));
+  EXPECT_FALSE(Decode(Frame(13, "")));
   EXPECT_FALSE(Decode(Frame(255, "")));
   EXPECT_TRUE(Decode(Frame(9, std::string("\x01\x01\x01x", 4))));
   EXPECT_FALSE(Decode(Frame(9, std::string("\x01\x02\x01x", 4))));
@@ -261,6 +287,7 @@ TEST(RaftCodecTest, CountsAndSizesThatLieAreRefusedBeforeMemoryIsTaken) {
     EXPECT_FALSE(Decode(Frame(9, Varint(lie) + std::string("\x00\x01x", 3))));
     EXPECT_FALSE(Decode(Frame(9, "\x01" + std::string(1, '\0') + Varint(lie) + "x")));
     EXPECT_FALSE(Decode(Frame(3, "\x04\x05\x06" + Varint(lie) + std::string("\x07\x00\x01x", 4))));
+    EXPECT_FALSE(Decode(Frame(10, "\x04\x05\x01" + std::string(1, '\0') + Varint(lie) + "x")));
     EXPECT_FALSE(
         Decode(Frame(3, "\x04\x05\x06\x01\x07" + std::string(1, '\0') + Varint(lie) + "x")));
   }
@@ -316,7 +343,46 @@ TEST(RaftCodecTest, AWriteGoesToTheLogWhole) {
   EXPECT_EQ(append.records[1].type, 1);
   EXPECT_TRUE(append.must_sync);
   EXPECT_EQ(ToHardState(*append.state), *write.hard_state);
+  EXPECT_FALSE(append.reset);
   EXPECT_FALSE(ToLogAppend({}).state);
+}
+
+TEST(RaftLogViewTest, EntriesThatAreDamagedAreToldAndThoseCutOffAreNot) {
+  const storage::TemporaryDirectory directory;
+  storage::RaftLogOptions options;
+  options.directory = directory.File("log");
+  options.segment_bytes = 1 << 16;
+  options.cache_bytes_max = 0;
+  auto log = storage::RaftLog::Create(options, {1, NodeId(2)});
+  ASSERT_TRUE(log.ok()) << log.status();
+  const std::string data(1000, 'd');
+  storage::LogAppend append{.must_sync = true};
+  for (uint64_t i = 1; i <= 5; ++i) {
+    append.records.push_back({Term(1), LogIndex(i), 0, SharedBytes(data)});
+  }
+  ASSERT_TRUE((*log)->Append({append}).ok());
+  std::string told;
+  const RaftLogView view(log->get(), nullptr, [&told](const absl::Status& status) {
+    told += std::string(status.message());
+  });
+  ASSERT_EQ(view.Entries(LogIndex(1), LogIndex(6), 1 << 20)->size(), 5u);
+  EXPECT_FALSE(view.Entries(LogIndex(0), LogIndex(6), 1 << 20).ok());
+  EXPECT_EQ(told, "");
+  std::fstream file(directory.File("log") + "/0000000000000001.seg",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(2500);
+  file << "damage";
+  file.close();
+  EXPECT_TRUE(absl::IsDataLoss(view.Entries(LogIndex(1), LogIndex(6), 1 << 20).status()));
+  EXPECT_NE(told.find("damaged"), std::string::npos) << told;
+}
+
+TEST(RaftCodecTest, AWriteWithASnapshotResetsTheLog) {
+  raft::LogWrite write;
+  write.snapshot = std::make_shared<raft::Snapshot>(
+      raft::Snapshot{.id = {Term(3), LogIndex(9)}, .conf = {}, .data = {}});
+  write.must_sync = true;
+  EXPECT_EQ(ToLogAppend(write).reset, (storage::LogPosition{Term(3), LogIndex(9)}));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "server/member_core.h"
 #include "server/rpc/call.h"
 #include "server/rpc/rpc_server.h"
+#include "server/snapshot_keeper.h"
 
 namespace keelson::server {
 
@@ -20,6 +21,13 @@ void RegisterWatch(MemberCore* core, rpc::RpcServer* server);
 void RegisterLease(MemberCore* core, rpc::RpcServer* server);
 void RegisterCluster(MemberCore* core, rpc::RpcServer* server);
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server);
+// What Maintenance.Snapshot reads with; all outlive the server's calls.
+struct SnapshotAccess {
+  SnapshotKeeper* keeper;
+  Executor* core;
+  Executor* worker;
+};
+void RegisterSnapshot(MemberCore* core, SnapshotAccess access, rpc::RpcServer* server);
 void RegisterHealth(MemberCore* core, rpc::RpcServer* server);
 // /health and /version over plain HTTP.
 void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);

@@ -7,16 +7,19 @@
 #include "base/coding.h"
 #include "base/status_macros.h"
 #include "proto/etcd/rpc.pb.h"
+#include "raft/conf_change.h"
 #include "server/alarm_key.h"
+#include "server/cluster_records.h"
 #include "server/errors.h"
 #include "server/membership.h"
+#include "server/raft_codec.h"
 
 namespace keelson::server {
 
 using proto::Command;
 
-StateMachine::StateMachine(storage::Store* store, NodeId self)
-    : store_(store), self_(self), kv_(store) {}
+StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf)
+    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store) {}
 
 void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
   for (const raft::Entry& entry : entries) ApplyEntry(entry);
@@ -24,6 +27,7 @@ void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
 
 void StateMachine::ApplyEntry(const raft::Entry& entry) {
   store_->BeginEntry(entry.index, entry.term);
+  if (entry.type == raft::EntryType::kConfChange) ApplyConfChange(entry);
   // The empty entry of a new leader changes nothing but the applied index.
   if (entry.type != raft::EntryType::kNormal || entry.data.empty()) {
     store_->EndEntry();
@@ -46,6 +50,17 @@ void StateMachine::ApplyEntry(const raft::Entry& entry) {
   Answer answer{command.request(), body.status(), {}, store_->revision()};
   if (body.ok()) answer.body = *std::move(body);
   applied_.answers.push_back(std::move(answer));
+}
+
+// The membership goes into the batch of the applied index: a restart begins with the membership of
+// exactly the state it finds.
+void StateMachine::ApplyConfChange(const raft::Entry& entry) {
+  const std::optional<raft::ConfChange> change = raft::DecodeConfChange(entry.data);
+  if (!change || !change_conf_) return;  // raft proposes none that it cannot read
+  const absl::StatusOr<raft::ConfState> conf = change_conf_(entry.index, *change);
+  if (!conf.ok()) return;
+  store_->PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(*conf));
+  applied_.members_changed = true;
 }
 
 absl::StatusOr<Applied> StateMachine::Commit() {

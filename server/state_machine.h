@@ -7,6 +7,7 @@
 #define KEELSON_SERVER_STATE_MACHINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,17 +45,26 @@ struct Applied {
 
 class StateMachine {
  public:
-  // `store` outlives the machine. Answers are made for commands whose origin is `self`.
-  StateMachine(storage::Store* store, NodeId self);
+  // What the membership is after the change in the entry `index`; an error: the change is not legal
+  // and changes nothing, on any member.
+  using ConfChanger = std::function<absl::StatusOr<raft::ConfState>(
+      LogIndex index, const raft::ConfChange& change)>;
+
+  // `store` outlives the machine. Answers are made for commands whose origin is `self`. Without
+  // `change_conf` changes of membership change nothing.
+  StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf = nullptr);
 
   // REQUIRES: the entries follow the store's applied index and those of earlier calls; the group
   // before was committed.
   void Apply(absl::Span<const raft::Entry> entries);
   // Unavailable: the store cannot take it now; call again. Any other error is final.
   absl::StatusOr<Applied> Commit();
+  // Forgets the group that was applied and not committed; the store is another one now.
+  void Abandon() { applied_ = Applied(); }
 
  private:
   void ApplyEntry(const raft::Entry& entry);
+  void ApplyConfChange(const raft::Entry& entry);
   absl::StatusOr<std::string> Execute(const proto::Command& command, Term term);
   absl::StatusOr<std::string> Compact(const etcdserverpb::CompactionRequest& request);
   absl::StatusOr<std::string> GrantLease(const etcdserverpb::LeaseGrantRequest& request);
@@ -65,6 +75,7 @@ class StateMachine {
 
   storage::Store* const store_;
   const NodeId self_;
+  const ConfChanger change_conf_;
   KvExecutor kv_;
   Applied applied_;       // of the group under way
   absl::Status failure_;  // the store failed in the middle of an entry

@@ -375,6 +375,18 @@ void WatchHub::CancelCompacted(Watcher* watcher) {
   stream->watchers_.erase(watcher->id);
 }
 
+void WatchHub::OnStoreReplaced() {
+  revision_ = store_->revision();
+  for (const auto& [number, stream] : streams_) {
+    for (const auto& [id, watcher] : stream->watchers_) {
+      DropCollected(watcher.get());
+      if (watcher->synced && watcher->next <= revision_) MakeLag(watcher.get());
+    }
+  }
+  touched_.clear();
+  ScheduleCatchUp();
+}
+
 void WatchHub::OnProgressTimer() {
   for (const auto& [number, stream] : streams_) {
     for (auto& [id, watcher] : stream->watchers_) {

@@ -66,6 +66,10 @@ class WatchHub {
   // inside a group.
   void OnEvents(absl::Span<const storage::StoredEvent> events, Revision revision);
 
+  // The store is another one, of a later state: everybody catches up from it, or is told that what
+  // it needs is compacted.
+  void OnStoreReplaced();
+
   size_t watcher_count() const { return watcher_count_; }
 
  private:

@@ -8,29 +8,42 @@
 #include "base/status_macros.h"
 
 namespace keelson::storage {
+namespace {
+
+bool IsUnder(const std::string& path, const std::string& prefix) {
+  return path.compare(0, prefix.size(), prefix) == 0;
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+}  // namespace
 
 class CrashingFileSystem::MemoryFile final : public File {
  public:
-  MemoryFile(CrashingFileSystem& files, std::shared_ptr<Inode> inode)
-      : files_(files), inode_(std::move(inode)) {}
+  MemoryFile(CrashingFileSystem& files, std::string path, std::shared_ptr<Inode> inode)
+      : files_(files), path_(std::move(path)), inode_(std::move(inode)) {}
 
   absl::Status Write(uint64_t offset, absl::Span<const std::string_view> pieces) override {
     absl::MutexLock lock(&files_.mutex_);
-    KV_RETURN_IF_ERROR(files_.Alive());
-    if (files_.fail_write_) {
+    absl::Status status = files_.MayChange(path_, Change::kGrow);
+    if (status.ok() && files_.fail_write_) {
       files_.fail_write_ = false;
-      return absl::ResourceExhaustedError("injected: no space");
+      status = absl::ResourceExhaustedError("injected: no space");
     }
-    for (const std::string_view piece : pieces) {
-      if (piece.empty()) continue;
-      if (inode_->live.size() < offset + piece.size()) inode_->live.resize(offset + piece.size());
-      std::memcpy(inode_->live.data() + offset, piece.data(), piece.size());
-      for (uint64_t s = offset / kSector; s * kSector < offset + piece.size(); ++s) {
-        inode_->dirty.insert(s);
-      }
+    if (files_.halted_) return status;
+    // One that fails may have come some way.
+    uint64_t left = UINT64_MAX;
+    if (!status.ok()) left = files_.random_.Below(1 + (pieces.empty() ? 0 : pieces[0].size()));
+    for (std::string_view piece : pieces) {
+      piece = piece.substr(0, left);
+      left -= piece.size();
+      if (!piece.empty()) Put(*inode_, offset, piece);
       offset += piece.size();
     }
-    return absl::OkStatus();
+    return status;
   }
 
   absl::StatusOr<uint64_t> Read(uint64_t offset, uint64_t count, char* to) const override {
@@ -39,19 +52,28 @@ class CrashingFileSystem::MemoryFile final : public File {
     if (offset >= inode_->live.size()) return uint64_t{0};
     count = std::min<uint64_t>(count, inode_->live.size() - offset);
     std::memcpy(to, inode_->live.data() + offset, count);
+    if (count > 0 && files_.flip_one_in_ > 0 && IsUnder(path_, files_.flip_under_) &&
+        files_.random_.Below(files_.flip_one_in_) == 0) {
+      const uint64_t bit = files_.random_.Below(8 * count);
+      to[bit / 8] = static_cast<char>(to[bit / 8] ^ (1 << (bit % 8)));
+      ++files_.flips_;
+    }
     return count;
   }
 
   absl::Status Sync() override {
     absl::MutexLock lock(&files_.mutex_);
-    KV_RETURN_IF_ERROR(files_.Alive());
-    if (files_.fail_sync_) {
+    absl::Status status = files_.MayChange(path_, Change::kSync);
+    if (status.ok() && files_.fail_sync_) {
       files_.fail_sync_ = false;
-      return absl::UnavailableError("injected: sync failed");
+      status = absl::UnavailableError("injected: sync failed");
     }
-    for (const uint64_t sector : inode_->dirty) files_.SaveSector(*inode_, sector);
+    if (files_.halted_) return status;
+    for (const uint64_t sector : inode_->dirty) {
+      if (status.ok() || files_.random_.Below(2) == 0) SaveSector(*inode_, sector);
+    }
     inode_->dirty.clear();
-    return absl::OkStatus();
+    return status;
   }
 
   absl::StatusOr<uint64_t> Size() const override {
@@ -62,6 +84,7 @@ class CrashingFileSystem::MemoryFile final : public File {
 
  private:
   CrashingFileSystem& files_;
+  const std::string path_;
   const std::shared_ptr<Inode> inode_;
 };
 
@@ -84,6 +107,31 @@ absl::Status CrashingFileSystem::Alive() const {
   return halted_ ? absl::UnavailableError("halted") : absl::OkStatus();
 }
 
+absl::Status CrashingFileSystem::MayChange(const std::string& path, Change change) {
+  if (changes_left_.has_value() && !halted_) halted_ = (*changes_left_)-- == 0;
+  KV_RETURN_IF_ERROR(Alive());
+  ++changes_;
+  if (!failure_.has_value() || !IsUnder(path, failure_->under)) return absl::OkStatus();
+  if (failure_after_ > 0) {
+    --failure_after_;
+    return absl::OkStatus();
+  }
+  const bool no_space = failure_->kind == Failure::Kind::kNoSpace;
+  if (no_space && change != Change::kGrow) return absl::OkStatus();
+  ++failures_;
+  if (!failure_->lasting) failure_.reset();
+  if (no_space) return absl::ResourceExhaustedError("injected: no space");
+  return absl::UnavailableError("injected: input/output error");
+}
+
+void CrashingFileSystem::Put(Inode& inode, uint64_t offset, std::string_view bytes) {
+  if (inode.live.size() < offset + bytes.size()) inode.live.resize(offset + bytes.size());
+  std::memcpy(inode.live.data() + offset, bytes.data(), bytes.size());
+  for (uint64_t s = offset / kSector; s * kSector < offset + bytes.size(); ++s) {
+    inode.dirty.insert(s);
+  }
+}
+
 void CrashingFileSystem::SaveSector(Inode& inode, uint64_t sector) {
   const uint64_t begin = sector * kSector;
   const uint64_t end = std::min<uint64_t>(begin + kSector, inode.live.size());
@@ -98,18 +146,19 @@ absl::StatusOr<std::unique_ptr<File>> CrashingFileSystem::Open(const std::string
   auto it = names_.find(path);
   if (mode == OpenMode::kExisting) {
     if (it == names_.end()) return absl::NotFoundError(path);
-    return std::make_unique<MemoryFile>(*this, it->second);
+    return std::make_unique<MemoryFile>(*this, path, it->second);
   }
   if (it != names_.end()) return absl::AlreadyExistsError(path);
+  KV_RETURN_IF_ERROR(MayChange(path, Change::kGrow));
   auto inode = std::make_shared<Inode>();
   names_[path] = inode;
   NameChanged();
-  return std::make_unique<MemoryFile>(*this, std::move(inode));
+  return std::make_unique<MemoryFile>(*this, path, std::move(inode));
 }
 
 absl::Status CrashingFileSystem::Rename(const std::string& from, const std::string& to) {
   absl::MutexLock lock(&mutex_);
-  KV_RETURN_IF_ERROR(Alive());
+  KV_RETURN_IF_ERROR(MayChange(from, Change::kGrow));
   auto it = names_.find(from);
   if (it == names_.end()) return absl::NotFoundError(from);
   std::shared_ptr<Inode> inode = it->second;
@@ -121,23 +170,53 @@ absl::Status CrashingFileSystem::Rename(const std::string& from, const std::stri
 
 absl::Status CrashingFileSystem::Remove(const std::string& path) {
   absl::MutexLock lock(&mutex_);
-  KV_RETURN_IF_ERROR(Alive());
+  KV_RETURN_IF_ERROR(MayChange(path, Change::kRemove));
   if (names_.erase(path) == 0) return absl::NotFoundError(path);
   NameChanged();
   return absl::OkStatus();
 }
 
-absl::Status CrashingFileSystem::SyncDirectory(const std::string&) {
+absl::Status CrashingFileSystem::RemoveTree(const std::string& path) {
   absl::MutexLock lock(&mutex_);
-  KV_RETURN_IF_ERROR(Alive());
-  durable_names_ = names_;
-  history_.clear();
+  const auto within = [&path](const std::string& name) {
+    return name == path || name.compare(0, path.size() + 1, path + "/") == 0;
+  };
+  std::erase_if(directories_, within);
+  for (auto it = names_.begin(); it != names_.end();) {
+    if (!within(it->first)) {
+      ++it;
+      continue;
+    }
+    KV_RETURN_IF_ERROR(MayChange(path, Change::kRemove));  // it may end in the middle
+    it = names_.erase(it);
+    NameChanged();
+  }
+  return Alive();
+}
+
+absl::Status CrashingFileSystem::SyncDirectory(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  KV_RETURN_IF_ERROR(MayChange(path, Change::kSync));
+  const auto directly_in = [&path](const auto& entry) {
+    const std::string& name = entry.first;
+    return name.compare(0, path.size() + 1, path + "/") == 0 &&
+           name.find('/', path.size() + 1) == std::string::npos;
+  };
+  const auto sync = [&](Names& names) {
+    std::erase_if(names, directly_in);
+    for (const auto& entry : names_) {
+      if (directly_in(entry)) names.insert(entry);
+    }
+  };
+  sync(durable_names_);
+  for (Names& names : history_) sync(names);
+  if (durable_names_ == names_) history_.clear();
   return absl::OkStatus();
 }
 
 absl::Status CrashingFileSystem::CreateDirectory(const std::string& path) {
   absl::MutexLock lock(&mutex_);
-  KV_RETURN_IF_ERROR(Alive());
+  KV_RETURN_IF_ERROR(MayChange(path, Change::kGrow));
   directories_.insert(path);
   return absl::OkStatus();
 }
@@ -146,13 +225,12 @@ absl::StatusOr<std::vector<std::string>> CrashingFileSystem::List(const std::str
   absl::MutexLock lock(&mutex_);
   KV_RETURN_IF_ERROR(Alive());
   if (!directories_.contains(path)) return absl::NotFoundError(path);
-  std::vector<std::string> found;
+  std::set<std::string> found;
   for (const auto& [name, inode] : names_) {
-    if (name.compare(0, path.size() + 1, path + "/") == 0) {
-      found.push_back(name.substr(path.size() + 1));
-    }
+    if (name.compare(0, path.size() + 1, path + "/") != 0) continue;
+    found.insert(name.substr(path.size() + 1, name.find('/', path.size() + 1) - path.size() - 1));
   }
-  return found;
+  return std::vector<std::string>(found.begin(), found.end());
 }
 
 absl::StatusOr<std::unique_ptr<DirectoryLock>> CrashingFileSystem::Lock(const std::string& path) {
@@ -167,30 +245,81 @@ void CrashingFileSystem::Halt() {
   halted_ = true;
 }
 
+void CrashingFileSystem::HaltAfter(uint64_t count) {
+  absl::MutexLock lock(&mutex_);
+  changes_left_ = count;
+}
+
+bool CrashingFileSystem::halted() const {
+  absl::MutexLock lock(&mutex_);
+  return halted_;
+}
+
+void CrashingFileSystem::ClearFaults() {
+  halted_ = false;
+  changes_left_.reset();
+  fail_sync_ = fail_write_ = false;
+  failure_.reset();
+  failures_ = 0;
+}
+
 void CrashingFileSystem::Restart(Survivors survivors) {
   absl::MutexLock lock(&mutex_);
-  halted_ = false;
-  fail_sync_ = fail_write_ = false;
-  if (survivors != Survivors::kNothing && !history_.empty()) {
-    const bool all = survivors == Survivors::kAll;
-    const uint64_t kept = all ? history_.size() : random_.Below(history_.size() + 1);
-    if (kept > 0) durable_names_ = history_[kept - 1];
-  }
-  names_ = durable_names_;
+  ClearFaults();
+  names_ = durable_names_ = SurvivingNames(survivors);
   history_.clear();
-  std::set<Inode*> done;  // an inode may have two names only in the history
+  std::set<Inode*> done;
   for (const auto& [name, inode] : names_) {
-    if (!done.insert(inode.get()).second) continue;
-    // Now all of the unsynced sectors, now none, mostly some.
-    const uint64_t chance = survivors == Survivors::kNothing ? 0
-                            : survivors == Survivors::kAll   ? 4
-                                                             : random_.Below(5);
-    for (const uint64_t sector : inode->dirty) {
-      if (random_.Below(4) < chance) SaveSector(*inode, sector);
-    }
-    inode->dirty.clear();
-    inode->live = inode->durable;
+    if (done.insert(inode.get()).second) Forget(*inode, survivors);
   }
+}
+
+void CrashingFileSystem::Revive() {
+  absl::MutexLock lock(&mutex_);
+  ClearFaults();
+}
+
+CrashingFileSystem::Names CrashingFileSystem::SurvivingNames(Survivors survivors) {
+  if (survivors == Survivors::kNothing || history_.empty()) return durable_names_;
+  if (survivors == Survivors::kAll) return names_;
+  const auto draw = [this]() -> const Names& {
+    const uint64_t kept = random_.Below(history_.size() + 1);
+    return kept == 0 ? durable_names_ : history_[kept - 1];
+  };
+  if (random_.Below(2) == 0) return draw();
+  // Each directory keeps what it likes.
+  std::map<std::string, const Names*> state_of;
+  for (const Names* names : {&durable_names_, &names_}) {
+    for (const auto& [name, inode] : *names) state_of.emplace(DirectoryOf(name), nullptr);
+  }
+  Names surviving;
+  for (auto& [directory, names] : state_of) {
+    names = &draw();
+    for (const auto& [name, inode] : *names) {
+      if (DirectoryOf(name) == directory) surviving.emplace(name, inode);
+    }
+  }
+  return surviving;
+}
+
+void CrashingFileSystem::Forget(Inode& inode, Survivors survivors) {
+  // Now all of the unsynced, now none, mostly some; by sectors, by pages, or the first ones.
+  const uint64_t chance = survivors == Survivors::kNothing ? 0
+                          : survivors == Survivors::kAll   ? 4
+                                                           : random_.Below(5);
+  const uint64_t unit = random_.Below(2) == 0 ? 1 : kPage / kSector;
+  const bool prefix = survivors == Survivors::kDrawn && random_.Below(3) == 0;
+  uint64_t left = prefix ? random_.Below(inode.dirty.size() + 1) : inode.dirty.size();
+  uint64_t last = UINT64_MAX;
+  bool survives = false;
+  for (const uint64_t sector : inode.dirty) {
+    if (left-- == 0) break;
+    if (sector / unit != last) survives = prefix || random_.Below(4) < chance;
+    last = sector / unit;
+    if (survives) SaveSector(inode, sector);
+  }
+  inode.dirty.clear();
+  inode.live = inode.durable;
 }
 
 void CrashingFileSystem::FailNextSync() {
@@ -201,6 +330,62 @@ void CrashingFileSystem::FailNextSync() {
 void CrashingFileSystem::FailNextWrite() {
   absl::MutexLock lock(&mutex_);
   fail_write_ = true;
+}
+
+void CrashingFileSystem::FailAfter(uint64_t count, Failure failure) {
+  absl::MutexLock lock(&mutex_);
+  failure_after_ = count;
+  failure_ = std::move(failure);
+}
+
+uint64_t CrashingFileSystem::failures() const {
+  absl::MutexLock lock(&mutex_);
+  return failures_;
+}
+
+void CrashingFileSystem::FlipReads(uint64_t one_in, const std::string& under) {
+  absl::MutexLock lock(&mutex_);
+  flip_one_in_ = one_in;
+  flip_under_ = under;
+}
+
+uint64_t CrashingFileSystem::flips() const {
+  absl::MutexLock lock(&mutex_);
+  return flips_;
+}
+
+uint64_t CrashingFileSystem::changes() const {
+  absl::MutexLock lock(&mutex_);
+  return changes_;
+}
+
+absl::Status CrashingFileSystem::Link(const std::string& from, const std::string& to) {
+  absl::MutexLock lock(&mutex_);
+  KV_RETURN_IF_ERROR(MayChange(to, Change::kGrow));
+  auto it = names_.find(from);
+  if (it == names_.end()) return absl::NotFoundError(from);
+  if (!names_.emplace(to, it->second).second) return absl::AlreadyExistsError(to);
+  NameChanged();
+  return absl::OkStatus();
+}
+
+std::map<std::string, std::string> CrashingFileSystem::Save() const {
+  absl::MutexLock lock(&mutex_);
+  std::map<std::string, std::string> contents;
+  for (const auto& [name, inode] : names_) contents.emplace(name, inode->live);
+  return contents;
+}
+
+void CrashingFileSystem::Load(const std::map<std::string, std::string>& contents) {
+  absl::MutexLock lock(&mutex_);
+  ClearFaults();
+  names_.clear();
+  for (const auto& [name, content] : contents) {
+    names_[name] = std::make_shared<Inode>(Inode{content, content, {}});
+    directories_.insert(DirectoryOf(name));
+  }
+  durable_names_ = names_;
+  history_.clear();
 }
 
 std::string CrashingFileSystem::Content(const std::string& path) {
@@ -220,6 +405,14 @@ void CrashingFileSystem::Overwrite(const std::string& path, uint64_t offset,
     content->replace(offset, std::min(bytes.size(), content->size() - offset), bytes, 0,
                      std::min(bytes.size(), content->size() - offset));
   }
+}
+
+void CrashingFileSystem::Replace(const std::string& path, const std::string& bytes) {
+  absl::MutexLock lock(&mutex_);
+  auto it = names_.find(path);
+  KV_CHECK(it != names_.end()) << path;
+  it->second->live = it->second->durable = bytes;
+  it->second->dirty.clear();
 }
 
 }  // namespace keelson::storage

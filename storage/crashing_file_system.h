@@ -1,9 +1,13 @@
 // CrashingFileSystem: files in memory that behave as on a disk that loses power. What was not
-// synced survives in any selection of 512-byte sectors; directory changes that were not synced
-// survive up to some point in their order. Writes and syncs can be made to fail, bytes be changed.
-// One seed, one run.
+// synced survives in any selection of 512-byte sectors or 4 KiB pages, or up to some point;
+// directory changes that were not synced survive up to some point in their order, that of the
+// machine or that of their own directory. Calls can be made to fail, bytes be changed at rest and
+// on their way to the reader. One seed, one run.
 //
-// Thread-safe.
+// A sync that fails leaves behind what a disk and a kernel do: some of the data is on the disk,
+// some is not, and none of it will be written again, so that the next sync succeeds for nothing.
+//
+// RocksDB runs on it through storage/crashing_rocks.h. Thread-safe.
 #ifndef KEELSON_STORAGE_CRASHING_FILE_SYSTEM_H_
 #define KEELSON_STORAGE_CRASHING_FILE_SYSTEM_H_
 
@@ -13,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -29,6 +34,7 @@ class CrashingFileSystem final : public FileSystem {
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
+  absl::Status RemoveTree(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
   absl::Status CreateDirectory(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) override;
@@ -36,20 +42,53 @@ class CrashingFileSystem final : public FileSystem {
 
   // From now on every call fails, as if the process were gone; then its objects can be destroyed.
   void Halt();
+  // The same after `count` more calls that change something.
+  void HaltAfter(uint64_t count);
+  bool halted() const;
   // The machine comes back. What was not synced survives as drawn from the random source, or not at
   // all, or (as when only the process ended) whole.
   enum class Survivors : uint8_t { kDrawn, kNothing, kAll };
   void Restart(Survivors survivors = Survivors::kDrawn);
+  // Only the process ended: another one finds what this one wrote, and a power failure after that
+  // forgets what neither has synced.
+  void Revive();
 
   void FailNextSync();
   void FailNextWrite();
+  // After `count` more calls that change something, such calls on files and directories whose path
+  // begins with `under` fail.
+  struct Failure {
+    enum class Kind : uint8_t { kInputOutput, kNoSpace };  // kNoSpace: syncs and removals work
+    Kind kind = Kind::kInputOutput;
+    bool lasting = false;  // until Restart() or Revive(); else once
+    std::string under = {};
+  };
+  void FailAfter(uint64_t count, Failure failure);
+  // How many calls have failed so since the last Restart() or Revive().
+  uint64_t failures() const;
+  // One bit of about every `one_in`-th read of a file under `under` is wrong, for that read only.
+  // 0: no more.
+  void FlipReads(uint64_t one_in, const std::string& under = {});
+  uint64_t flips() const;
+  // Calls that change something so far.
+  uint64_t changes() const;
+
   std::string Content(const std::string& path);
   // On the disk itself, as damage is. Bytes past the end are left out.
   void Overwrite(const std::string& path, uint64_t offset, const std::string& bytes);
+  // The whole content, on the disk itself.
+  void Replace(const std::string& path, const std::string& bytes);
+  // A second name for a file.
+  absl::Status Link(const std::string& from, const std::string& to);
+  // Every file with its content, by path; and a disk that has exactly these, all of them durable.
+  // REQUIRES of Load: no file is open.
+  std::map<std::string, std::string> Save() const;
+  void Load(const std::map<std::string, std::string>& contents);
   void Delete(const std::string& path) { Remove(path).IgnoreError(); }
 
  private:
   static constexpr uint64_t kSector = 512;
+  static constexpr uint64_t kPage = 4096;
 
   struct Inode {
     std::string live;
@@ -60,13 +99,30 @@ class CrashingFileSystem final : public FileSystem {
   class MemoryLock;
   using Names = std::map<std::string, std::shared_ptr<Inode>>;  // by path
 
+  enum class Change : uint8_t { kGrow, kSync, kRemove };
+
   absl::Status Alive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SaveSector(Inode& inode, uint64_t sector) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Also before a change.
+  absl::Status MayChange(const std::string& path, Change change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Put(Inode& inode, uint64_t offset, std::string_view bytes);
+  void Forget(Inode& inode, Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Names SurvivingNames(Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ClearFaults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void SaveSector(Inode& inode, uint64_t sector);
   void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { history_.push_back(names_); }
 
   mutable absl::Mutex mutex_;
   SeededRandom random_ ABSL_GUARDED_BY(mutex_);
   bool halted_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<uint64_t> changes_left_ ABSL_GUARDED_BY(mutex_);  // until it halts by itself
+  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<Failure> failure_ ABSL_GUARDED_BY(mutex_);
+  uint64_t failure_after_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t flip_one_in_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string flip_under_ ABSL_GUARDED_BY(mutex_);
+  uint64_t flips_ ABSL_GUARDED_BY(mutex_) = 0;
   bool fail_sync_ ABSL_GUARDED_BY(mutex_) = false;
   bool fail_write_ ABSL_GUARDED_BY(mutex_) = false;
   Names names_ ABSL_GUARDED_BY(mutex_);

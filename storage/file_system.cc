@@ -115,6 +115,13 @@ class Posix final : public FileSystem {
     return absl::OkStatus();
   }
 
+  absl::Status RemoveTree(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return ErrnoStatus(error.value(), "cannot remove", path);
+    return absl::OkStatus();
+  }
+
   absl::Status SyncDirectory(const std::string& path) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return ErrnoStatus(errno, "cannot open", path);

@@ -44,6 +44,8 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
+  // A directory with all in it; fine when it is not there.
+  virtual absl::Status RemoveTree(const std::string& path) = 0;
   // Makes renames, creations and removals in `path` durable.
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
   // With its parents; fine when it is there.

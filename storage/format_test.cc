@@ -8,8 +8,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/block_counts.h"
+#include "storage/key_history.h"
 #include "storage/key_value.h"
 #include "storage/log_format.h"
+#include "storage/snapshot_format.h"
+#include "storage/store_directory.h"
 #include "storage/store_format.h"
 
 namespace keelson::storage {
@@ -141,6 +145,74 @@ TEST(StoreFormatTest, PutAndDelete) {
   EXPECT_EQ(kv.lease, LeaseId(7));
 }
 
+TEST(StoreFormatTest, HistoryOfAKey) {
+  KeyHistory history;
+  history.Push({{Revision(2), 0}, Revision(2), 1});
+  history.Push({{Revision(300), 1}, Revision(2), 2});
+  history.Push({{Revision(302), 0}, Revision(), 0});
+  history.Push({{Revision(310), 0}, Revision(310), 1});
+  std::string bytes;
+  history.AppendTo(bytes);
+  ExpectGolden(bytes, "00 b6 02 00 01 00 02 00 01 00 a9 09 01 0a");
+  KeyHistory parsed;
+  ASSERT_TRUE(KeyHistory::Parse(bytes, parsed));
+  EXPECT_EQ(parsed.newest(), history.newest());
+  EXPECT_EQ(parsed.Older(), history.Older());
+  for (const int64_t at : {1, 2, 299, 300, 302, 309, 310}) {
+    KeyHistory::Lookup found;
+    ASSERT_TRUE(FindInHistory(bytes, Revision(at), found));
+    EXPECT_EQ(found.version, history.At(Revision(at)).version) << at;
+  }
+  ASSERT_TRUE(history.At(Revision(301)).version.has_value());
+  EXPECT_EQ(*history.At(Revision(301)).version, (IndexVersion{{Revision(300), 1}, Revision(2), 2}));
+  EXPECT_TRUE(history.At(Revision(302)).version->deleted());
+  EXPECT_FALSE(history.At(Revision(1)).version.has_value());
+}
+
+TEST(StoreFormatTest, TrimmedHistoryBeginsAnew) {
+  KeyHistory history;
+  history.Push({{Revision(2), 0}, Revision(2), 1});
+  history.Push({{Revision(5), 0}, Revision(2), 2});
+  history.Push({{Revision(8), 0}, Revision(), 0});
+  history.Push({{Revision(9), 0}, Revision(9), 1});
+  EXPECT_TRUE(history.Trim(Revision(6)));
+  EXPECT_EQ(history.Older().front(), (IndexVersion{{Revision(5), 0}, Revision(2), 2}));
+  EXPECT_TRUE(history.Trim(Revision(8)));
+  EXPECT_EQ(history.older_count(), 1u);  // a tombstone at the floor itself stays
+  history.Push({{Revision(12), 0}, Revision(), 0});
+  EXPECT_TRUE(history.Trim(Revision(12)));
+  EXPECT_TRUE(history.newest().deleted());
+  EXPECT_TRUE(history.Trim(Revision(13)));
+  EXPECT_TRUE(history.empty());
+}
+
+TEST(StoreFormatTest, ChunkOfAHistory) {
+  const std::string key = ChunkKey("a", {Revision(300), 1});
+  ExpectGolden(key, "00 00 00 01 61 00 00 00 00 00 00 01 2c 00 00 00 00 00 00 00 01");
+  std::string_view of;
+  VersionId newest;
+  ASSERT_TRUE(ParseChunkKey(key, of, newest));
+  EXPECT_EQ(of, "a");
+  EXPECT_EQ(newest, (VersionId{Revision(300), 1}));
+  const std::vector<IndexVersion> versions = {{{Revision(2), 0}, Revision(2), 1},
+                                              {{Revision(300), 1}, Revision(2), 2}};
+  ExpectGolden(EncodeHistory(versions), "00 ac 02 01 02 aa 02 02 00 01 00");
+}
+
+TEST(StoreFormatTest, Counts) {
+  ExpectGolden(CountsMetaKey("/a"), "08 2f 61");
+  const std::vector<CountedBlock> blocks = {{"/a", 3, 4}, {"/ab", 5, 5}};
+  const std::string bytes = EncodeLeaf(Revision(302), blocks);
+  ExpectGolden(bytes, "ae 02 02 00 03 04 02 01 62 05 05");
+  Revision as_of;
+  std::vector<CountedBlock> parsed;
+  ASSERT_TRUE(ParseLeaf("/a", bytes, as_of, parsed));
+  EXPECT_EQ(as_of, Revision(302));
+  EXPECT_EQ(parsed, blocks);
+  EXPECT_FALSE(ParseLeaf("/", bytes, as_of, parsed)) << "it shares more than there is";
+  ExpectGolden(EncodeIndexThrough(Revision(302)), "2e 01 00 00 00 00 00 00");
+}
+
 TEST(StoreFormatTest, Meta) {
   const Position position{LogIndex(1000), Term(4), Revision(302), Revision(200)};
   ExpectGolden(EncodePosition(position),
@@ -172,6 +244,38 @@ TEST(StoreFormatTest, LeaseKeysOrderLikeTheIds) {
   EXPECT_LT(LeaseMetaKey(LeaseId(-5)), LeaseMetaKey(LeaseId(-1)));
   EXPECT_LT(LeaseMetaKey(LeaseId(-1)), LeaseMetaKey(LeaseId(1)));
   EXPECT_LT(LeaseMetaKey(LeaseId(1)), LeaseMetaKey(LeaseId(256)));
+}
+
+const SnapshotDescription kSnapshot{LogIndex(1000),
+                                    Term(4),
+                                    Revision(302),
+                                    Revision(200),
+                                    {{"CURRENT", 16, 0x11223344}, {"a.sst", 2, 0xf59dd9c2}}};
+
+TEST(SnapshotFormatTest, Header) {
+  const std::string header = EncodeSnapshotHeader(kSnapshot);
+  ExpectGolden(header,
+               "4b 45 45 4c 53 4e 41 50 01 00 00 00 4a 00 00 00 e8 03 00 00 00 00 00 00 04 00 00 "
+               "00 00 00 00 00 2e 01 00 00 00 00 00 00 c8 00 00 00 00 00 00 00 02 00 00 00 10 00 "
+               "00 00 00 00 00 00 44 33 22 11 07 43 55 52 52 45 4e 54 02 00 00 00 00 00 00 00 c2 "
+               "d9 9d f5 05 61 2e 73 73 74 4b f9 8e c2");
+  EXPECT_EQ(*SnapshotHeaderBytes(header), header.size());
+  EXPECT_EQ(*DecodeSnapshotHeader(header), kSnapshot);
+}
+
+TEST(SnapshotFormatTest, PieceAndTrailer) {
+  ExpectGolden(EncodeSnapshotPieceHead("hi") + "hi", "02 00 00 00 c2 d9 9d f5 68 69");
+  EXPECT_EQ(SnapshotStreamBytes(kSnapshot), 512u);
+  ExpectGolden(EncodeSnapshotTrailer(EncodeSnapshotHeader(kSnapshot), 512),
+               "4b 45 45 4c 44 4f 4e 45 00 02 00 00 00 00 00 00 12 7d 22 a1");
+}
+
+TEST(StoreDirectoryFormatTest, Pointer) {
+  const StorePointer pointer{2, {Term(4), LogIndex(1000)}};
+  ExpectGolden(EncodeStorePointer(pointer),
+               "4b 45 45 4c 53 54 4f 52 01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 e8 03 00 "
+               "00 00 00 00 00 04 00 00 00 00 00 00 00 13 b6 b1 6b");
+  EXPECT_EQ(*DecodeStorePointer(EncodeStorePointer(pointer)), pointer);
 }
 
 TEST(KeyValueTest, UnknownRepeatedOrMisorderedFieldsAreRefused) {

@@ -26,7 +26,7 @@ enum : size_t {
   kZeroAt = 35,
 };
 
-bool KnownKind(uint8_t kind) { return kind >= 1 && kind <= 5; }
+bool KnownKind(uint8_t kind) { return kind >= 1 && kind <= 6; }
 
 }  // namespace
 

@@ -45,6 +45,7 @@ enum class RecordKind : uint8_t {
   kState = 3,    // payload: LogState
   kCut = 4,      // the log now ends with the entry `index` of `term`; later ones are forgotten
   kMark = 5,     // nothing but its `synced`; written when the log is closed
+  kReset = 6,    // the log is empty and goes on after the entry `index` of `term`
 };
 
 inline constexpr uint8_t kLastOfAppend =

@@ -149,13 +149,21 @@ class Recovery {
 
   absl::Status ReadLast(Segment& segment) {
     KV_ASSIGN_OR_RETURN(const std::string_view bytes, reader_.Read(segment, segment.bytes));
+    synced_ = kSegmentHeaderBytes;
     KV_ASSIGN_OR_RETURN(log_.end, ReadRecords(segment, bytes));
+    log_.synced = std::min(synced_, log_.end);
     const Remains remains = FindRemains(segment, bytes, log_.end);
     if (remains.synced > log_.end) {
       return Damaged(segment, log_.end, "record is damaged, and synced ones follow it");
     }
-    if (remains.found) KV_RETURN_IF_ERROR(ZeroFrom(segment, log_.end));
-    return absl::OkStatus();
+    if (!remains.found) return absl::OkStatus();
+    // The tag of the last piece goes when all else is known to be gone: what a failed sync did not
+    // write looks written to the next process, which must see that it has to begin anew.
+    KV_RETURN_IF_ERROR(Zero(segment, log_.end, remains.last));
+    KV_RETURN_IF_ERROR(Zero(segment, remains.last + kRecordAlignment, segment.bytes));
+    KV_RETURN_IF_ERROR(segment.file->Sync());
+    KV_RETURN_IF_ERROR(Zero(segment, remains.last, remains.last + kRecordAlignment));
+    return segment.file->Sync();
   }
 
   // Takes the records of whole appends into the table; returns where the last such append ends.
@@ -167,7 +175,10 @@ class Recovery {
       append_.emplace_back(offset, *record);
       offset += record->padded_bytes;
       if ((record->header.flags & kLastOfAppend) == 0) continue;
-      for (const auto& [at, part] : append_) KV_RETURN_IF_ERROR(TakeRecord(segment, at, part));
+      for (const auto& [at, part] : append_) {
+        KV_RETURN_IF_ERROR(TakeRecord(segment, at, part));
+        synced_ = std::max(synced_, part.header.synced);
+      }
       append_.clear();
       good = offset;
     }
@@ -195,6 +206,9 @@ class Recovery {
       case RecordKind::kCut:
         table_.CutAfter(header.index, header.term);
         return absl::OkStatus();
+      case RecordKind::kReset:
+        table_.Reset(header.index, header.term);
+        return absl::OkStatus();
       case RecordKind::kMark:
         return absl::OkStatus();
     }
@@ -218,6 +232,7 @@ class Recovery {
 
   struct Remains {
     bool found = false;   // something of this segment's salt
+    uint64_t last = 0;    // the last place where there is
     uint64_t synced = 0;  // the highest claim of a valid record among it
   };
 
@@ -229,6 +244,7 @@ class Recovery {
     for (uint64_t at = from; at + kRecordHeaderBytes <= bytes.size(); at += kRecordAlignment) {
       if (!HasTag(segment.salt, bytes.substr(at))) continue;
       remains.found = true;
+      remains.last = at;
       if (const auto record = ParseRecord(segment.salt, bytes.substr(at))) {
         remains.synced = std::max(remains.synced, record->header.synced);
       }
@@ -237,13 +253,13 @@ class Recovery {
   }
 
   // Nothing of the torn tail may be taken for a record once new ones end in front of it.
-  static absl::Status ZeroFrom(Segment& segment, uint64_t from) {
-    const std::string zeroes(1 << 20, '\0');
-    for (uint64_t at = from; at < segment.bytes; at += zeroes.size()) {
-      const uint64_t count = std::min<uint64_t>(zeroes.size(), segment.bytes - at);
+  static absl::Status Zero(Segment& segment, uint64_t from, uint64_t end) {
+    const std::string zeroes(std::min<uint64_t>(1 << 20, segment.bytes), '\0');
+    for (uint64_t at = from; at < end; at += zeroes.size()) {
+      const uint64_t count = std::min<uint64_t>(zeroes.size(), end - at);
       KV_RETURN_IF_ERROR(segment.file->Write(at, {std::string_view(zeroes).substr(0, count)}));
     }
-    return segment.file->Sync();
+    return absl::OkStatus();
   }
 
   const RaftLogOptions& options_;
@@ -251,6 +267,7 @@ class Recovery {
   LogTable& table_;
   RecoveredLog log_;
   LogState state_;
+  uint64_t synced_ = 0;  // the highest claim of the records of the segment being read
   std::vector<Opening> openings_;
   SegmentReader reader_;
   std::vector<std::pair<uint64_t, ParsedRecord>> append_;

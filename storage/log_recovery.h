@@ -19,6 +19,7 @@ struct RecoveredLog {
   LogState state;
   std::vector<std::shared_ptr<Segment>> segments;  // by sequence; the last is written on
   uint64_t end = 0;                                // of the records in the last segment
+  uint64_t synced = 0;  // all before it in the last segment is known to be on disk
 };
 
 // Fills `table`. NotFound: no segments. DataLoss: damaged, the message names file and offset.

@@ -119,7 +119,8 @@ class SegmentedLog final : public RaftLog {
  private:
   // A change of the table that becomes visible when its group is written.
   struct Pending {
-    std::optional<std::pair<LogIndex, Term>> cut{};
+    std::optional<LogPosition> cut{};
+    std::optional<LogPosition> reset{};
     const LogRecord* record = nullptr;
     LogTable::Place place{};
   };
@@ -136,8 +137,14 @@ class SegmentedLog final : public RaftLog {
              LogState& state);
   void AddAppend(const LogAppend& append, LogIndex& last, GatheredWrite& write,
                  std::vector<Pending>& pending);
+  // The term of `index` as the appends before left it. REQUIRES: it is in the log, or the last
+  // before it.
+  Term TermBehind(LogIndex index, const std::vector<Pending>& pending) const;
   void Publish(const std::vector<Pending>& pending, const LogState& state);
+  // Gives up the segments before the one of this sequence, whose state is on disk.
+  void DropSegmentsBefore(uint64_t sequence);
   absl::Status Sync();
+  absl::Status RewriteUnsynced(uint64_t from);
   absl::Status Poison(absl::Status status);
   absl::Status poisoned() const {
     absl::MutexLock lock(&mutex_);
@@ -195,11 +202,21 @@ absl::Status SegmentedLog::Recover() {
   segments_.assign(log.segments.begin(), log.segments.end());
   active_ = segments_.back();
   end_ = log.end;
-  // What an earlier process wrote without syncing it may be in the page cache only.
-  KV_RETURN_IF_ERROR(active_->file->Sync());
-  synced_ = end_;
+  KV_RETURN_IF_ERROR(RewriteUnsynced(log.synced));
   pool_ = std::make_unique<SegmentPool>(options_, identity_);
   pool_->Prepare(active_->header.sequence + 1);
+  return absl::OkStatus();
+}
+
+// What an earlier process wrote may be in the page cache only, and, if a sync failed then, the
+// kernel takes it for written: only what is written again is sure to be synced.
+absl::Status SegmentedLog::RewriteUnsynced(uint64_t from) {
+  std::string bytes(end_ - from, '\0');
+  KV_ASSIGN_OR_RETURN(const uint64_t got, active_->file->Read(from, bytes.size(), bytes.data()));
+  if (got != bytes.size()) return absl::DataLossError("raft log: a segment became shorter");
+  if (!bytes.empty()) KV_RETURN_IF_ERROR(active_->file->Write(from, {bytes}));
+  KV_RETURN_IF_ERROR(active_->file->Sync());
+  synced_ = end_;
   return absl::OkStatus();
 }
 
@@ -217,10 +234,12 @@ absl::Status SegmentedLog::Append(absl::Span<const LogAppend> group) {
 
 absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   uint64_t bytes = 0;
-  bool must_sync = false;
+  bool must_sync = false, reset = false;
   for (const LogAppend& append : group) {
+    KV_CHECK(!append.reset.has_value() || append.must_sync) << "a reset that need not last";
     must_sync = must_sync || append.must_sync;
-    bytes += PaddedRecordBytes(0) + PaddedRecordBytes(sizeof(LogState));
+    reset = reset || append.reset.has_value();
+    bytes += 2 * PaddedRecordBytes(0) + PaddedRecordBytes(sizeof(LogState));
     for (const LogRecord& record : append.records) bytes += PaddedRecordBytes(record.data.size());
   }
   if (end_ + bytes > active_->bytes && end_ > kSegmentHeaderBytes) KV_RETURN_IF_ERROR(Roll());
@@ -235,6 +254,8 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   }
   if (must_sync) KV_RETURN_IF_ERROR(Sync());
   Publish(pending, state);
+  // The reset says all that the segments before it said.
+  if (reset && synced_ == end_) DropSegmentsBefore(active_->header.sequence);
   return absl::OkStatus();
 }
 
@@ -291,23 +312,22 @@ void SegmentedLog::Build(absl::Span<const LogAppend> group, GatheredWrite& write
 void SegmentedLog::AddAppend(const LogAppend& append, LogIndex& last, GatheredWrite& write,
                              std::vector<Pending>& pending) {
   RecordHeader header{.synced = synced_};
+  if (append.reset.has_value()) {
+    header.kind = RecordKind::kReset;
+    header.index = last = append.reset->index;
+    header.term = append.reset->term;
+    header.flags = append.records.empty() && !append.state.has_value() ? kLastOfAppend : 0;
+    write.AddRecord(active_->salt, header, {});
+    pending.push_back({.reset = append.reset});
+    header.flags = 0;
+  }
   if (!append.records.empty() && append.records.front().index <= last) {
     const LogIndex kept = append.records.front().index - 1;
-    std::optional<Term> term;
-    // The entry may be one of an earlier append of this group.
-    for (auto p = pending.rbegin(); p != pending.rend() && !term.has_value(); ++p) {
-      if (p->record != nullptr && p->record->index == kept) term = p->record->term;
-    }
-    if (!term.has_value()) {
-      absl::MutexLock lock(&mutex_);
-      KV_CHECK_GE(kept + 1, table_.first()) << "append before the first entry";
-      term = table_.TermAt(kept);
-    }
     header.kind = RecordKind::kCut;
     header.index = kept;
-    header.term = *term;
+    header.term = TermBehind(kept, pending);
     write.AddRecord(active_->salt, header, {});
-    pending.push_back({.cut = std::pair(kept, *term)});
+    pending.push_back({.cut = LogPosition{header.term, kept}});
     last = kept;
   }
   for (const LogRecord& record : append.records) {
@@ -331,10 +351,24 @@ void SegmentedLog::AddAppend(const LogAppend& append, LogIndex& last, GatheredWr
   }
 }
 
+Term SegmentedLog::TermBehind(LogIndex index, const std::vector<Pending>& pending) const {
+  // The entry may be one of an earlier append of this group.
+  for (auto p = pending.rbegin(); p != pending.rend(); ++p) {
+    if (p->record != nullptr && p->record->index == index) return p->record->term;
+    if (!p->reset.has_value()) continue;
+    KV_CHECK_EQ(p->reset->index, index) << "append before the first entry";
+    return p->reset->term;
+  }
+  absl::MutexLock lock(&mutex_);
+  KV_CHECK_GE(index + 1, table_.first()) << "append before the first entry";
+  return *table_.TermAt(index);
+}
+
 void SegmentedLog::Publish(const std::vector<Pending>& pending, const LogState& state) {
   absl::MutexLock lock(&mutex_);
   for (const Pending& change : pending) {
-    if (change.cut.has_value()) table_.CutAfter(change.cut->first, change.cut->second);
+    if (change.reset.has_value()) table_.Reset(change.reset->index, change.reset->term);
+    if (change.cut.has_value()) table_.CutAfter(change.cut->index, change.cut->term);
     if (change.record != nullptr) table_.Append(*change.record, change.place);
   }
   state_ = state;
@@ -354,17 +388,21 @@ absl::Status SegmentedLog::TruncatePrefix(LogIndex first_kept) {
   // The state in the segments dropped must be on disk in one that is kept.
   if (previous_end_.has_value()) return absl::OkStatus();
   if (const absl::Status status = Sync(); !status.ok()) return Poison(status);
+  DropSegmentsBefore(first_segment);
+  return absl::OkStatus();
+}
+
+void SegmentedLog::DropSegmentsBefore(uint64_t sequence) {
   std::vector<std::shared_ptr<Segment>> dropped;
   {
     absl::MutexLock lock(&mutex_);
-    table_.DropSegmentsBefore(first_segment);
-    while (segments_.front()->header.sequence < first_segment) {
+    table_.DropSegmentsBefore(sequence);
+    while (segments_.front()->header.sequence < sequence) {
       dropped.push_back(std::move(segments_.front()));
       segments_.pop_front();
     }
   }
   for (auto& segment : dropped) pool_->Recycle(std::move(segment));
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<LogRecord>> SegmentedLog::Read(LogIndex begin, LogIndex end,
@@ -455,6 +493,11 @@ void SegmentedLog::WriteMark() {
 }
 
 }  // namespace
+
+absl::Status RaftLog::Reset(const LogPosition& last, const LogState& state) {
+  const LogAppend append{.reset = last, .state = state, .must_sync = true};
+  return Append({append});
+}
 
 bool RaftLog::Exists(const std::string& directory, FileSystem* file_system) {
   FileSystem& files = file_system != nullptr ? *file_system : PosixFileSystem();

@@ -42,9 +42,20 @@ struct LogState {
   friend bool operator==(const LogState&, const LogState&) = default;
 };
 
+// A position in a log.
+struct LogPosition {
+  Term term;
+  LogIndex index;
+  friend bool operator==(const LogPosition&, const LogPosition&) = default;
+};
+
 struct LogAppend {
-  std::optional<LogState> state;
-  std::vector<LogRecord> records;  // consecutive; the first may replace the tail from its index on
+  // Set: before the rest, every entry is dropped and the log goes on after this one, which a
+  // snapshot holds. Found after a crash together with the rest, or not at all. REQUIRES: must_sync.
+  std::optional<LogPosition> reset = {};
+  std::optional<LogState> state = {};
+  // Consecutive; the first may replace the tail from its index on.
+  std::vector<LogRecord> records = {};
   bool must_sync = false;
 };
 
@@ -85,6 +96,8 @@ class RaftLog {
   // Drops whole segments that hold nothing at or after `first_kept`. The log may keep more.
   // REQUIRES: first_kept <= LastIndex() + 1.
   virtual absl::Status TruncatePrefix(LogIndex first_kept) = 0;
+  // The log becomes empty, goes on after `last` and has `state`: all of it or, after a crash, none.
+  absl::Status Reset(const LogPosition& last, const LogState& state);
 
   virtual LogState state() const = 0;
   // First index held; LastIndex() + 1 when none is. An empty log has first 1, last 0.

@@ -224,6 +224,55 @@ TEST_P(RaftLogContract, WholeLogMayBeTruncatedAndGoesOn) {
   EXPECT_EQ(log_->TermAt(LogIndex(42)), Term(3));
 }
 
+TEST_P(RaftLogContract, ResetEmptiesTheLogWhichGoesOnBehindThePosition) {
+  // Behind the end, at an entry of another term, before the first, and twice.
+  for (uint64_t i = 1; i <= 40; ++i) Append(i, i, 1);
+  for (const uint64_t last : {100u, 105u, 50u, 50u}) {
+    const LogState state{Term(9), NodeId(3), LogIndex(last)};
+    ASSERT_TRUE(log_->Reset({Term(8), LogIndex(last)}, state).ok());
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(log_->FirstIndex(), LogIndex(last + 1));
+      EXPECT_EQ(log_->LastIndex(), LogIndex(last));
+      EXPECT_EQ(log_->TermAt(LogIndex(last)), Term(8));
+      EXPECT_EQ(log_->TermAt(LogIndex(last - 1)), std::nullopt);
+      EXPECT_EQ(log_->state(), state);
+      EXPECT_EQ(All(), "");
+      EXPECT_EQ(log_->Read(LogIndex(last), LogIndex(last + 1), 100).status().code(),
+                absl::StatusCode::kOutOfRange);
+      CrashAndReopen();
+    }
+    for (uint64_t i = last + 1; i <= last + 40; ++i) Append(i, i, 9);
+    CrashAndReopen();
+    EXPECT_EQ(log_->Read(LogIndex(last + 1), LogIndex(last + 41), 1 << 20)->size(), 40u);
+  }
+}
+
+TEST_P(RaftLogContract, ResetGivesUpTheSegmentsBeforeIt) {
+  Append(1, 1, 1);
+  const uint64_t before = log_->SizeOnDisk();
+  for (uint64_t i = 2; i <= 300; ++i) Append(i, i, 1);
+  ASSERT_TRUE(log_->Reset({Term(2), LogIndex(1000)}, {Term(2), NodeId(0), LogIndex(1000)}).ok());
+  Reopen();  // what it kept to recycle is gone
+  EXPECT_LE(log_->SizeOnDisk(), 2 * before);
+}
+
+TEST_P(RaftLogContract, ResetWithinAGroupKeepsTheOrder) {
+  Append(1, 5, 1);
+  const LogAppend before{.records = {Record(6, 1)}};
+  const LogAppend reset{.reset = LogPosition{Term(2), LogIndex(4)},
+                        .state = LogState{Term(3), NodeId(1), LogIndex(4)},
+                        .records = {Record(5, 3, "behind")},
+                        .must_sync = true};
+  const LogAppend replacing{.records = {Record(5, 4, "again"), Record(6, 4)}, .must_sync = true};
+  ASSERT_TRUE(log_->Append({before, reset, replacing}).ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(All(), "5:again@4 6:entry 6@4");
+    EXPECT_EQ(log_->TermAt(LogIndex(4)), Term(2));
+    EXPECT_EQ(log_->state().term, Term(3));
+    CrashAndReopen();
+  }
+}
+
 TEST_P(RaftLogContract, NothingToAppendIsFine) {
   EXPECT_TRUE(log_->Append({}).ok());
   EXPECT_TRUE(log_->Append({LogAppend{}}).ok());

@@ -388,6 +388,7 @@ class RandomCrashes {
   struct Log {
     std::map<uint64_t, std::pair<uint64_t, std::string>> entries;  // index -> term, data
     uint64_t last = 0;
+    LogPosition position;  // of the last reset
     LogState state;
   };
 
@@ -400,8 +401,10 @@ class RandomCrashes {
     Log log = possible_.back();
     const uint64_t appends = 1 + Below(3);
     for (uint64_t i = 0; i < appends; ++i) {
-      LogAppend append{.state = std::nullopt, .records = {}, .must_sync = Below(3) == 0};
-      const uint64_t lowest = std::max<uint64_t>(log_->FirstIndex().value(), kept_);
+      LogAppend append{.must_sync = Below(3) == 0};
+      if (Below(30) == 0) Reset(append, log);
+      const uint64_t lowest = std::max<uint64_t>(
+          std::max(log_->FirstIndex().value(), log.position.index.value() + 1), kept_);
       uint64_t next = log.last + 1;
       if (Below(6) == 0 && next > lowest) next = lowest + Below(next - lowest + 1);
       if (Below(6) == 0) term_ += 1;
@@ -425,6 +428,15 @@ class RandomCrashes {
     possible_.insert(possible_.end(), after.begin(), after.end());
     if (sync) possible_.erase(possible_.begin(), possible_.end() - 1);
     Check(possible_.back());
+  }
+
+  void Reset(LogAppend& append, Log& log) {
+    append.must_sync = true;
+    log.position = {Term(++term_), LogIndex(log_->FirstIndex().value() + Below(100))};
+    append.reset = log.position;
+    log.entries.clear();
+    log.last = log.position.index.value();
+    kept_ = log.last + 1;
   }
 
   void Truncate() {
@@ -454,7 +466,11 @@ class RandomCrashes {
   bool Matches(const Log& log) const {
     if (log_->LastIndex().value() != log.last || !(log_->state() == log.state)) return false;
     const uint64_t first = log_->FirstIndex().value();
-    if (first > std::min(kept_, log.last + 1)) return false;
+    if (first > std::min(kept_, log.last + 1) || first <= log.position.index.value()) return false;
+    if (first == log.position.index.value() + 1 &&
+        log_->TermAt(log.position.index) != log.position.term) {
+      return false;
+    }
     const auto records = log_->Read(LogIndex(first), LogIndex(log.last + 1), 1 << 30);
     if (!records.ok()) return false;
     for (const LogRecord& record : *records) {

@@ -32,11 +32,11 @@ class RangeRun {
 
   absl::Status Run(VersionReader::Visitor visit, RangeSummary& summary) {
     if (query_.count_only) {
-      summary.count = index_.Count(query_.range, at_);
+      KV_ASSIGN_OR_RETURN(summary.count, index_.Count(query_.range, at_));
       return absl::OkStatus();
     }
     if (query_.range.single()) return RunSingle(visit, summary);
-    Select(summary);
+    KV_RETURN_IF_ERROR(Select(summary));
     if (by_value_ && !natural_) KV_RETURN_IF_ERROR(LoadValues());
     if (!natural_) Sort();
     const auto limit = static_cast<uint64_t>(std::max<int64_t>(query_.limit, 0));
@@ -50,7 +50,8 @@ class RangeRun {
  private:
   // The commonest query, without the machinery: nothing to sort, nothing to cut.
   absl::Status RunSingle(VersionReader::Visitor visit, RangeSummary& summary) {
-    const std::optional<IndexVersion> found = index_.Find(query_.range.begin, at_);
+    KV_ASSIGN_OR_RETURN(const std::optional<IndexVersion> found,
+                        index_.Find(query_.range.begin, at_));
     if (!found.has_value()) return absl::OkStatus();
     summary.count = 1;
     if (filtered_ && !Passes(*found)) return absl::OkStatus();
@@ -85,10 +86,10 @@ class RangeRun {
            !(query_.max_create && create > query_.max_create);
   }
 
-  void Select(RangeSummary& summary) {
+  absl::Status Select(RangeSummary& summary) {
     const uint64_t limit = SelectLimit();
     bool stopped = false;
-    index_.Walk(query_.range, at_, [&](std::string_view key, const IndexVersion& version) {
+    const auto take = [&](std::string_view key, const IndexVersion& version) {
       if (static_cast<uint64_t>(summary.count) == limit) {
         stopped = true;
         return false;
@@ -99,8 +100,11 @@ class RangeRun {
       chosen.version = version;
       if (query_.keys_only && !by_value_) chosen.key = key;
       return true;
-    });
-    if (stopped) summary.count = index_.Count(query_.range, at_);
+    };
+    KV_RETURN_IF_ERROR(index_.Walk(query_.range, at_, take));
+    if (!stopped) return absl::OkStatus();
+    KV_ASSIGN_OR_RETURN(summary.count, index_.Count(query_.range, at_));
+    return absl::OkStatus();
   }
 
   std::vector<VersionId> Ids() const {

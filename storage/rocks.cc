@@ -6,19 +6,28 @@
 #include "base/status_macros.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/convenience.h"
+#include "rocksdb/filter_policy.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/rate_limiter.h"
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
+#include "rocksdb/utilities/checkpoint.h"
+#include "storage/rocks_environment.h"
 
 namespace keelson::storage {
 namespace {
 
 constexpr char kRevFamily[] = "rev";
+constexpr char kIndexFamily[] = "idx";
+constexpr char kHistoryFamily[] = "hist";
+// Few threads use it; more shards would be too small for the blocks of indexes.
+constexpr int kBlockCacheShardBits = 3;
 
-// Shares of the memory budget; the rest is for iterators, table readers and the newest versions.
+// Shares of the memory budget: an eighth for a memtable of "rev", half of that for one of "idx",
+// twice because the ones before may still be on their way to disk, and a quarter for the cache of
+// blocks, indexes and filters (docs/architecture.md).
 uint64_t MemtableBytes(const StoreOptions& options) {
-  return std::max<uint64_t>(std::min(options.memory_budget_bytes / 6, options.flush_bytes),
+  return std::max<uint64_t>(std::min(options.memory_budget_bytes / 8, options.flush_bytes),
                             64 << 10);
 }
 uint64_t BlockCacheBytes(const StoreOptions& options) { return options.memory_budget_bytes / 4; }
@@ -31,6 +40,7 @@ bool HasLz4() {
 rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
                                    std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions db;
+  if (options.environment != nullptr) db.env = options.environment->env();
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.atomic_flush = true;  // data and applied index reach disk together or not at all
@@ -51,6 +61,15 @@ rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
   return db;
 }
 
+rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.format_version = 5;
+  return table;
+}
+
 rocksdb::ColumnFamilyOptions FamilyOptions(const StoreOptions& options,
                                            const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions family;
@@ -58,11 +77,28 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const StoreOptions& options,
   family.max_write_buffer_number = 3;
   family.level0_file_num_compaction_trigger = 8;
   family.target_file_size_base = 32 << 20;
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  table.cache_index_and_filter_blocks = true;
-  table.pin_l0_filter_and_index_blocks_in_cache = true;
-  table.format_version = 5;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(TableOptions(cache)));
+  return family;
+}
+
+// Single keys are looked up in it, very often ones that do not exist.
+rocksdb::ColumnFamilyOptions IndexOptions(const StoreOptions& options,
+                                          const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions family = FamilyOptions(options, cache);
+  family.write_buffer_size = std::max<uint64_t>(family.write_buffer_size / 2, 64 << 10);
+  family.memtable_whole_key_filtering = true;
+  family.memtable_prefix_bloom_size_ratio = 0.05;
+  family.level_compaction_dynamic_level_bytes = true;
+  // Its files overlap and are merged, with low priority: it is let fall behind before apply waits.
+  family.level0_slowdown_writes_trigger = 40;
+  family.level0_stop_writes_trigger = 60;
+  rocksdb::BlockBasedTableOptions table = TableOptions(cache);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  // In pieces, or a filter (a megabyte a file) would not stay in its share of the cache.
+  table.partition_filters = true;
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.pin_top_level_index_and_filter = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return family;
 }
@@ -83,15 +119,22 @@ absl::Status FromRocks(const rocksdb::Status& status, const char* what) {
 
 absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(
     const StoreOptions& options, std::shared_ptr<rocksdb::EventListener> listener) {
-  const auto cache = rocksdb::NewLRUCache(BlockCacheBytes(options));
+  const auto cache = rocksdb::NewLRUCache(BlockCacheBytes(options), kBlockCacheShardBits);
   rocksdb::ColumnFamilyOptions meta = FamilyOptions(options, cache);
   rocksdb::ColumnFamilyOptions rev = FamilyOptions(options, cache);
+  rocksdb::ColumnFamilyOptions idx = IndexOptions(options, cache);
+  rocksdb::ColumnFamilyOptions hist = FamilyOptions(options, cache);
+  meta.write_buffer_size = hist.write_buffer_size = idx.write_buffer_size;
   meta.compression = rocksdb::kNoCompression;
   // Its keys only ascend: an insert that begins where the last one ended costs no search.
   rev.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
-  rev.compression = HasLz4() ? rocksdb::kLZ4Compression : rocksdb::kSnappyCompression;
+  rev.compression = idx.compression = hist.compression =
+      HasLz4() ? rocksdb::kLZ4Compression : rocksdb::kSnappyCompression;
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
-      {rocksdb::kDefaultColumnFamilyName, meta}, {kRevFamily, rev}};
+      {rocksdb::kDefaultColumnFamilyName, meta},
+      {kRevFamily, rev},
+      {kIndexFamily, idx},
+      {kHistoryFamily, hist}};
   rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   rocksdb::Env::Default()->LowerThreadPoolIOPriority(rocksdb::Env::LOW);
   rocksdb::DB* db = nullptr;
@@ -103,7 +146,18 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(
   rocks->db.reset(db);
   rocks->meta = handles[0];
   rocks->rev = handles[1];
+  rocks->idx = handles[2];
+  rocks->hist = handles[3];
   return rocks;
+}
+
+absl::Status Rocks::LinkFiles(const std::string& directory) {
+  rocksdb::Checkpoint* made = nullptr;
+  KV_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(db.get(), &made),
+                               "cannot make a checkpoint of the state store"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  return FromRocks(checkpoint->CreateCheckpoint(directory),
+                   "cannot make a checkpoint of the state store");
 }
 
 Rocks::~Rocks() {

@@ -25,6 +25,8 @@ struct Rocks {
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* meta = nullptr;
   rocksdb::ColumnFamilyHandle* rev = nullptr;
+  rocksdb::ColumnFamilyHandle* idx = nullptr;
+  rocksdb::ColumnFamilyHandle* hist = nullptr;
 
   static absl::StatusOr<std::unique_ptr<Rocks>> Open(
       const StoreOptions& options, std::shared_ptr<rocksdb::EventListener> listener);
@@ -32,7 +34,9 @@ struct Rocks {
   Rocks(const Rocks&) = delete;
   Rocks& operator=(const Rocks&) = delete;
   ~Rocks();
-  std::vector<rocksdb::ColumnFamilyHandle*> families() const { return {meta, rev}; }
+  // See Store::LinkFiles.
+  absl::Status LinkFiles(const std::string& directory);
+  std::vector<rocksdb::ColumnFamilyHandle*> families() const { return {meta, rev, idx, hist}; }
 };
 
 }  // namespace keelson::storage

@@ -189,6 +189,9 @@ absl::StatusOr<std::shared_ptr<Segment>> SegmentPool::MakeNext(uint64_t sequence
 
 void SegmentPool::Retire(std::shared_ptr<Segment> segment) {
   FileSystem& files = *options_.file_system;
+  // Segments go in order: one that stays behind when later ones went would be taken for damage at
+  // the next opening. So when one cannot go, all stay, until that opening finds them again.
+  if (retire_failed_) return;
   const Spare spare{PathOf(options_.directory, segment->header.sequence, kSpareSuffix),
                     segment->bytes};
   // A reader that still holds it must go on seeing its bytes; one that outgrew its size would grow
@@ -200,11 +203,11 @@ void SegmentPool::Retire(std::shared_ptr<Segment> segment) {
     reuse = reuse && spares_.size() < kSparesMax;
   }
   if (!reuse) {
-    // If it cannot be removed it is found again, and dropped again, after the next opening.
-    files.Remove(segment->path).IgnoreError();
+    retire_failed_ = !files.Remove(segment->path).ok();
     return;
   }
-  if (!files.Rename(segment->path, spare.path).ok()) return;
+  retire_failed_ = !files.Rename(segment->path, spare.path).ok();
+  if (retire_failed_) return;
   absl::MutexLock lock(&mutex_);
   spares_.push_back(spare);
 }

@@ -93,6 +93,9 @@ class SegmentPool {
   const LogIdentity identity_;
   std::thread thread_;
 
+  // Owned by whoever does the work.
+  bool retire_failed_ = false;
+
   mutable absl::Mutex mutex_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   bool hurry_ ABSL_GUARDED_BY(mutex_) = false;  // Take waits

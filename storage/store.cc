@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
@@ -27,8 +29,30 @@
 namespace keelson::storage {
 namespace {
 
-// Share of the memory budget for the newest versions.
+// Shares of the memory budget for the newest versions and for the key index (docs/architecture.md).
 uint64_t RecentBytes(const StoreOptions& options) { return options.memory_budget_bytes / 8; }
+uint64_t IndexBytes(const StoreOptions& options) { return options.memory_budget_bytes / 4; }
+
+// A key with so many versions in a row is looked for when it is compacted; the history of another
+// is shortened when it next changes.
+constexpr int64_t kVersionsLeft = 16;
+// Keys written back at a time at the end.
+constexpr size_t kClosingKeys = 10000;
+
+KeyIndex::Options IndexOptions(const StoreOptions& options) {
+  return {.bytes_max = IndexBytes(options),
+          .lag_max = options.index_lag_max,
+          .inline_versions = std::max<size_t>(options.index_inline_versions, 1),
+          .blocks = {.block_keys = std::max<int64_t>(options.index_block_keys, 8),
+                     .leaf_blocks = std::max<size_t>(options.index_leaf_blocks, 8)}};
+}
+
+rocksdb::WriteOptions WithoutWal(bool wait) {
+  rocksdb::WriteOptions write;
+  write.disableWAL = true;
+  write.no_slowdown = !wait;
+  return write;
+}
 
 // Tells that the durable position may have moved.
 class FlushListener final : public rocksdb::EventListener {
@@ -108,9 +132,11 @@ class HeldPin final : public Store::Pin {
 
 class RocksStore final : public Store {
  public:
-  explicit RocksStore(const StoreOptions& options) : recent_(RecentBytes(options)) {}
+  explicit RocksStore(const StoreOptions& options)
+      : options_(options), recent_(RecentBytes(options)) {}
+  ~RocksStore() override;
 
-  absl::Status Open(const StoreOptions& options);
+  absl::Status Open();
 
   LogIndex applied() const override { return Now().applied; }
   Term applied_term() const override { return Now().term; }
@@ -118,8 +144,13 @@ class RocksStore final : public Store {
   Revision revision() const override { return Now().revision; }
   Revision compacted() const override { return Now().compacted; }
   absl::Status Flush() override;
+  absl::Status LinkFiles(const std::string& directory) override {
+    return rocks_->LinkFiles(directory);
+  }
 
   void BeginEntry(LogIndex index, Term term) override;
+  void BeginOwn() override;
+  void BeginAnew(Revision revision) override;
   absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key, std::string_view value,
                                                  const PutOptions& options,
                                                  bool want_previous) override;
@@ -158,13 +189,20 @@ class RocksStore final : public Store {
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
   uint64_t SizeOnDisk() const override;
   uint64_t SizeInUse() const override;
-  int64_t KeyCount() const override { return index_.LiveKeys(); }
+  int64_t KeyCount() const override { return index_->LiveKeys(); }
+  IndexCounters index_counters() const override { return index_->counters(); }
 
  private:
   absl::Status InitializeOrCheckFormat();
   absl::Status LoadMeta();
   absl::Status LoadMetaRecord(std::string_view key, std::string_view value);
   absl::Status LoadIndex();
+  absl::Status ReplayIndex();
+  // The changes that made a key live or deleted it.
+  absl::Status ScanLiveness(Revision first, Revision last, KeyIndex::LivenessVisitor visit) const;
+  // Writes some of the index back in a batch of its own. False: there was nothing.
+  absl::StatusOr<bool> WriteIndex(size_t keys, bool wait);
+  absl::Status WriteWithIndex(rocksdb::WriteBatch& batch, bool wait);
 
   bool OnEntryThread() const {
     return entry_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -190,20 +228,23 @@ class RocksStore final : public Store {
   absl::StatusOr<bool> ScanStoredVersions(Revision first, Revision last,
                                           VersionVisitor visit) const;
 
+  const StoreOptions options_;
   std::shared_ptr<FlushListener> listener_ = std::make_shared<FlushListener>();
   const std::shared_ptr<RevisionPins> pins_ = std::make_shared<RevisionPins>();
   std::unique_ptr<Rocks> rocks_;
   std::unique_ptr<VersionReader> reader_;
 
   // Guard themselves.
-  KeyIndex index_;
+  std::unique_ptr<KeyIndex> index_;
   RecentVersions recent_;
   LeaseTable leases_;
 
   // Owned by the apply thread.
   rocksdb::WriteBatch batch_;
-  Position working_;     // of the entry under way
-  int64_t changes_ = 0;  // of keys, in the entry under way
+  bool opened_ = false;
+  Position working_;                 // of the entry under way
+  std::optional<Position> batched_;  // the last in batch_
+  int64_t changes_ = 0;              // of keys, in the entry under way
   CompactionProgress compaction_;
 
   mutable absl::Mutex mutex_;
@@ -219,8 +260,13 @@ class RocksStore final : public Store {
 
 // -------------------------------------------------------------------------------------------- open
 
-absl::Status RocksStore::Open(const StoreOptions& options) {
-  KV_ASSIGN_OR_RETURN(rocks_, Rocks::Open(options, listener_));
+absl::Status RocksStore::Open() {
+  KV_ASSIGN_OR_RETURN(rocks_, Rocks::Open(options_, listener_));
+  index_ = std::make_unique<KeyIndex>(
+      *rocks_, IndexOptions(options_),
+      [this](Revision first, Revision last, KeyIndex::LivenessVisitor visit) {
+        return ScanLiveness(first, last, visit);
+      });
   reader_ = std::make_unique<VersionReader>(*rocks_, recent_);
   KV_RETURN_IF_ERROR(InitializeOrCheckFormat());
   KV_RETURN_IF_ERROR(LoadMeta());
@@ -228,7 +274,17 @@ absl::Status RocksStore::Open(const StoreOptions& options) {
   absl::MutexLock lock(&mutex_);
   published_ = working_;
   committed_ = working_.revision;
+  opened_ = true;
   return absl::OkStatus();
+}
+
+// An open after this has nothing of the index to do again. What fails here is done then.
+RocksStore::~RocksStore() {
+  if (!opened_ || !options_.flush_on_close || OnEntryThread() || batch_.Count() > 0) return;
+  while (true) {
+    const auto more = WriteIndex(kClosingKeys, /*wait=*/true);
+    if (!more.ok() || !*more) return;
+  }
 }
 
 absl::Status RocksStore::InitializeOrCheckFormat() {
@@ -294,17 +350,51 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
       records_[{record_table, std::string(key)}] = value;
       return absl::OkStatus();
     }
+    case MetaTable::kIndexThrough: {
+      Revision through;
+      if (!ParseIndexThrough(value, through)) return malformed();
+      index_->LoadThrough(through);
+      return absl::OkStatus();
+    }
+    case MetaTable::kCounts:
+      return index_->LoadLeaf(key, value) ? absl::OkStatus() : malformed();
   }
   return malformed();
 }
 
 absl::Status RocksStore::LoadIndex() {
+  if (!index_->FinishLoad(compaction_.through)) {
+    return absl::DataLossError("state store: the counts of keys are not complete");
+  }
+  if (index_->through() > working_.revision) {
+    return absl::DataLossError("state store: the key index is ahead of the revision");
+  }
+  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator({}, rocks_->rev));
+  it->SeekToLast();
+  VersionId newest{Revision(1), 0};
+  if (it->Valid() && !ParseVersionKey(ToView(it->key()), newest)) {
+    return absl::DataLossError("state store: malformed key of the newest version");
+  }
+  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
+  // A restored state may have gone over revisions; all of them are compacted then.
+  const bool jumped = newest.main < working_.revision && working_.compacted == working_.revision;
+  if (newest.main != working_.revision && !jumped) {
+    return absl::DataLossError(absl::StrCat("state store: newest version ", newest.main.value(),
+                                            ", but revision ", working_.revision.value()));
+  }
+  KV_RETURN_IF_ERROR(ReplayIndex());
+  index_->Settle(working_.revision);
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::ReplayIndex() {
   rocksdb::ReadOptions read;
   read.fill_cache = false;
   read.readahead_size = 4 << 20;
   std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
-  Revision newest(1);
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+  std::string start;
+  AppendVersionKey({index_->through() + 1, 0}, start);
+  for (it->Seek(start); it->Valid(); it->Next()) {
     VersionId id;
     VersionRecord record;
     KeyValue kv;
@@ -312,19 +402,16 @@ absl::Status RocksStore::LoadIndex() {
         !ParseVersionRecord(ToView(it->value()), record) || !ParseKeyValue(record.kv, kv) ||
         kv.mod_revision != id.main || (record.kind == EventKind::kPut && kv.version <= 0)) {
       return absl::DataLossError(
-          absl::StrCat("state store: malformed version record after ", newest.value()));
+          absl::StrCat("state store: malformed version record from ", id.main.value(), " on"));
     }
-    newest = id.main;
-    index_.Restore(kv.key, {.id = id,
-                            .create = kv.create_revision,
-                            .version = record.kind == EventKind::kPut ? kv.version : 0});
+    const bool put = record.kind == EventKind::kPut;
+    KV_RETURN_IF_ERROR(index_->Replay(
+        kv.key, {.id = id, .create = kv.create_revision, .version = put ? kv.version : 0},
+        !put                   ? -1
+        : record.previous.main ? 0
+                               : 1));
   }
-  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
-  if (newest != working_.revision) {
-    return absl::DataLossError(absl::StrCat("state store: newest version ", newest.value(),
-                                            ", but revision ", working_.revision.value()));
-  }
-  return absl::OkStatus();
+  return FromRocks(it->status(), "cannot read the state store");
 }
 
 // ---------------------------------------------------------------------------------------- position
@@ -362,6 +449,19 @@ void RocksStore::BeginEntry(LogIndex index, Term term) {
   entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
 }
 
+void RocksStore::BeginOwn() {
+  KV_CHECK(!OnEntryThread()) << "entry within an entry";
+  entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+}
+
+void RocksStore::BeginAnew(Revision revision) {
+  KV_CHECK(OnEntryThread()) << "change outside an entry";
+  working_.applied = LogIndex();
+  working_.term = Term();
+  if (revision <= working_.revision) return;
+  working_.revision = working_.compacted = revision;
+}
+
 VersionId RocksStore::NextId() {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   if (changes_ == 0) ++working_.revision;
@@ -384,9 +484,9 @@ absl::StatusOr<std::optional<SharedBytes>> RocksStore::Put(std::string_view key,
                                                            const PutOptions& options,
                                                            bool want_previous) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
-  if ((options.ignore_value || options.ignore_lease) &&
-      !index_.Find(key, working_.revision).has_value()) {
-    return absl::FailedPreconditionError("the key does not exist");
+  if (options.ignore_value || options.ignore_lease) {
+    KV_ASSIGN_OR_RETURN(const auto found, index_->Find(key, working_.revision));
+    if (!found.has_value()) return absl::FailedPreconditionError("the key does not exist");
   }
   const LeaseId old_lease = leases_.LeaseOf(key);
   const LeaseId lease = options.ignore_lease ? old_lease : options.lease;
@@ -394,7 +494,7 @@ absl::StatusOr<std::optional<SharedBytes>> RocksStore::Put(std::string_view key,
     return absl::FailedPreconditionError("the lease does not exist");
   }
   const VersionId id = NextId();
-  const KeyIndex::PutResult put = index_.Put(key, id);
+  KV_ASSIGN_OR_RETURN(const KeyIndex::PutResult put, index_->Put(key, id));
   std::optional<SharedBytes> previous;
   if (put.replaced.has_value() && (want_previous || options.ignore_value)) {
     KV_ASSIGN_OR_RETURN(previous, reader_->Load(put.replaced->id));
@@ -432,7 +532,7 @@ void RocksStore::MoveLease(std::string_view key, LeaseId from, LeaseId to) {
 
 absl::Status RocksStore::DeleteKey(std::string_view key, bool want_previous, Deleted& deleted) {
   const VersionId id = NextId();
-  const IndexVersion replaced = index_.Delete(key, id);
+  KV_ASSIGN_OR_RETURN(const IndexVersion replaced, index_->Delete(key, id));
   if (want_previous) {
     KV_ASSIGN_OR_RETURN(SharedBytes previous, reader_->Load(replaced.id));
     deleted.previous.push_back(std::move(previous));
@@ -449,10 +549,11 @@ absl::Status RocksStore::DeleteKey(std::string_view key, bool want_previous, Del
 absl::StatusOr<Store::Deleted> RocksStore::DeleteRange(const KeyRange& range, bool want_previous) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   std::vector<std::string> keys;
-  index_.Walk(range, working_.revision, [&keys](std::string_view key, const IndexVersion&) {
+  const auto take = [&keys](std::string_view key, const IndexVersion&) {
     keys.emplace_back(key);
     return true;
-  });
+  };
+  KV_RETURN_IF_ERROR(index_->Walk(range, working_.revision, take));
   Deleted deleted;
   for (const std::string& key : keys) {
     KV_RETURN_IF_ERROR(DeleteKey(key, want_previous, deleted));
@@ -522,6 +623,7 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
       KV_CHECK(event.ok()) << "malformed record of the entry under way";
       events.push_back(*std::move(event));
     }
+    index_->Settle(working_.revision);  // before readers are told of the revision
   }
   {
     absl::MutexLock lock(&mutex_);
@@ -534,12 +636,16 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
 
 absl::Status RocksStore::CommitBatch() {
   KV_CHECK(!OnEntryThread()) << "commit within an entry";
-  batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
-  rocksdb::WriteOptions write;
-  write.disableWAL = true;
-  write.no_slowdown = true;
-  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(write, &batch_), "cannot write the state store"));
+  KV_RETURN_IF_ERROR(index_->WriteDue(batch_));
+  if (batched_ != working_) {  // not so when a stalled batch is tried again, and again
+    batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
+    batched_ = working_;
+  }
+  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(WithoutWal(/*wait=*/false), &batch_),
+                               "cannot write the state store"));
+  index_->Written();
   batch_.Clear();
+  batched_.reset();
   {
     absl::MutexLock lock(&mutex_);
     committed_ = working_.revision;
@@ -571,7 +677,7 @@ absl::StatusOr<RangeSummary> RocksStore::Range(
   KV_RETURN_IF_ERROR(CheckReadable(at, now, pin));
   RangeSummary summary;
   summary.revision = now.revision;
-  KV_RETURN_IF_ERROR(RunRange(index_, *reader_, query, at, visit, summary));
+  KV_RETURN_IF_ERROR(RunRange(*index_, *reader_, query, at, visit, summary));
   return summary;
 }
 
@@ -580,19 +686,22 @@ absl::StatusOr<std::optional<KeyMeta>> RocksStore::Find(std::string_view key,
   const Revision at = revision > Revision() ? revision : Now().revision;
   const ScopedPin pin(*pins_, at);
   KV_RETURN_IF_ERROR(CheckReadable(at, Now(), pin));
-  const std::optional<IndexVersion> found = index_.Find(key, at);
+  KV_ASSIGN_OR_RETURN(const std::optional<IndexVersion> found, index_->Find(key, at));
   if (!found.has_value()) return std::optional<KeyMeta>();
   return std::optional<KeyMeta>({found->create, found->id.main, found->version});
 }
 
 absl::StatusOr<SharedBytes> RocksStore::Version(std::string_view key, Revision mod_revision) const {
   const ScopedPin pin(*pins_, mod_revision);
-  const std::optional<KeyIndex::Exact> found = index_.FindExact(key, mod_revision);
-  if (!found.has_value() || found->version.deleted()) return absl::NotFoundError("no such version");
-  if (found->superseded && found->superseded <= Now().compacted) {
-    return absl::NotFoundError(kCompactedMessage);
+  KV_ASSIGN_OR_RETURN(const auto found, index_->FindAny(key, mod_revision));
+  if (!found.has_value() || found->id.main != mod_revision || found->deleted()) {
+    return absl::NotFoundError("no such version");
   }
-  return reader_->Load(found->version.id);
+  if (const Revision compacted = Now().compacted; mod_revision <= compacted) {
+    KV_ASSIGN_OR_RETURN(const auto left, index_->FindAny(key, compacted));
+    if (!left.has_value() || left->id != found->id) return absl::NotFoundError(kCompactedMessage);
+  }
+  return reader_->Load(found->id);
 }
 
 absl::Status RocksStore::ScanVersions(Revision first, Revision last, VersionVisitor visit) const {
@@ -633,6 +742,22 @@ absl::StatusOr<bool> RocksStore::ScanStoredVersions(Revision first, Revision las
   }
   KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
   return true;
+}
+
+absl::Status RocksStore::ScanLiveness(Revision first, Revision last,
+                                      KeyIndex::LivenessVisitor visit) const {
+  bool malformed = false;
+  const auto take = [&](VersionId, std::string_view stored, const SharedBytes*) {
+    VersionRecord record;
+    KeyValue kv;
+    malformed = !ParseVersionRecord(stored, record) || !ParseKeyValue(record.kv, kv);
+    if (malformed) return false;
+    if (record.kind == EventKind::kDelete) return visit(kv.key, -1);
+    return record.previous.main ? true : visit(kv.key, 1);
+  };
+  KV_RETURN_IF_ERROR(ScanVersions(first, last, take));
+  return malformed ? absl::DataLossError("state store: malformed version record")
+                   : absl::OkStatus();
 }
 
 absl::StatusOr<Revision> RocksStore::Events(
@@ -679,10 +804,12 @@ absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
   const Revision at = revision > Revision() ? revision : now.revision;
   if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
   if (at < now.compacted) return absl::OutOfRangeError(kCompactedMessage);
-  const bool nothing_live = index_.Count({{}, {}, true}, at) == 0;
+  KV_ASSIGN_OR_RETURN(const int64_t live_keys, index_->Count({{}, {}, true}, at));
+  const bool nothing_live = live_keys == 0;
   uint32_t crc = Crc32c("key");
   std::string bytes;
   bool malformed = false;
+  absl::Status status;
   const auto hash = [&](VersionId id, std::string_view stored, const SharedBytes*) {
     VersionRecord record;
     KeyValue kv;
@@ -690,9 +817,14 @@ absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
     if (malformed) return false;
     const bool tombstone = record.kind == EventKind::kDelete;
     if (id.main <= compacted) {
-      const auto live = nothing_live ? std::nullopt : index_.Find(kv.key, at);
-      const bool left = nothing_live && tombstone && id.main == compacted;
-      if (!left && (!live.has_value() || live->id != id)) return true;
+      if (nothing_live) {
+        if (!tombstone || id.main != compacted) return true;
+      } else {
+        const auto live = index_->Find(kv.key, at);
+        status = live.status();
+        if (!status.ok()) return false;
+        if (!live->has_value() || (*live)->id != id) return true;
+      }
     }
     AppendEtcdChange(id, tombstone, kv.key, record.kv, bytes);
     crc = Crc32cExtend(crc, bytes);
@@ -700,6 +832,7 @@ absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
     return true;
   };
   KV_RETURN_IF_ERROR(ScanVersions(Revision(1), at, hash));
+  KV_RETURN_IF_ERROR(status);
   if (malformed) return absl::DataLossError("state store: malformed version record");
   return KvHash{.hash = crc, .compacted = compacted, .revision = at};
 }
@@ -737,13 +870,20 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   KV_CHECK(!OnEntryThread() && batch_.Count() == 0) << "compaction within a batch";
   const Revision target = pins_->LowestOr(working_.compacted);
   if (target <= compaction_.through) return true;
+  if (index_->through() < target) {
+    // What the index may have to go through again at open must not be removed.
+    KV_ASSIGN_OR_RETURN(bool wrote,
+                        WriteIndex(static_cast<size_t>(std::max<int64_t>(keys_max, 1)), false));
+    KV_CHECK(wrote) << "the index is complete, but not through " << target.value();
+    return false;
+  }
   std::string start;
   AppendVersionKey(compaction_.next, start);
   rocksdb::ReadOptions read;
   read.fill_cache = false;
   std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
   rocksdb::WriteBatch batch;
-  std::vector<std::string> keys;
+  absl::flat_hash_set<std::string> keys;  // to be trimmed
   CompactionProgress progress = compaction_;
   progress.through = target;
   progress.next = {target, 0};
@@ -769,17 +909,33 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
       AppendVersionKey(record.previous, previous);
       batch.Delete(rocks_->rev, previous);
     }
-    if (gone || record.previous.main) keys.emplace_back(kv.key);
+    if (gone || kv.version > kVersionsLeft) keys.emplace(kv.key);
   }
   KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
+  index_->RaiseFloor(target);
+  for (const std::string& key : keys) KV_RETURN_IF_ERROR(index_->Trim(key, batch));
   batch.Put(rocks_->meta, MetaKey(MetaTable::kCompaction), EncodeCompactionProgress(progress));
-  rocksdb::WriteOptions write;
-  write.disableWAL = true;
-  write.no_slowdown = true;
-  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(write, &batch), "cannot write the state store"));
-  for (const std::string& key : keys) index_.Trim(key, target);
+  KV_RETURN_IF_ERROR(WriteWithIndex(batch, /*wait=*/false));
   compaction_ = progress;
   return compaction_.through == target;
+}
+
+absl::Status RocksStore::WriteWithIndex(rocksdb::WriteBatch& batch, bool wait) {
+  const rocksdb::Status status = rocks_->db->Write(WithoutWal(wait), &batch);
+  if (status.ok()) {
+    index_->Written();
+  } else {
+    index_->Abandoned();
+  }
+  return FromRocks(status, "cannot write the state store");
+}
+
+absl::StatusOr<bool> RocksStore::WriteIndex(size_t keys, bool wait) {
+  rocksdb::WriteBatch batch;
+  KV_ASSIGN_OR_RETURN(const bool some, index_->WriteSome(batch, keys));
+  if (!some) return false;
+  KV_RETURN_IF_ERROR(WriteWithIndex(batch, wait));
+  return true;
 }
 
 uint64_t RocksStore::SizeOnDisk() const {
@@ -818,7 +974,7 @@ bool KeyRange::Contains(std::string_view key) const {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   auto store = std::make_unique<RocksStore>(options);
-  KV_RETURN_IF_ERROR(store->Open(options));
+  KV_RETURN_IF_ERROR(store->Open());
   return store;
 }
 

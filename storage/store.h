@@ -29,6 +29,8 @@
 
 namespace keelson::storage {
 
+class RocksEnvironment;
+
 // [begin, end); `end` empty: only the key `begin`; `open_end`: no upper bound.
 struct KeyRange {
   std::string_view begin;
@@ -97,10 +99,28 @@ enum class Table : uint8_t { kCluster = 1, kMembers = 2, kAlarms = 3, kAuth = 4 
 
 struct StoreOptions {
   std::string directory;
-  uint64_t memory_budget_bytes = 256 << 20;  // memtables + block cache
+  uint64_t memory_budget_bytes = 256 << 20;  // memtables, block cache, key index, newest versions
   uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush, at most
   uint64_t background_bytes_per_second = 128 << 20;  // of flushes and compactions of files
   bool flush_on_close = true;  // false: an orderly end leaves what a crash would leave
+  RocksEnvironment* environment = nullptr;  // of tests; outlives the store
+  // About how many changes an open after a crash has to go through again.
+  uint64_t index_lag_max = 400000;
+  // Sizes within the key index: live keys in a counted block, blocks in a record of counts, older
+  // versions in the record of a key.
+  int64_t index_block_keys = 512;
+  size_t index_leaf_blocks = 256;
+  size_t index_inline_versions = 64;
+};
+
+// What the key index has done since it was opened, and what it holds.
+struct IndexCounters {
+  uint64_t rounds = 0, pieces = 0, records = 0, chunks = 0;  // written back
+  uint64_t replayed = 0;                                     // changes, at open
+  uint64_t loads = 0, evictions = 0, chunk_reads = 0;
+  uint64_t block_splits = 0, block_merges = 0, leaf_splits = 0, leaf_merges = 0;
+  uint64_t counts_by_blocks = 0, counts_by_changes = 0, counts_by_walk = 0, counts_from_memo = 0;
+  uint64_t bytes = 0, dirty = 0, blocks = 0;  // held now
 };
 
 class Store {
@@ -116,14 +136,23 @@ class Store {
   virtual LogIndex durable_applied() const = 0;
   virtual Revision revision() const = 0;   // 1 when empty
   virtual Revision compacted() const = 0;  // 0 when never compacted (etcd: -1)
-  // Writes everything applied so far to disk and waits.
+  // Writes everything applied so far to disk and waits. Any thread.
   virtual absl::Status Flush() = 0;
+  // Flushes, and makes `directory`, which must not be there, a second name for the files of the
+  // store as they are then (hard links; RocksDB never changes a file). Any thread.
+  virtual absl::Status LinkFiles(const std::string& directory) = 0;
 
   // ------------------------------------------------------------------- apply
   // Entries are collected in a batch: BeginEntry, changes, EndEntry, …, CommitBatch. Reads see the
   // changes at once. All changes of one entry share one main revision, taken at the first of them.
   // REQUIRES: index == applied-so-far + 1; or 0, before the first, for what every member is given.
   virtual void BeginEntry(LogIndex index, Term term) = 0;
+  // Begins a group of changes that is no entry: records of this member alone. The position stays.
+  virtual void BeginOwn() = 0;
+  // Within BeginOwn: the state becomes the first one of another cluster: no entry is applied. If
+  // `revision` is beyond the present one, it is the revision from now on and everything before it
+  // is compacted, so that whoever watched the old cluster is told.
+  virtual void BeginAnew(Revision revision) = 0;
   // The encoded KeyValue that was replaced, nullopt if none, when `want_previous`.
   // REQUIRES: the lease exists or is 0; with ignore_* the key exists.
   virtual absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key,
@@ -200,6 +229,7 @@ class Store {
   virtual uint64_t SizeOnDisk() const = 0;
   virtual uint64_t SizeInUse() const = 0;
   virtual int64_t KeyCount() const = 0;
+  virtual IndexCounters index_counters() const = 0;
 };
 
 }  // namespace keelson::storage

@@ -283,6 +283,30 @@ TEST_P(StoreContract, RangeBoundsAreEtcds) {
   EXPECT_EQ(Keys(Query("b", "b")), "0");
 }
 
+TEST_P(StoreContract, CountsAtAPastRevisionStayWhatTheyWere) {
+  const auto key = [](int i) { return "k" + std::to_string(1000 + i); };
+  Entry([&key](Store& store) {
+    for (int i = 0; i < 900; ++i) PutIn(store, key(i), "");
+  });
+  const auto count = [this](const std::string& begin, const std::string& end, int64_t revision) {
+    RangeQuery query = Query(begin, end);
+    query.revision = Revision(revision);
+    query.limit = 10;
+    const auto summary = store_->Range(query, [](std::string_view) {});
+    return summary.ok() ? summary->count : -1;
+  };
+  for (int i = 0; i < 5; ++i) Delete(key(i * 100), key(i * 100 + 7));
+  Put("k2", "");
+  EXPECT_EQ(count("k", "l", 0), 900 - 35 + 1);
+  for (int page = 0; page < 90; ++page) {
+    EXPECT_EQ(count(key(page * 10), "l", 2), 900 - page * 10);
+    EXPECT_EQ(count(key(page * 10), kZeroByte, 2), 900 - page * 10);
+  }
+  EXPECT_EQ(count("m", "l", 2), 0);
+  EXPECT_EQ(count("k", "l", 4), 900 - 14);
+  EXPECT_EQ(count("k1002", "k1102", 4), 100 - 7);
+}
+
 TEST_P(StoreContract, LimitCutsAndCountDoesNot) {
   for (const std::string key : {"a", "b", "c", "d"}) Put(key, "");
   RangeQuery query = Query("a", "z");

@@ -106,7 +106,23 @@ bool ParseCompactionProgress(std::string_view bytes, CompactionProgress& progres
          TakeInt64(bytes, progress.next.sub) && bytes.empty() && progress.next.sub >= 0;
 }
 
+std::string EncodeIndexThrough(Revision through) {
+  std::string to;
+  AppendRevision(to, through);
+  return to;
+}
+
+bool ParseIndexThrough(std::string_view bytes, Revision& through) {
+  return TakeRevision(bytes, through) && bytes.empty();
+}
+
 std::string MetaKey(MetaTable table) { return std::string(1, static_cast<char>(table)); }
+
+std::string CountsMetaKey(std::string_view first) {
+  std::string to = MetaKey(MetaTable::kCounts);
+  to.append(first);
+  return to;
+}
 
 std::string LeaseMetaKey(LeaseId id) {
   std::string to = MetaKey(MetaTable::kLease);

@@ -8,6 +8,8 @@
 //     previous              the version replaced; 0 0 when there was none
 //     kv                    put: the KeyValue; delete: a KeyValue of key and mod_revision only
 //
+//   column family "idx"      one record a key: its history (storage/key_history.h)
+//   column family "hist"     older versions of keys with very many (storage/key_history.h)
 //   column family "default"  key := table:u8 …   value := see MetaKey
 //
 // Numbers here reach disk: do not renumber.
@@ -24,7 +26,7 @@
 
 namespace keelson::storage {
 
-inline constexpr uint32_t kStoreFormat = 1;
+inline constexpr uint32_t kStoreFormat = 2;
 
 // The place of one change: the sub-th change of the main revision. Byte order of the keys is the
 // order of the changes.
@@ -50,12 +52,14 @@ bool ParseVersionRecord(std::string_view bytes, VersionRecord& record);
 
 // First byte of the keys of "default"; what follows it, and the value.
 enum class MetaTable : uint8_t {
-  kFormat = 1,      // -> format:le32
-  kPosition = 2,    // -> applied:le64 term:le64 revision:le64 compacted:le64
-  kCompaction = 3,  // -> through:le64 next_main:le64 next_sub:le64
-  kLease = 4,       // id:be64 (sign bit flipped) -> granted:le64 remaining:le64
-  kLeaseKey = 5,    // id:be64 (sign bit flipped) key -> nothing
-  kRecord = 6,      // table:u8 key -> the value given
+  kFormat = 1,        // -> format:le32
+  kPosition = 2,      // -> applied:le64 term:le64 revision:le64 compacted:le64
+  kCompaction = 3,    // -> through:le64 next_main:le64 next_sub:le64
+  kLease = 4,         // id:be64 (sign bit flipped) -> granted:le64 remaining:le64
+  kLeaseKey = 5,      // id:be64 (sign bit flipped) key -> nothing
+  kRecord = 6,        // table:u8 key -> the value given
+  kIndexThrough = 7,  // -> through:le64
+  kCounts = 8,        // first key -> a leaf of the counts (storage/block_counts.h)
 };
 
 // Written with every batch.
@@ -78,7 +82,12 @@ struct CompactionProgress {
 std::string EncodeCompactionProgress(const CompactionProgress& progress);
 bool ParseCompactionProgress(std::string_view bytes, CompactionProgress& progress);
 
+// All changes up to `through` are in "idx" and in the counts.
+std::string EncodeIndexThrough(Revision through);
+bool ParseIndexThrough(std::string_view bytes, Revision& through);
+
 std::string MetaKey(MetaTable table);
+std::string CountsMetaKey(std::string_view first);
 std::string LeaseMetaKey(LeaseId id);
 std::string LeaseKeyMetaKey(LeaseId id, std::string_view key);
 std::string RecordMetaKey(Table table, std::string_view key);

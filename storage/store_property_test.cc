@@ -33,6 +33,9 @@ class StoreAgainstModel {
     Open();
   }
 
+  // What the key indexes of all the openings have done.
+  const IndexCounters& counters() const { return counters_; }
+
   void Run(uint64_t operations) {
     for (uint64_t i = 0; i < operations && !testing::Test::HasFailure(); ++i) {
       operation_ = i;
@@ -40,6 +43,7 @@ class StoreAgainstModel {
     }
     Commit();
     CheckWhole();
+    CollectCounters();
   }
 
  private:
@@ -56,10 +60,14 @@ class StoreAgainstModel {
   void Step() {
     SCOPED_TRACE("operation " + std::to_string(operation_));
     const uint64_t dice = Below(1000);
-    if (dice < 450) {
+    if (dice < 3) {
+      TurnTheTide();
+    } else if (dice < 450) {
       WriteEntry();
     } else if (dice < 780) {
       CheckRange();
+    } else if (dice < 785) {
+      CheckPages();
     } else if (dice < 830) {
       CheckFind();
     } else if (dice < 880) {
@@ -74,7 +82,7 @@ class StoreAgainstModel {
       PinOrUnpin();
     } else if (dice < 980) {
       CheckHash();
-    } else if (dice < 999 || OneIn(2)) {
+    } else if (dice < 997 || OneIn(2)) {
       CheckPosition();
     } else {
       Disturb();
@@ -210,13 +218,37 @@ class StoreAgainstModel {
     });
   }
 
-  void CompactEntry() {
+  // Many keys come, or all but a few go, and with them their place in the counts.
+  void TurnTheTide() {
     Entry entry{model_applied_ + 1, {}, {}};
     model_.Begin();
     store_->BeginEntry(LogIndex(entry.index), Term(1));
+    high_tide_ = !high_tide_;
+    if (!high_tide_) {
+      const Bounds bounds{"c", std::string(1, '\0')};
+      model_.Delete(bounds.range());
+      Run(entry,
+          [bounds](Store& store) { EXPECT_TRUE(store.DeleteRange(bounds.range(), false).ok()); });
+    }
+    for (uint64_t i = Below(200); high_tide_ && i > 0; --i) {
+      const std::string key = "tide" + std::to_string(Below(1000));
+      model_.Put(key, "", 0);
+      Run(entry, [key](Store& store) { EXPECT_TRUE(store.Put(key, "", {}, false).ok()); });
+    }
+    Finish(std::move(entry));
+    if (high_tide_ || OneIn(2)) return;
+    CompactEntry(model_.revision);
+    for (int steps = 0; steps < 1000 && !CompactPhysically(); ++steps) Commit();
+  }
+
+  void CompactEntry() {
     const int64_t span = model_.revision - model_.compacted;
-    const int64_t at =
-        model_.compacted + static_cast<int64_t>(Below(static_cast<uint64_t>(span) + 3));
+    CompactEntry(model_.compacted + static_cast<int64_t>(Below(static_cast<uint64_t>(span) + 3)));
+  }
+  void CompactEntry(int64_t at) {
+    Entry entry{model_applied_ + 1, {}, {}};
+    model_.Begin();
+    store_->BeginEntry(LogIndex(entry.index), Term(1));
     absl::StatusCode expected = absl::StatusCode::kOk;
     if (at > model_.revision || (at <= model_.compacted && at != 0)) {
       expected = absl::StatusCode::kOutOfRange;
@@ -271,11 +303,36 @@ class StoreAgainstModel {
     while (!log_.empty() && LogIndex(log_.front().index) <= durable) log_.pop_front();
   }
 
-  void CompactPhysically() {
+  // Counted by blocks and counted by walking must be the same everywhere.
+  void CheckCounts(const std::string& when) {
+    std::vector<std::string> keys;
+    RangeQuery query;
+    query.range = {{}, {}, true};
+    query.keys_only = true;
+    ASSERT_TRUE(store_
+                    ->Range(query,
+                            [&keys](std::string_view bytes) {
+                              KeyValue kv;
+                              ASSERT_TRUE(ParseKeyValue(bytes, kv));
+                              keys.emplace_back(kv.key);
+                            })
+                    .ok());
+    query.count_only = true;
+    for (size_t i = Below(8); i < keys.size(); i += 8) {
+      query.range.begin = keys[i];
+      const auto summary = store_->Range(query, [](std::string_view) {});
+      ASSERT_TRUE(summary.ok()) << summary.status();
+      ASSERT_EQ(summary->count, static_cast<int64_t>(keys.size() - i))
+          << when << " from " << keys[i];
+    }
+  }
+
+  // True: nothing is left to do.
+  bool CompactPhysically() {
     Commit();
     const auto done = store_->CompactStep(static_cast<int64_t>(1 + Below(50)));
-    if (absl::IsUnavailable(done.status())) return;
-    ASSERT_TRUE(done.ok()) << done.status();
+    EXPECT_TRUE(done.ok() || absl::IsUnavailable(done.status())) << done.status();
+    return done.ok() && *done;
   }
 
   void PinOrUnpin() {
@@ -300,9 +357,13 @@ class StoreAgainstModel {
       log_.clear();
     }
     const LogIndex durable = store_->durable_applied();
+    CollectCounters();
     store_.reset();
+    // Every third end is an orderly one.
+    options_.flush_on_close = OneIn(3);
     Open();
     ASSERT_GE(store_->applied(), durable);
+    CheckCounts("after opening");
     while (!log_.empty() && LogIndex(log_.front().index) <= store_->applied()) log_.pop_front();
     for (const Entry& entry : log_) {
       store_->BeginEntry(LogIndex(entry.index), Term(1));
@@ -314,6 +375,19 @@ class StoreAgainstModel {
     Commit();
     ASSERT_EQ(store_->applied(), LogIndex(model_applied_));
     CheckPosition();
+  }
+
+  void CollectCounters() {
+    const IndexCounters now = store_->index_counters();
+    for (const auto field :
+         {&IndexCounters::rounds, &IndexCounters::pieces, &IndexCounters::records,
+          &IndexCounters::chunks, &IndexCounters::replayed, &IndexCounters::loads,
+          &IndexCounters::evictions, &IndexCounters::chunk_reads, &IndexCounters::block_splits,
+          &IndexCounters::block_merges, &IndexCounters::leaf_splits, &IndexCounters::leaf_merges,
+          &IndexCounters::counts_by_blocks, &IndexCounters::counts_by_changes,
+          &IndexCounters::counts_by_walk, &IndexCounters::counts_from_memo}) {
+      counters_.*field += now.*field;
+    }
   }
 
   void Open() {
@@ -329,6 +403,9 @@ class StoreAgainstModel {
     if (OneIn(30)) return model_.revision + 1;
     if (OneIn(30)) return model_.compacted - 1;
     if (!pins_.empty() && OneIn(4)) return pins_[Below(pins_.size())].first;
+    if (OneIn(4)) {
+      return std::max(model_.compacted, model_.revision - static_cast<int64_t>(Below(20)));
+    }
     return model_.compacted + static_cast<int64_t>(Below(
                                   static_cast<uint64_t>(model_.revision - model_.compacted) + 1));
   }
@@ -376,10 +453,40 @@ class StoreAgainstModel {
     ASSERT_TRUE(summary.ok()) << summary.status();
     const int64_t at = query.revision > Revision() ? query.revision.value() : model_.revision;
     const StoreModel::Answer answer = model_.Range(query, at);
-    EXPECT_EQ(summary->count, answer.count);
+    EXPECT_EQ(summary->count, answer.count)
+        << "[" << bounds.begin << ", " << bounds.end << ") at " << at << " of " << model_.revision
+        << ", compacted " << model_.compacted << ", limit " << query.limit;
     EXPECT_EQ(summary->more, answer.more);
     EXPECT_EQ(summary->revision, Revision(model_.revision));
     EXPECT_EQ(kvs, answer.kvs);
+  }
+
+  // A list read page by page at one revision, as clients do, while changes go on.
+  void CheckPages() {
+    const int64_t at = OneIn(3) ? RandomRevision() : model_.revision;
+    if (at <= 0 || !Refusal(at).empty()) return;
+    const auto pin = store_->PinRevision(Revision(at));
+    const auto limit = static_cast<int64_t>(1 + Below(40));
+    std::string begin;
+    for (bool more = true; more && !testing::Test::HasFailure();) {
+      RangeQuery query;
+      query.range = {begin, {}, true};
+      query.revision = Revision(at);
+      query.limit = limit;
+      std::string last;
+      const auto summary = store_->Range(query, [&last](std::string_view bytes) {
+        KeyValue kv;
+        ASSERT_TRUE(ParseKeyValue(bytes, kv));
+        last = kv.key;
+      });
+      ASSERT_TRUE(summary.ok()) << summary.status();
+      const StoreModel::Answer answer = model_.Range(query, at);
+      ASSERT_EQ(summary->count, answer.count) << "from " << begin << " at " << at;
+      more = summary->more;
+      ASSERT_EQ(more, answer.more);
+      begin = last + std::string(1, '\0');
+      if (OneIn(3)) WriteEntry();
+    }
   }
 
   void CheckFind() {
@@ -507,31 +614,81 @@ class StoreAgainstModel {
   uint64_t model_applied_ = 0;
   uint64_t uncommitted_ = 0;
   uint64_t operation_ = 0;
+  bool high_tide_ = false;
+  IndexCounters counters_;
 };
 
-void RunSeeds(const StoreOptions& options, uint64_t operations) {
+// Calls `done` with the counters of each store that went through all its operations.
+void RunSeeds(const StoreOptions& options, uint64_t operations,
+              const std::function<void(const IndexCounters&)>& done) {
   const uint64_t seed = FromEnvironment("KEELSON_SEED", SystemSeed());
   // A new key space every so often: the model looks at everything, and everything grows.
   constexpr uint64_t kOperationsPerStore = 25000;
-  for (uint64_t done = 0, round = 0; done < operations; done += kOperationsPerStore, ++round) {
+  for (uint64_t at = 0, round = 0; at < operations; at += kOperationsPerStore, ++round) {
     std::printf("KEELSON_SEED=%" PRIu64 "\n", seed + round);
-    StoreAgainstModel(seed + round, options).Run(std::min(kOperationsPerStore, operations - done));
+    StoreAgainstModel store(seed + round, options);
+    const uint64_t count = std::min(kOperationsPerStore, operations - at);
+    store.Run(count);
     if (testing::Test::HasFailure()) {
       std::printf("repeat with KEELSON_SEED=%" PRIu64 "\n", seed + round);
       return;
     }
+    if (count == kOperationsPerStore) done(store.counters());
   }
 }
+
+uint64_t Operations() { return FromEnvironment("KEELSON_MODEL_OPERATIONS", 200000); }
 
 TEST(StorePropertyTest, AgreesWithTheModelWhileFlushingAllTheTime) {
   StoreOptions options;
   options.memory_budget_bytes = 64 << 10;
   options.flush_bytes = 64 << 10;
-  RunSeeds(options, FromEnvironment("KEELSON_MODEL_OPERATIONS", 200000) / 2);
+  RunSeeds(options, Operations() / 4, [](const IndexCounters&) {});
 }
 
 TEST(StorePropertyTest, AgreesWithTheModelInMemory) {
-  RunSeeds(StoreOptions(), FromEnvironment("KEELSON_MODEL_OPERATIONS", 200000) / 2);
+  RunSeeds(StoreOptions(), Operations() / 4, [](const IndexCounters&) {});
+}
+
+// Bounds so small that the key index goes through all it can do, again and again.
+TEST(StorePropertyTest, AgreesWithTheModelWhereTheIndexHasLittleRoom) {
+  StoreOptions options;
+  options.memory_budget_bytes = 64 << 10;
+  options.flush_bytes = 1 << 20;
+  options.index_lag_max = 300;
+  options.index_block_keys = 8;
+  options.index_leaf_blocks = 8;
+  options.index_inline_versions = 3;
+  // Each is gone through hundreds of times; whether it is at all must not depend on the seed.
+  const auto all_paths = [](const IndexCounters& counters) {
+    EXPECT_GT(counters.rounds, 10u);
+    EXPECT_GT(counters.pieces, counters.rounds);
+    EXPECT_GT(counters.records, 10u);
+    EXPECT_GT(counters.chunks, 10u);
+    EXPECT_GT(counters.chunk_reads, 10u);
+    EXPECT_GT(counters.replayed, 10u);
+    EXPECT_GT(counters.loads, 10u);
+    EXPECT_GT(counters.evictions, 10u);
+    EXPECT_GT(counters.block_splits, 10u);
+    EXPECT_GT(counters.block_merges, 10u);
+    EXPECT_GT(counters.leaf_splits, 0u);
+    EXPECT_GT(counters.leaf_merges, 0u);
+    EXPECT_GT(counters.counts_by_blocks, 10u);
+    EXPECT_GT(counters.counts_by_changes, 10u);
+    EXPECT_GT(counters.counts_by_walk, 10u);
+    EXPECT_GT(counters.counts_from_memo, 10u);
+    std::printf("rounds %" PRIu64 ", pieces %" PRIu64 ", records %" PRIu64 ", chunks %" PRIu64
+                " read %" PRIu64 ", replayed %" PRIu64 ", loads %" PRIu64 ", evictions %" PRIu64
+                ", blocks split %" PRIu64 " merged %" PRIu64 ", leaves split %" PRIu64
+                " merged %" PRIu64 ", counts by blocks %" PRIu64 " changes %" PRIu64
+                " walk %" PRIu64 " memo %" PRIu64 "\n",
+                counters.rounds, counters.pieces, counters.records, counters.chunks,
+                counters.chunk_reads, counters.replayed, counters.loads, counters.evictions,
+                counters.block_splits, counters.block_merges, counters.leaf_splits,
+                counters.leaf_merges, counters.counts_by_blocks, counters.counts_by_changes,
+                counters.counts_by_walk, counters.counts_from_memo);
+  };
+  RunSeeds(options, Operations() / 2, all_paths);
 }
 
 }  // namespace

@@ -30,6 +30,18 @@ std::unique_ptr<StoreHarness> TinyBudget() {
   return std::make_unique<RocksHarness>(options);
 }
 
+// An index of which every part is as small as can be.
+std::unique_ptr<StoreHarness> TinyIndex() {
+  StoreOptions options;
+  options.memory_budget_bytes = 8;
+  options.index_lag_max = 1;
+  options.index_block_keys = 8;
+  options.index_leaf_blocks = 8;
+  options.index_inline_versions = 1;
+  return std::make_unique<RocksHarness>(options);
+}
+
+INSTANTIATE_TEST_SUITE_P(TinyIndex, StoreContract, testing::Values(&TinyIndex));
 INSTANTIATE_TEST_SUITE_P(Defaults, StoreContract, testing::Values(&Defaults));
 INSTANTIATE_TEST_SUITE_P(TinyBudget, StoreContract, testing::Values(&TinyBudget));
 

@@ -2,13 +2,13 @@
 // etcd-io/raft's storage_test.go (after "Test"), where the same is shown.
 #include "raft/testing/memory_log.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "raft/entry_window.h"
 #include "raft/testing/describe.h"

@@ -99,7 +99,8 @@ uint64_t TestCluster::Leader() const {
 std::vector<std::string> TestCluster::Applied(uint64_t id) {
   std::vector<std::string> data;
   for (const Entry& entry : node(id).applied()) {
-    if (entry.type == EntryType::kNormal && !entry.data.empty()) data.emplace_back(entry.data.view());
+    if (entry.type == EntryType::kNormal && !entry.data.empty())
+      data.emplace_back(entry.data.view());
   }
   return data;
 }

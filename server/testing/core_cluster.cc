@@ -1,9 +1,17 @@
 #include "server/testing/core_cluster.h"
 
 #include "base/check.h"
+#include "server/cluster_records.h"
+#include "server/data_directory.h"
 #include "server/membership.h"
+#include "storage/snapshot_stream.h"
 
 namespace keelson::server {
+namespace {
+
+constexpr absl::Duration kCheckpointAge = absl::Seconds(30);
+
+}  // namespace
 
 class CoreCluster::Port final : public RaftTransport {
  public:
@@ -18,14 +26,18 @@ class CoreCluster::Port final : public RaftTransport {
 // The core goes before what it rests on.
 struct CoreCluster::Host {
   Host(CoreCluster* cluster, int n, uint64_t seed)
-      : executor(&cluster->clock_), random(seed), port(cluster, n) {}
+      : executor(&cluster->clock_), worker(&cluster->clock_), random(seed), port(cluster, n) {}
 
   ManualExecutor executor;
+  ManualExecutor worker;
+  bool worker_held = false;
   SeededRandom random;
   std::unique_ptr<storage::RaftLog> log;
+  std::unique_ptr<storage::StoreDirectory> states;
   std::unique_ptr<StallingStore> store;
   std::unique_ptr<InlineLogWriter> log_writer;
   Port port;
+  std::unique_ptr<SnapshotKeeper> snapshots;
   std::unique_ptr<MemberCore> core;
 };
 
@@ -41,7 +53,9 @@ std::string CoreCluster::Directory(int n, const std::string& what) const {
 }
 
 void CoreCluster::CreateDisks(int n) {
-  auto store = storage::Store::Open({.directory = Directory(n, "store")});
+  auto states = storage::StoreDirectory::Open(Directory(n, "states"));
+  KV_CHECK(states.ok()) << states.status();
+  auto store = storage::Store::Open({.directory = states->current()});
   KV_CHECK(store.ok()) << store.status();
   (*store)->BeginEntry(LogIndex(0), Term(0));
   for (int i = 1; i <= members_; ++i) {
@@ -49,6 +63,9 @@ void CoreCluster::CreateDisks(int n) {
     member.set_id(static_cast<uint64_t>(i));
     StoreMember(**store, member);
   }
+  (*store)->PutRecord(storage::Table::kCluster, kNameKey, std::to_string(n));
+  (*store)->PutRecord(storage::Table::kCluster, kConfStateKey,
+                      EncodeConfState(StoredConfState(**store)));
   (*store)->EndEntry();
   KV_CHECK((*store)->CommitBatch().ok());
   KV_CHECK((*store)->Flush().ok());
@@ -64,7 +81,13 @@ void CoreCluster::CreateDisks(int n) {
 void CoreCluster::Start(int n) {
   KV_CHECK(!running(n));
   auto host = std::make_unique<Host>(this, n, random_.Next());
-  auto store = storage::Store::Open({.directory = Directory(n, "store"), .flush_on_close = false});
+  auto states = storage::StoreDirectory::Open(Directory(n, "states"));
+  KV_CHECK(states.ok()) << states.status();
+  host->states = std::make_unique<storage::StoreDirectory>(*std::move(states));
+  storage::StoreOptions store_options;
+  store_options.flush_on_close = false;
+  store_options.directory = host->states->current();
+  auto store = storage::Store::Open(store_options);
   KV_CHECK(store.ok()) << store.status();
   host->store = std::make_unique<StallingStore>(*std::move(store));
   storage::RaftLogOptions log_options;
@@ -77,10 +100,28 @@ void CoreCluster::Start(int n) {
   host->log = *std::move(log);
   host->log_writer = std::make_unique<InlineLogWriter>(host->log.get(), &host->executor);
   fatal_[n] = absl::OkStatus();
+  KV_CHECK(host->states->RemoveLeftovers().ok());
+  KV_CHECK(ResetLogBehindSnapshot(host->states->installed(), *host->store, *host->log).ok());
+  SnapshotKeeper::Environment keeping;
+  keeping.core = &host->executor;
+  keeping.worker = &host->worker;
+  keeping.clock = &clock_;
+  keeping.store = host->store.get();
+  keeping.directory = host->states.get();
+  keeping.send = [this, n](const raft::Message& message, SnapshotKeeper::CheckpointPtr checkpoint,
+                           Snapshots::SendDone done) {
+    SendSnapshot(n, message, checkpoint, std::move(done));
+  };
+  SnapshotKeeper::Options keeper_options;
+  keeper_options.store = store_options;
+  keeper_options.age_max = kCheckpointAge;
+  host->snapshots = std::make_unique<SnapshotKeeper>(keeper_options, keeping);
 
   MemberOptions options;
   options.cluster_id = 7;
   options.id = NodeId(static_cast<uint64_t>(n));
+  options.snapshot_count = 1;
+  options.snapshot_catchup_entries = catchup_entries_;
   MemberCore::Environment environment;
   environment.executor = &host->executor;
   environment.random = &host->random;
@@ -89,6 +130,7 @@ void CoreCluster::Start(int n) {
   environment.log_writer = host->log_writer.get();
   environment.store = host->store.get();
   environment.transport = &host->port;
+  environment.snapshots = host->snapshots.get();
   environment.ask = [this, n](NodeId peer, const PeerRequest& request, auto done) {
     Ask(n, static_cast<int>(peer.value()), request, std::move(done));
   };
@@ -106,6 +148,8 @@ void CoreCluster::Crash(int n) { KV_CHECK(hosts_.erase(n) == 1); }
 
 MemberCore& CoreCluster::core(int n) { return *hosts_.at(n)->core; }
 StallingStore& CoreCluster::store(int n) { return *hosts_.at(n)->store; }
+void CoreCluster::HoldWorker(int n) { hosts_.at(n)->worker_held = true; }
+storage::RaftLog& CoreCluster::log(int n) { return *hosts_.at(n)->log; }
 InlineLogWriter& CoreCluster::log_writer(int n) { return *hosts_.at(n)->log_writer; }
 
 // ---------------------------------------------------------------------------------- network
@@ -143,6 +187,38 @@ bool CoreCluster::Send(int from, const raft::Message& message) {
   return true;
 }
 
+// The stream goes over in one piece, and the message with it.
+void CoreCluster::SendSnapshot(int from, const raft::Message& message,
+                               const SnapshotKeeper::CheckpointPtr& checkpoint,
+                               Snapshots::SendDone done) {
+  const int to = static_cast<int>(message.to.value());
+  const auto finish = [&](raft::SnapshotResult result) {
+    hosts_.at(from)->executor.Post([result, done = std::move(done)]() mutable { done(result); });
+  };
+  if (LinkOf(from, to) != Link::kUp) return finish(raft::SnapshotResult::kFailed);
+  ++snapshots_sent_;
+  Host* const host = hosts_.at(to).get();
+  const std::string incoming = host->snapshots->NewIncoming();
+  storage::SnapshotReceiver receiver(incoming, &storage::PosixFileSystem());
+  auto stream = checkpoint->NewSource()->Read(0, UINT64_MAX);
+  KV_CHECK(stream.ok()) << stream.status();
+  if (damage_left_ > 0) {
+    --damage_left_;
+    (*stream)[stream->size() / 2] ^= 1;
+  }
+  absl::Status status = receiver.Append(*stream);
+  if (status.ok()) status = receiver.Finish();
+  if (!status.ok()) {
+    host->snapshots->RemoveIncoming(incoming);
+    return finish(raft::SnapshotResult::kFailed);
+  }
+  host->executor.Post([host, message, name = SnapshotName(*receiver.description()), incoming] {
+    host->snapshots->OnReceived(name, incoming);
+    host->core->OnRaftMessage(message);
+  });
+  finish(raft::SnapshotResult::kDelivered);
+}
+
 void CoreCluster::Ask(int from, int to, const PeerRequest& request,
                       absl::AnyInvocable<void(PeerAnswer)> done) {
   ManualExecutor* const asker = &hosts_.at(from)->executor;
@@ -165,7 +241,10 @@ void CoreCluster::Ask(int from, int to, const PeerRequest& request,
 void CoreCluster::Settle() {
   for (bool any = true; any;) {
     any = false;
-    for (auto& [n, host] : hosts_) any = host->executor.RunOne() || any;
+    for (auto& [n, host] : hosts_) {
+      any = host->executor.RunOne() || any;
+      any = (!host->worker_held && host->worker.RunOne()) || any;
+    }
   }
 }
 

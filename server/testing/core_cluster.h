@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "server/member_core.h"
+#include "server/snapshot_keeper.h"
 #include "server/testing/inline_log_writer.h"
 #include "server/testing/manual_executor.h"
 #include "server/testing/stalling_store.h"
@@ -43,6 +44,15 @@ class CoreCluster {
   MemberCore& core(int n);
   StallingStore& store(int n);
   InlineLogWriter& log_writer(int n);
+  storage::RaftLog& log(int n);
+  // From the next start on: members make snapshots, and cut their logs but for so many entries.
+  void KeepInLog(uint64_t entries) { catchup_entries_ = entries; }
+  // How many snapshots were brought to members, and how many of them failed on the way.
+  int snapshots_sent() const { return snapshots_sent_; }
+  // What waits for member `n`'s disk outside of its log (checkpoints, installing) goes on waiting.
+  void HoldWorker(int n);
+  // The next ones arrive damaged.
+  void DamageSnapshots(int count) { damage_left_ = count; }
   // What on_fatal was given; Ok when it was not called.
   absl::Status fatal(int n) const { return fatal_.at(n); }
 
@@ -72,10 +82,15 @@ class CoreCluster {
   Link LinkOf(int from, int to) const;
   bool Send(int from, const raft::Message& message);
   void Ask(int from, int to, const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> done);
+  void SendSnapshot(int from, const raft::Message& message,
+                    const SnapshotKeeper::CheckpointPtr& checkpoint, Snapshots::SendDone done);
   std::string Directory(int n, const std::string& what) const;
   void CreateDisks(int n);
 
   const int members_;
+  uint64_t catchup_entries_ = 5000;
+  int snapshots_sent_ = 0;
+  int damage_left_ = 0;
   const storage::TemporaryDirectory directory_;
   SeededRandom random_;
   FakeClock clock_;

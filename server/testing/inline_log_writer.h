@@ -22,6 +22,13 @@ class InlineLogWriter final : public LogWriter {
     if (appends_.size() == 1) Schedule();
   }
 
+  void TruncatePrefix(LogIndex first_kept) override {
+    executor_->Post([this, first_kept] {
+      const absl::Status status = log_->TruncatePrefix(first_kept);
+      KV_CHECK(status.ok()) << status;
+    });
+  }
+
   void Hold() { held_ = true; }
   void Release() {
     held_ = false;

@@ -1,7 +1,7 @@
 // A member's storage killed with SIGKILL at random moments: while it appends, syncs, applies,
-// flushes, compacts, truncates its log, or recovers from the previous kill. After each kill the log
-// must hold every entry it acknowledged, and log and state together must give exactly the state
-// that the entries describe.
+// flushes, compacts, truncates its log, installs a snapshot, or recovers from the previous kill.
+// After each kill the log must hold every entry it acknowledged, and log and state together must
+// give exactly the state that the entries describe.
 //
 // The killed process is this program with --write; it reports acknowledged entries through a pipe.
 //
@@ -17,13 +17,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "gtest/gtest.h"
+#include "storage/checkpoint.h"
 #include "storage/raft_log.h"
+#include "storage/snapshot_stream.h"
 #include "storage/store.h"
+#include "storage/store_directory.h"
 #include "storage/temporary_directory.h"
 
 namespace keelson::storage {
@@ -80,14 +84,44 @@ struct Member {
                           : RaftLog::Create(log_options, kIdentity);
     if (!opened_log.ok()) return opened_log.status();
     log = *std::move(opened_log);
+    auto opened_states = StoreDirectory::Open(directory + "/states");
+    if (!opened_states.ok()) return opened_states.status();
+    states.emplace(*std::move(opened_states));
+    if (absl::Status status = OpenStore(); !status.ok()) return status;
+    if (absl::Status status = states->RemoveLeftovers(); !status.ok()) return status;
+    return Replay();
+  }
+  absl::Status OpenStore() {
     StoreOptions store_options;
-    store_options.directory = directory + "/state";
+    store_options.directory = states->current();
     store_options.memory_budget_bytes = 6 * kSmall;
     store_options.flush_bytes = kSmall;
+    store.reset();
     auto opened_store = Store::Open(store_options);
-    if (!opened_store.ok()) return opened_store.status();
-    store = *std::move(opened_store);
-    return Replay();
+    if (opened_store.ok()) store = *std::move(opened_store);
+    return opened_store.status();
+  }
+  // Puts a snapshot of the state in the place of it, as if it had come from a peer, and resets the
+  // log behind it. Everything in the log is applied.
+  absl::Status InstallSnapshot() {
+    if (absl::Status status = Replay(); !status.ok()) return status;
+    const auto checkpoint = Checkpoint::Make(*store, states->NewCheckpoint());
+    if (!checkpoint.ok()) return checkpoint.status();
+    const std::string former = states->current();
+    const std::string incoming = states->NewIncoming();
+    SnapshotReceiver receiver(incoming, &PosixFileSystem());
+    const auto source = (*checkpoint)->NewSource();
+    while (!receiver.complete()) {
+      const auto piece = source->Read(receiver.offset(), kSmall);
+      if (!piece.ok()) return piece.status();
+      if (absl::Status status = receiver.Append(*piece); !status.ok()) return status;
+    }
+    if (absl::Status status = receiver.Finish(); !status.ok()) return status;
+    const LogPosition position{store->applied_term(), store->applied()};
+    if (absl::Status status = states->Install(incoming, position); !status.ok()) return status;
+    if (absl::Status status = OpenStore(); !status.ok()) return status;
+    if (absl::Status status = states->Remove(former); !status.ok()) return status;
+    return log->Reset(position, {position.term, NodeId(2), position.index});
   }
   absl::Status Replay() {
     if (log->FirstIndex() > store->applied() + 1) return absl::DataLossError("hole behind the log");
@@ -109,6 +143,7 @@ struct Member {
     }
   }
   std::unique_ptr<RaftLog> log;
+  std::optional<StoreDirectory> states;
   std::unique_ptr<Store> store;
 };
 
@@ -137,6 +172,7 @@ void WriteUntilKilled(const std::string& directory, uint64_t seed, int acknowled
     }
     if (status.ok() && random.Below(3) == 0) status = member.Replay();
     if (status.ok() && random.Below(30) == 0) status = member.store->Flush();
+    if (status.ok() && random.Below(40) == 0) status = member.InstallSnapshot();
     if (status.ok() && random.Below(10) == 0) {
       status = member.store->CompactStep(20).status();
       if (absl::IsUnavailable(status)) status = absl::OkStatus();

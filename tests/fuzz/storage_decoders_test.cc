@@ -12,12 +12,19 @@
 #include <string>
 #include <vector>
 
+#include "base/coding.h"
+#include "base/crc32c.h"
 #include "base/random.h"
 #include "gtest/gtest.h"
+#include "storage/block_counts.h"
 #include "storage/crashing_file_system.h"
+#include "storage/key_history.h"
 #include "storage/key_value.h"
 #include "storage/log_format.h"
 #include "storage/segment_pool.h"
+#include "storage/snapshot_format.h"
+#include "storage/snapshot_stream.h"
+#include "storage/store_directory.h"
 #include "storage/store_format.h"
 
 namespace keelson::storage {
@@ -146,6 +153,66 @@ TEST_F(StorageDecodersTest, Meta) {
   });
 }
 
+TEST_F(StorageDecodersTest, HistoryOfAKey) {
+  KeyHistory history;
+  std::vector<std::string> corpus;
+  for (int64_t main = 3; main < 40; main += 4) {
+    history.Push({{Revision(main), main % 3}, Revision(3), (main + 1) / 4});
+    history.AppendTo(corpus.emplace_back());
+  }
+  history.Push({{Revision(300), 0}, Revision(), 0});
+  history.Push({{Revision(300), 1}, Revision(300), 1});
+  history.AppendTo(corpus.emplace_back());
+  history.Spill(2);
+  history.AppendTo(corpus.emplace_back());
+  corpus.push_back(ChunkKey("key", {Revision(7), 1}));
+  Fuzz(corpus, [](std::string_view bytes) {
+    KeyHistory parsed, again;
+    KeyHistory::Lookup found;
+    const bool whole = KeyHistory::Parse(bytes, parsed);
+    for (const int64_t at : {0, 5, 20, 299, 300, 1 << 30}) {
+      if (!FindInHistory(bytes, Revision(at), found)) {
+        EXPECT_FALSE(whole);
+      } else if (whole) {
+        EXPECT_EQ(found.version, parsed.At(Revision(at)).version);
+      }
+    }
+    std::string_view key;
+    VersionId newest;
+    if (ParseChunkKey(bytes, key, newest)) {
+      EXPECT_EQ(ChunkKey(key, newest), bytes);
+    }
+    if (!whole) return;
+    std::string encoded;
+    parsed.AppendTo(encoded);
+    ASSERT_TRUE(KeyHistory::Parse(encoded, again));
+    EXPECT_EQ(again.newest(), parsed.newest());
+    EXPECT_EQ(again.Older(), parsed.Older());
+    EXPECT_LE(encoded.size(), bytes.size());
+    again.Spill(again.older_count() / 2);
+    (void)again.Trim(Revision(100));
+    again.Push({{Revision(int64_t{1} << 62), 0}, Revision(1), again.newest().version + 1});
+  });
+}
+
+TEST_F(StorageDecodersTest, Counts) {
+  const std::vector<std::string> corpus = {
+      EncodeLeaf(Revision(9), {{"a", 3, 3}}),
+      EncodeLeaf(Revision(300), {{"a", 300, 400}, {"ab", 1, 1}, {"b", 0, 7}})};
+  Fuzz(corpus, [](std::string_view bytes) {
+    Revision as_of, as_of_again, through;
+    std::vector<CountedBlock> blocks, again;
+    if (ParseIndexThrough(bytes, through)) {
+      EXPECT_EQ(EncodeIndexThrough(through), bytes);
+    }
+    if (!ParseLeaf("a", bytes, as_of, blocks)) return;
+    const std::string encoded = EncodeLeaf(as_of, blocks);
+    ASSERT_TRUE(ParseLeaf("a", encoded, as_of_again, again));
+    EXPECT_EQ(as_of, as_of_again);
+    EXPECT_EQ(blocks, again);
+  });
+}
+
 TEST_F(StorageDecodersTest, SegmentHeaderAndRecords) {
   const SegmentHeader header{{1, NodeId(2)}, 3, 0x1234567890abcdef};
   const RecordSalt salt(header.salt);
@@ -166,6 +233,47 @@ TEST_F(StorageDecodersTest, SegmentHeaderAndRecords) {
       std::string encoded;
       AppendRecordHeader(salt, parsed->header, parsed->payload, encoded);
       EXPECT_EQ(encoded.substr(0, 35), bytes.substr(0, 35));
+    }
+  });
+}
+
+// What a peer may send in place of a snapshot; also with a header whose checksum is right.
+TEST_F(StorageDecodersTest, Snapshots) {
+  CrashingFileSystem files(seed_);
+  const SnapshotDescription description{LogIndex(9),
+                                        Term(3),
+                                        Revision(8),
+                                        Revision(4),
+                                        {{"CURRENT", 0, 0}, {"a.sst", 2, Crc32c("hi")}}};
+  const std::string header = EncodeSnapshotHeader(description);
+  const uint64_t bytes = SnapshotStreamBytes(description);
+  std::string stream =
+      header + EncodeSnapshotPieceHead("hi") + "hi" + EncodeSnapshotTrailer(header, bytes);
+  stream.resize(bytes, '\0');
+  uint64_t accepted = 0;
+  const auto receive = [&](std::string_view sent) {
+    SnapshotReceiver receiver(std::nullopt, &files);
+    if (!receiver.Append(sent).ok() || !receiver.Finish().ok()) return;
+    ++accepted;
+    EXPECT_EQ(SnapshotStreamBytes(*receiver.description()), sent.size());
+  };
+  Fuzz({stream}, [&](std::string_view sent) {
+    receive(sent);
+    std::string forged(sent);
+    const auto size = SnapshotHeaderBytes(sent);
+    if (!size.ok() || *size > forged.size()) return;
+    StoreLittle32(forged.data() + *size - 4, Crc32c(sent.substr(0, *size - 4)));
+    receive(forged);
+    const auto decoded = DecodeSnapshotHeader(std::string_view(forged).substr(0, *size));
+    if (!decoded.ok()) return;
+    EXPECT_EQ(EncodeSnapshotHeader(*decoded), forged.substr(0, *size));
+  });
+  EXPECT_GT(accepted, 0u);
+  const std::string pointer = EncodeStorePointer({2, {Term(4), LogIndex(1000)}});
+  Fuzz({pointer}, [](std::string_view found) {
+    const auto decoded = DecodeStorePointer(found);
+    if (decoded.ok()) {
+      EXPECT_EQ(EncodeStorePointer(*decoded), found);
     }
   });
 }

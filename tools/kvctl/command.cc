@@ -11,8 +11,7 @@
 namespace keelson::kvctl {
 namespace {
 
-constexpr char kAbout[] =
-    "kvctl - A command line for Keelson and every other etcd v3 store.\n";
+constexpr char kAbout[] = "kvctl - A command line for Keelson and every other etcd v3 store.\n";
 
 std::string FirstWord(const std::string& name) { return name.substr(0, name.find(' ')); }
 
@@ -114,8 +113,8 @@ Exit UnknownCommand(const std::string& word, const std::string& parent,
     }
   }
   const std::string hint = near.empty() ? "" : absl::StrCat("; did you mean \"", near, "\"?");
-  return Failed(absl::StrCat("unknown command \"", word, "\" for \"", parent, "\"", hint,
-                             " (run '", parent, " --help' for usage)"));
+  return Failed(absl::StrCat("unknown command \"", word, "\" for \"", parent, "\"", hint, " (run '",
+                             parent, " --help' for usage)"));
 }
 
 // The words after the program's name, until they name a command.
@@ -217,6 +216,7 @@ Commands AllCommands() {
   AddLoadCommand(commands);
   AddMemberCommands(commands);
   AddPutCommand(commands);
+  AddSnapshotCommands(commands);
   AddTxnCommand(commands);
   AddVersionCommand(commands);
   AddWatchCommand(commands);

@@ -34,8 +34,8 @@ using Commands = std::vector<std::unique_ptr<Command>>;
 // All of them, sorted by name.
 Commands AllCommands();
 
-// Runs the program: `arguments` without its own name. Prints the error, if any; returns what main is
-// to return.
+// Runs the program: `arguments` without its own name. Prints the error, if any; returns what main
+// is to return.
 int RunKvctl(std::vector<std::string> arguments, Session& session);
 
 // Each group of commands is in a file of its own.
@@ -48,6 +48,7 @@ void AddLeaseCommands(Commands& commands);
 void AddLoadCommand(Commands& commands);
 void AddMemberCommands(Commands& commands);
 void AddPutCommand(Commands& commands);
+void AddSnapshotCommands(Commands& commands);
 void AddTxnCommand(Commands& commands);
 void AddVersionCommand(Commands& commands);
 void AddWatchCommand(Commands& commands);

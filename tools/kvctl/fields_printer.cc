@@ -142,6 +142,14 @@ class FieldsPrinter final : public Printer {
     return Ok();
   }
 
+  Exit SnapshotStatus(const struct SnapshotStatus& status) override {
+    Field("Hash", status.hash);
+    Field("Revision", status.revision);
+    Field("Keys", status.keys);
+    Field("Size", status.bytes);
+    return Ok();
+  }
+
   Exit Alarm(const etcdserverpb::AlarmResponse& response) override {
     Header(response.header());
     for (const etcdserverpb::AlarmMember& alarm : response.alarms()) {

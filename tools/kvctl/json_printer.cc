@@ -35,9 +35,9 @@ class JsonPrinter final : public Printer {
   }
 
   Exit LeaseGrant(const etcdserverpb::LeaseGrantResponse& response) override {
-    return Flat(response.header(), absl::StrCat("\"ID\":", response.id(), ",\"TTL\":",
-                                                response.ttl(), ",\"Error\":",
-                                                GoJsonString(response.error())));
+    return Flat(response.header(),
+                absl::StrCat("\"ID\":", response.id(), ",\"TTL\":", response.ttl(),
+                             ",\"Error\":", GoJsonString(response.error())));
   }
 
   Exit LeaseKeepAlive(const etcdserverpb::LeaseKeepAliveResponse& response) override {
@@ -62,8 +62,7 @@ class JsonPrinter final : public Printer {
     for (const etcdserverpb::LeaseStatus& lease : response.leases()) {
       leases.push_back(absl::StrCat("{\"id\":", lease.id(), "}"));
     }
-    return Flat(response.header(),
-                absl::StrCat("\"leases\":[", absl::StrJoin(leases, ","), "]"));
+    return Flat(response.header(), absl::StrCat("\"leases\":[", absl::StrJoin(leases, ","), "]"));
   }
 
   // With --hex the ids are strings of hexadecimal digits, as people know them.
@@ -78,19 +77,18 @@ class JsonPrinter final : public Printer {
       member.clear_id();
       members.push_back(Object({id, GoJsonMembers(member)}));
     }
-    const std::string ids = absl::StrCat(
-        "\"cluster_id\":\"", absl::Hex(response.header().cluster_id()), "\",\"member_id\":\"",
-        absl::Hex(response.header().member_id()), "\"");
-    return Line(absl::StrCat("{\"header\":", Object({ids, GoJsonMembers(header)}),
-                             ",\"members\":[", absl::StrJoin(members, ","), "]}"));
+    const std::string ids =
+        absl::StrCat("\"cluster_id\":\"", absl::Hex(response.header().cluster_id()),
+                     "\",\"member_id\":\"", absl::Hex(response.header().member_id()), "\"");
+    return Line(absl::StrCat("{\"header\":", Object({ids, GoJsonMembers(header)}), ",\"members\":[",
+                             absl::StrJoin(members, ","), "]}"));
   }
 
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
     return List(endpoints, [](const EndpointHealth& health) {
-      std::string json = absl::StrCat(
-          "{\"endpoint\":", GoJsonString(health.endpoint),
-          ",\"health\":", health.error.empty() ? "true" : "false",
-          ",\"took\":", GoJsonString(FormatGoDuration(health.took)));
+      std::string json = absl::StrCat("{\"endpoint\":", GoJsonString(health.endpoint),
+                                      ",\"health\":", health.error.empty() ? "true" : "false",
+                                      ",\"took\":", GoJsonString(FormatGoDuration(health.took)));
       if (!health.error.empty()) absl::StrAppend(&json, ",\"error\":", GoJsonString(health.error));
       return absl::StrCat(json, "}");
     });
@@ -108,6 +106,11 @@ class JsonPrinter final : public Printer {
       return absl::StrCat("{\"Endpoint\":", GoJsonString(endpoint.endpoint),
                           ",\"HashKV\":", GoJson(endpoint.hash), "}");
     });
+  }
+
+  Exit SnapshotStatus(const struct SnapshotStatus& status) override {
+    return Line(absl::StrCat("{\"hash\":", status.hash, ",\"revision\":", status.revision,
+                             ",\"totalKey\":", status.keys, ",\"totalSize\":", status.bytes, "}"));
   }
 
  private:

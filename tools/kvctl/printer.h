@@ -31,6 +31,13 @@ struct EndpointHash {
   etcdserverpb::HashKVResponse hash = {};
 };
 
+struct SnapshotStatus {
+  uint32_t hash = 0;
+  int64_t revision = 0;
+  int64_t keys = 0;
+  uint64_t bytes = 0;
+};
+
 struct PrinterOptions {
   bool hex = false;  // keys and values as \x61
 };
@@ -57,9 +64,7 @@ class Printer {
   virtual Exit LeaseRevoke(int64_t id, const etcdserverpb::LeaseRevokeResponse&) {
     return Unsupported();
   }
-  virtual Exit LeaseKeepAlive(const etcdserverpb::LeaseKeepAliveResponse&) {
-    return Unsupported();
-  }
+  virtual Exit LeaseKeepAlive(const etcdserverpb::LeaseKeepAliveResponse&) { return Unsupported(); }
   virtual Exit LeaseTimeToLive(const etcdserverpb::LeaseTimeToLiveResponse&, bool with_keys) {
     return Unsupported();
   }
@@ -69,6 +74,7 @@ class Printer {
   virtual Exit Status(const std::vector<EndpointStatus>&) { return Unsupported(); }
   virtual Exit HashKv(const std::vector<EndpointHash>&) { return Unsupported(); }
   virtual Exit Alarm(const etcdserverpb::AlarmResponse&) { return Unsupported(); }
+  virtual Exit SnapshotStatus(const struct SnapshotStatus&) { return Unsupported(); }
 
  protected:
   Exit Unsupported() const { return BadFeature(format_ + " not supported as output format"); }

@@ -45,11 +45,11 @@ Rows HealthRows(const std::vector<EndpointHealth>& endpoints) {
 }
 
 Rows StatusRows(const std::vector<EndpointStatus>& endpoints) {
-  Rows table = {{"endpoint", "ID", "version", "storage version", "db size", "in use",
-                 "percentage not in use", "quota", "is leader", "is learner", "raft term",
-                 "raft index", "raft applied index", "errors", "downgrade target version",
-                 "downgrade enabled"},
-                {}};
+  Rows table = {
+      {"endpoint", "ID", "version", "storage version", "db size", "in use", "percentage not in use",
+       "quota", "is leader", "is learner", "raft term", "raft index", "raft applied index",
+       "errors", "downgrade target version", "downgrade enabled"},
+      {}};
   for (const EndpointStatus& endpoint : endpoints) {
     const etcdserverpb::StatusResponse& s = endpoint.status;
     const int64_t not_in_use =
@@ -70,10 +70,16 @@ Rows StatusRows(const std::vector<EndpointStatus>& endpoints) {
 Rows HashRows(const std::vector<EndpointHash>& endpoints) {
   Rows table = {{"endpoint", "hash", "hash_revision"}, {}};
   for (const EndpointHash& hash : endpoints) {
-    table.rows.push_back({hash.endpoint, absl::StrCat(hash.hash.hash()),
-                          absl::StrCat(hash.hash.hash_revision())});
+    table.rows.push_back(
+        {hash.endpoint, absl::StrCat(hash.hash.hash()), absl::StrCat(hash.hash.hash_revision())});
   }
   return table;
+}
+
+Rows SnapshotRows(const SnapshotStatus& status) {
+  return {.header = {"hash", "revision", "total keys", "total size"},
+          .rows = {{absl::StrCat(absl::Hex(status.hash)), absl::StrCat(status.revision),
+                    absl::StrCat(status.keys), HumanBytes(status.bytes)}}};
 }
 
 std::string DrawTable(const Rows& rows) {

@@ -1,5 +1,5 @@
-// The answers that are lists, as rows of text: what the simple format joins with commas and the table
-// format draws.
+// The answers that are lists, as rows of text: what the simple format joins with commas and the
+// table format draws.
 #ifndef KEELSON_TOOLS_KVCTL_ROWS_H_
 #define KEELSON_TOOLS_KVCTL_ROWS_H_
 
@@ -20,6 +20,7 @@ Rows MemberRows(const etcdserverpb::MemberListResponse& response);
 Rows HealthRows(const std::vector<EndpointHealth>& endpoints);
 Rows StatusRows(const std::vector<EndpointStatus>& endpoints);
 Rows HashRows(const std::vector<EndpointHash>& endpoints);
+Rows SnapshotRows(const SnapshotStatus& status);
 
 // A boxed table: headers in capitals and centred, cells to the right. A cell is one line.
 std::string DrawTable(const Rows& rows);

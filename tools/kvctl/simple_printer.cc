@@ -112,11 +112,16 @@ class SimplePrinter final : public Printer {
     return Join(HashRows(endpoints));
   }
 
+  Exit SnapshotStatus(const struct SnapshotStatus& status) override {
+    return Join(SnapshotRows(status));
+  }
+
   Exit Alarm(const etcdserverpb::AlarmResponse& response) override {
     for (const etcdserverpb::AlarmMember& alarm : response.alarms()) {
       // The text form of the message, with its trailing space.
       if (alarm.memberid() != 0) out() << "memberID:" << alarm.memberid() << " ";
-      if (alarm.alarm() != 0) out() << "alarm:" << etcdserverpb::AlarmType_Name(alarm.alarm()) << " ";
+      if (alarm.alarm() != 0)
+        out() << "alarm:" << etcdserverpb::AlarmType_Name(alarm.alarm()) << " ";
       out() << "\n";
     }
     return Ok();

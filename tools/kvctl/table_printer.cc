@@ -21,6 +21,9 @@ class TablePrinter final : public Printer {
   Exit HashKv(const std::vector<EndpointHash>& endpoints) override {
     return Draw(HashRows(endpoints));
   }
+  Exit SnapshotStatus(const struct SnapshotStatus& status) override {
+    return Draw(SnapshotRows(status));
+  }
 
  private:
   Exit Draw(const Rows& rows) {

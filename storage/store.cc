@@ -623,8 +623,8 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
       KV_CHECK(event.ok()) << "malformed record of the entry under way";
       events.push_back(*std::move(event));
     }
-    index_->Settle(working_.revision);  // before readers are told of the revision
   }
+  index_->Settle(working_.revision);  // before readers are told of the revision
   {
     absl::MutexLock lock(&mutex_);
     published_ = working_;

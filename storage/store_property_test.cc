@@ -259,6 +259,12 @@ class StoreAgainstModel {
     Finish(std::move(entry));
   }
 
+  // The bytes of a KeyValue have line ends in them.
+  static std::string OneLine(const std::string& bytes) {
+    std::string line;
+    for (const char c : bytes) line += c == '\n' ? std::string("\\n") : std::string(1, c);
+    return line;
+  }
   static std::string Describe(const std::vector<StoredEvent>& events) {
     std::string text;
     for (const StoredEvent& event : events) Describe(event, text);
@@ -267,15 +273,15 @@ class StoreAgainstModel {
   static void Describe(const StoredEvent& event, std::string& text) {
     text += std::to_string(static_cast<int>(event.kind)) + " " +
             std::to_string(event.revision.value()) + "." + std::to_string(event.sub) + " <" +
-            std::to_string(event.previous.value()) + " " + std::string(event.key) + " " +
-            std::string(event.kv.view()) + "\n";
+            std::to_string(event.previous.value()) + " " +
+            OneLine(std::string(event.key) + " " + std::string(event.kv.view())) + "\n";
   }
   static std::string Describe(const std::vector<StoreModel::Version>& changes) {
     std::string text;
     for (const auto& v : changes) {
       text += std::to_string(v.deleted ? 1 : 0) + " " + std::to_string(v.main) + "." +
-              std::to_string(v.sub) + " <" + std::to_string(v.previous) + " " + v.key + " " +
-              StoreModel::Encode(v) + "\n";
+              std::to_string(v.sub) + " <" + std::to_string(v.previous) + " " +
+              OneLine(v.key + " " + StoreModel::Encode(v)) + "\n";
     }
     return text;
   }

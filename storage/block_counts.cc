@@ -5,20 +5,12 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "storage/store_format.h"
 
 namespace keelson::storage {
 namespace {
 
-constexpr uint64_t kLargest = uint64_t{1} << 62;
-
-bool TakeCount(std::string_view& from, int64_t& v) {
-  uint64_t bits;
-  if (!TakeVarint(from, bits) || bits >= kLargest) return false;
-  v = static_cast<int64_t>(bits);
-  return true;
-}
-
-size_t SharedBytes(std::string_view a, std::string_view b) {
+size_t SharedPrefix(std::string_view a, std::string_view b) {
   const size_t most = std::min(a.size(), b.size());
   size_t shared = 0;
   while (shared < most && a[shared] == b[shared]) ++shared;
@@ -34,7 +26,7 @@ std::string EncodeLeaf(Revision as_of, const std::vector<CountedBlock>& blocks) 
   AppendVarint(to, static_cast<uint64_t>(as_of.value()));
   std::string_view before = blocks.front().first;
   for (const CountedBlock& block : blocks) {
-    const size_t shared = SharedBytes(before, block.first);
+    const size_t shared = SharedPrefix(before, block.first);
     AppendVarint(to, shared);
     AppendVarint(to, block.first.size() - shared);
     to.append(block.first, shared);

@@ -11,14 +11,6 @@ namespace {
 constexpr uint8_t kSpilledFlag = 1;
 constexpr int64_t kHasSub = 1;
 constexpr int64_t kTombstone = 2;
-constexpr uint64_t kLargest = uint64_t{1} << 62;
-
-bool TakeCount(std::string_view& from, int64_t& v) {
-  uint64_t bits;
-  if (!TakeVarint(from, bits) || bits >= kLargest) return false;
-  v = static_cast<int64_t>(bits);
-  return true;
-}
 
 void AppendCount(std::string& to, int64_t v) { AppendVarint(to, static_cast<uint64_t>(v)); }
 

@@ -116,6 +116,13 @@ bool ParseIndexThrough(std::string_view bytes, Revision& through) {
   return TakeRevision(bytes, through) && bytes.empty();
 }
 
+bool TakeCount(std::string_view& from, int64_t& v) {
+  uint64_t bits;
+  if (!TakeVarint(from, bits) || bits >= uint64_t{1} << 62) return false;
+  v = static_cast<int64_t>(bits);
+  return true;
+}
+
 std::string MetaKey(MetaTable table) { return std::string(1, static_cast<char>(table)); }
 
 std::string CountsMetaKey(std::string_view first) {

@@ -86,6 +86,9 @@ bool ParseCompactionProgress(std::string_view bytes, CompactionProgress& progres
 std::string EncodeIndexThrough(Revision through);
 bool ParseIndexThrough(std::string_view bytes, Revision& through);
 
+// A varint that fits a revision or a count with room for sums: below 2^62.
+bool TakeCount(std::string_view& from, int64_t& v);
+
 std::string MetaKey(MetaTable table);
 std::string CountsMetaKey(std::string_view first);
 std::string LeaseMetaKey(LeaseId id);

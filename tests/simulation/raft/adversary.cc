@@ -11,7 +11,7 @@ Adversary::Adversary(World& world) : world_(world), dice_(world.dice()) {
   const bool cuts = options.partitions || options.one_way_cuts || options.flapping;
   const auto weight = [](bool on, uint64_t weight_if) { return on ? weight_if : 0; };
   weights_ = {{Fault::kNone, 4},
-              {Fault::kCrash, weight(options.crashes, 10)},
+              {Fault::kCrash, weight(options.crashes, 12)},
               {Fault::kCrashMany, weight(options.crashes, 2)},
               {Fault::kUsurp, weight(options.crashes && options.partitions, 6)},
               {Fault::kPartition, weight(options.partitions, 8)},
@@ -110,6 +110,11 @@ void Adversary::Commit(Fault fault) {
 
 void Adversary::Crash() {
   Member* member = Victim();
+  if (dice_.Percent(60)) {
+    Member* installing =
+        world_.Any([](const Member& m) { return m.running() && m.disk.IsInstalling(); });
+    if (installing != nullptr) member = installing;
+  }
   if (member == nullptr) return;
   if (dice_.Percent(30)) world_.Flush(*member);
   world_.Crash(*member);

@@ -107,7 +107,7 @@ SimulatedDisk::CrashReport SimulatedDisk::Crash(Dice& dice) {
   CrashReport report;
   const bool installing = IsInstalling();
   // Writes may have reached the disk though nobody was told.
-  while (HasWaiting() && dice.Percent(30)) CarryOut();
+  while (HasWaiting() && dice.Percent(50)) CarryOut();
   size_t kept = synced_;
   if (HasUnsynced()) kept += static_cast<size_t>(dice.Below(carried_out_ - synced_ + 1));
   for (size_t i = synced_; i < kept; ++i) WriteTo(durable_, pending_[i].write);

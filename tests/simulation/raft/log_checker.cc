@@ -163,7 +163,8 @@ void LogChecker::CheckHardState(const Member& member, const HardState& state, Lo
     Fail(Invariant::kMonotonic, "the durable vote changes within its term");
   }
   const NodeId given = context_.ledger.Of(state.term).vote[member.id.value()];
-  if (given && given != state.vote) Fail(Invariant::kMonotonic, "a vote that was given is forgotten");
+  if (given && given != state.vote)
+    Fail(Invariant::kMonotonic, "a vote that was given is forgotten");
 }
 
 void LogChecker::CheckSnapshotWrite(const Member& member, const Snapshot& snapshot) {

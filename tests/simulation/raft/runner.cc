@@ -1,6 +1,7 @@
 #include "tests/simulation/raft/runner.h"
 
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kWorkersMax = 256;
-constexpr unsigned kSeedSecondsMax = 300;  // a seed takes milliseconds: this ends a hang
+constexpr int kSeedSecondsMax =
+    30;  // of processor time; a seed takes milliseconds: this ends a hang
 constexpr uint64_t kTwiceEvery = 100;
 
 struct Worker {
@@ -47,13 +49,18 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+void LimitTime() {
+  const itimerval limit{.it_interval = {}, .it_value = {.tv_sec = kSeedSecondsMax, .tv_usec = 0}};
+  KV_CHECK_EQ(setitimer(ITIMER_VIRTUAL, &limit, nullptr), 0);
+}
+
 void Work(const RunnerOptions& options, Clock::time_point start, Shared& shared, Worker& worker) {
   while (!shared.stop) {
     if (options.seconds_max > 0 && SecondsSince(start) >= options.seconds_max) return;
     const uint64_t seed = shared.next++;
     if (seed - options.first >= options.seeds) return;
     worker.current = seed;
-    alarm(kSeedSecondsMax);
+    LimitTime();
     Trace trace(TraceMode::kOff);
     const Result result = RunSeed(seed, trace);
     ++worker.seeds;
@@ -85,7 +92,7 @@ void PrintFailure(uint64_t seed, int invariant, std::string_view sentence, std::
 }
 
 void OnAbort(int signal) {
-  const char* what = signal == SIGALRM ? "the run hangs" : "the process aborted; see above";
+  const char* what = signal == SIGVTALRM ? "the run hangs" : "the process aborted; see above";
   PrintFailure(told_seed, 0, SentenceOf(Invariant::kOwnCheck), what);
   _exit(1);
 }
@@ -95,8 +102,8 @@ void OnAbort(int signal) {
   Trace trace(mode);
   told_trace = &trace;
   told_seed = seed;
-  for (int signal : {SIGABRT, SIGALRM, SIGSEGV}) std::signal(signal, OnAbort);
-  alarm(kSeedSecondsMax);
+  for (int signal : {SIGABRT, SIGVTALRM, SIGSEGV}) std::signal(signal, OnAbort);
+  LimitTime();
   const Result result = RunSeed(seed, trace);
   if (result.verdict.failed()) {
     const Verdict& verdict = result.verdict;

@@ -238,7 +238,7 @@ void World::CarryOut(Member& member, Ready ready) {
                        .since = now_});
     if (!member.disk_scheduled) {
       member.disk_scheduled = true;
-      ScheduleFor(member, EventKind::kDisk, DrawDiskDelay());
+      ScheduleFor(member, EventKind::kDisk, DrawDiskDelay(member.disk));
     }
   }
   for (Entry& entry : ready.committed) member.to_apply.push_back(std::move(entry));
@@ -303,9 +303,11 @@ void World::RunSnapshotReport(Member& member, uint64_t detail) {
   AfterInput(member, Cause::kSnapshotReport);
 }
 
-Time World::DrawDiskDelay() {
-  return options_.slow_disks ? dice_.Skewed(100, 3 * kTickTime)
-                             : dice_.Between(100, 5 * kMillisecond);
+// A snapshot is large.
+Time World::DrawDiskDelay(const SimulatedDisk& disk) {
+  const Time large = disk.IsInstalling() ? dice_.Between(0, 2 * kTickTime) : 0;
+  return large + (options_.slow_disks ? dice_.Skewed(100, 3 * kTickTime)
+                                      : dice_.Between(100, 5 * kMillisecond));
 }
 
 Time World::DrawApplyDelay() {
@@ -342,7 +344,7 @@ void World::RunDisk(Member& member) {
     }
   }
   member.disk_scheduled = disk.HasWaiting() || disk.HasUnsynced();
-  if (member.disk_scheduled) ScheduleFor(member, EventKind::kDisk, DrawDiskDelay());
+  if (member.disk_scheduled) ScheduleFor(member, EventKind::kDisk, DrawDiskDelay(member.disk));
 }
 
 void World::RunAcknowledge(Member& member) {

@@ -121,7 +121,7 @@ class World {
   void ApplyNext(Member& member);
   ConfState ApplyConfChangeEntry(Member& member, const Entry& entry);
   void DropOvertaken(Member& member, LogIndex index);
-  Time DrawDiskDelay();
+  Time DrawDiskDelay(const SimulatedDisk& disk);
   Time DrawApplyDelay();
 
   void Mix(uint64_t value) { hash_ = (hash_ ^ value) * 0x100000001b3; }

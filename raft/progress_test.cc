@@ -101,6 +101,16 @@ TEST_F(ProgressTest, ALateAcceptanceChangesNothing) {
   EXPECT_EQ(progress_.match(), I(10));
 }
 
+// Neither while probing: it does not say that the probe under way has arrived.
+TEST_F(ProgressTest, ALateAcceptanceDoesNotEndProbing) {
+  progress_.OnAccepted(I(10), I(1));
+  progress_.BecomeProbe();
+  progress_.OnAppendSent(0, 0, I(0));
+  EXPECT_FALSE(progress_.OnAccepted(I(7), I(1)));
+  EXPECT_EQ(progress_.state(), ProgressState::kProbe);
+  EXPECT_TRUE(progress_.IsPaused());
+}
+
 TEST_F(ProgressTest, ARejectedProbeGoesBackToTheHint) {
   EXPECT_TRUE(progress_.OnRejected(I(10), I(4)));
   EXPECT_EQ(progress_.next(), I(5));

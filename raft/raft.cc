@@ -335,8 +335,7 @@ void Raft::On(const Message& message, const VoteRequest& request) {
 
 VoteResponse Raft::Refusal(bool pre_vote) const {
   const LogIndex commit = KV_PLANTED(kRefusalHidesCommit) ? LogIndex{0} : log_.commit();
-  const std::optional<Term> term = log_.TermAt(commit);
-  return {.pre_vote = pre_vote, .commit = term ? EntryId{*term, commit} : EntryId{}};
+  return {.pre_vote = pre_vote, .commit = {log_.TermAt(commit).value_or(Term{0}), commit}};
 }
 
 // A candidate may need the vote of a member that a committed change has removed, and that refuses

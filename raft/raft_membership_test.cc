@@ -573,6 +573,37 @@ TEST(MembershipCluster, ALeaderThatIsRemovedMayLeadOnUncounted) {
   EXPECT_THAT(cluster.Applied(3), ElementsAre("behind the change", "b"));
 }
 
+// Its reads rest on the members that are left, in rounds and by a lease.
+TEST(MembershipCluster, ALeaderThatIsRemovedServesReadsUncounted) {
+  for (const ReadMode mode : {ReadMode::kQuorum, ReadMode::kLease}) {
+    TestCluster cluster(3, [mode](Config& config) {
+      config.step_down_on_removal = false;
+      config.check_quorum = true;
+      config.read_mode = mode;
+    });
+    for (int i = 0; i < 10; ++i) cluster.raft(1).Tick();
+    for (uint64_t id : {2, 3}) {
+      for (int i = 0; i < 10; ++i) cluster.raft(id).Tick();
+    }
+    cluster.Settle();
+    cluster.Elect(1);
+    ASSERT_EQ(cluster.raft(1).ProposeConfChange(Remove(1)), ProposeResult::kAccepted);
+    cluster.Settle();
+    ASSERT_EQ(Describe(cluster.raft(1).conf()), "voters=(2 3)");
+    cluster.raft(1).Tick();
+    ASSERT_TRUE(cluster.raft(1).RequestReadIndex(1));
+    cluster.Settle();
+    EXPECT_EQ(cluster.node(1).TakeReads().size(), 1u);
+    EXPECT_EQ(cluster.raft(1).status().holds_lease, mode == ReadMode::kLease);
+    // One of two is no majority.
+    cluster.Isolate(3);
+    cluster.raft(1).RevokeLease();
+    ASSERT_TRUE(cluster.raft(1).RequestReadIndex(2));
+    cluster.Settle();
+    EXPECT_EQ(cluster.node(1).TakeReads().size(), 0u);
+  }
+}
+
 // Who refuses its vote says what it knows to be committed; who grants it does not.
 TEST_F(Membership, ARefusalSaysWhatIsCommitted) {
   MemoryLog disk = DiskWith({1, 1, 2}, 2);

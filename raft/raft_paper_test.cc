@@ -66,6 +66,18 @@ TEST_F(Paper, LeaderBcastBeat) {
   EXPECT_EQ(SentOf<Heartbeat>().size(), 2u);
 }
 
+// Not more often than it is told to.
+TEST_F(Paper, HeartbeatsKeepTheirInterval) {
+  Config config = TestConfig(1, 3);
+  config.heartbeat_ticks = 3;
+  Start(config);
+  BecomeLeader();
+  Tick(2);
+  EXPECT_EQ(SentOf<Heartbeat>().size(), 0u);
+  Tick(1);
+  EXPECT_EQ(SentOf<Heartbeat>().size(), 2u);
+}
+
 // 5.2: a follower that hears nothing over the election timeout begins an election: it increments
 // its term, becomes a candidate, votes for itself and requests votes from all others.
 TEST_F(Paper, FollowerStartElection) {

@@ -542,6 +542,13 @@ TEST_F(SnapshotFollower, AMalformedSnapshotIsRefused) {
   }
 }
 
+TEST_F(SnapshotFollower, AMessageWithoutItsSnapshotIsRefused) {
+  Start(3);
+  Receive(2, 12, InstallSnapshot{});
+  EXPECT_EQ(raft().status().refused_messages, 1u);
+  EXPECT_THAT(Sent(), IsEmpty());
+}
+
 TEST_F(SnapshotFollower, ASnapshotOfADeposedLeaderIsNotInstalled) {
   Start(TestConfig(1, 3), DiskWith({}, 13));
   Install(At(11, 11, {.voters = Ids({1, 2, 3})}));

@@ -1,5 +1,6 @@
 #include "raft/raw_node.h"
 
+#include <algorithm>
 #include <deque>
 #include <iterator>
 #include <utility>
@@ -27,7 +28,7 @@ class RawNode::Impl {
     }
     raft_.log().OnWritten(number);
     raft_.OnLogWritten();
-    if (number > durable_number_) durable_number_ = number;
+    durable_number_ = std::max(durable_number_, number);
   }
 
   bool HasReady() const {

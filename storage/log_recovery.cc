@@ -149,9 +149,8 @@ class Recovery {
 
   absl::Status ReadLast(Segment& segment) {
     KV_ASSIGN_OR_RETURN(const std::string_view bytes, reader_.Read(segment, segment.bytes));
-    synced_ = kSegmentHeaderBytes;
     KV_ASSIGN_OR_RETURN(log_.end, ReadRecords(segment, bytes));
-    log_.synced = std::min(synced_, log_.end);
+    log_.synced = synced_;
     const Remains remains = FindRemains(segment, bytes, log_.end);
     if (remains.synced > log_.end) {
       return Damaged(segment, log_.end, "record is damaged, and synced ones follow it");
@@ -170,15 +169,22 @@ class Recovery {
   absl::StatusOr<uint64_t> ReadRecords(const Segment& segment, std::string_view bytes) {
     uint64_t offset = kSegmentHeaderBytes;
     uint64_t good = offset;
+    uint64_t claimed = 0;
+    synced_ = kSegmentHeaderBytes;
     append_.clear();
     while (const auto record = ParseRecord(segment.salt, bytes.substr(offset))) {
       append_.emplace_back(offset, *record);
       offset += record->padded_bytes;
       if ((record->header.flags & kLastOfAppend) == 0) continue;
       for (const auto& [at, part] : append_) {
+        // A block of the disk that has another's bytes may well begin and end with a record.
+        if (part.header.synced > at || part.header.synced < claimed) {
+          return Damaged(segment, at, "record of another place");
+        }
+        claimed = part.header.synced;
         KV_RETURN_IF_ERROR(TakeRecord(segment, at, part));
-        synced_ = std::max(synced_, part.header.synced);
       }
+      synced_ = std::max(kSegmentHeaderBytes, claimed);
       append_.clear();
       good = offset;
     }
@@ -267,7 +273,7 @@ class Recovery {
   LogTable& table_;
   RecoveredLog log_;
   LogState state_;
-  uint64_t synced_ = 0;  // the highest claim of the records of the segment being read
+  uint64_t synced_ = 0;  // of the segment read last: all before it is known to be on disk
   std::vector<Opening> openings_;
   SegmentReader reader_;
   std::vector<std::pair<uint64_t, ParsedRecord>> append_;

@@ -213,7 +213,15 @@ absl::Status SegmentedLog::Recover() {
 absl::Status SegmentedLog::RewriteUnsynced(uint64_t from) {
   std::string bytes(end_ - from, '\0');
   KV_ASSIGN_OR_RETURN(const uint64_t got, active_->file->Read(from, bytes.size(), bytes.data()));
-  if (got != bytes.size()) return absl::DataLossError("raft log: a segment became shorter");
+  // Read a second time, so checked a second time: what is written now stays.
+  std::string_view rest = std::string_view(bytes).substr(0, got);
+  while (const auto record = ParseRecord(active_->salt, rest)) {
+    rest.remove_prefix(record->padded_bytes);
+  }
+  if (got != bytes.size() || !rest.empty()) {
+    return absl::DataLossError(absl::StrCat("raft log: ", active_->path, " at offset ",
+                                            end_ - rest.size(), ": record is damaged"));
+  }
   if (!bytes.empty()) KV_RETURN_IF_ERROR(active_->file->Write(from, {bytes}));
   KV_RETURN_IF_ERROR(active_->file->Sync());
   synced_ = end_;

@@ -41,7 +41,9 @@ absl::StatusOr<StoredState> ReadStoredState(const std::string& directory) {
                     .compacted = position.compacted,
                     .cluster = {}};
   const std::string prefix = RecordMetaKey(Table::kCluster, "");
-  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}));
+  rocksdb::ReadOptions read;
+  read.ignore_range_deletions = true;  // or it may pass over a damaged file (rocks.cc)
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(read));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     state.cluster.emplace(ToView(it->key()).substr(prefix.size()), ToView(it->value()));
   }

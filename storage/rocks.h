@@ -17,7 +17,8 @@ namespace keelson::storage {
 inline rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-// Incomplete, Busy, TryAgain: Unavailable. Corruption: DataLoss. The rest: Unavailable or Internal.
+// Incomplete, Busy, TryAgain: Unavailable. Corruption, a missing file: DataLoss. No space:
+// ResourceExhausted. The rest: Internal.
 absl::Status FromRocks(const rocksdb::Status& status, const char* what);
 
 // The database and its column families; closed, with a flush unless told otherwise, at the end.

@@ -52,11 +52,9 @@ class CrashingFileSystem::MemoryFile final : public File {
     if (offset >= inode_->live.size()) return uint64_t{0};
     count = std::min<uint64_t>(count, inode_->live.size() - offset);
     std::memcpy(to, inode_->live.data() + offset, count);
-    if (count > 0 && files_.flip_one_in_ > 0 && IsUnder(path_, files_.flip_under_) &&
-        files_.random_.Below(files_.flip_one_in_) == 0) {
+    if (count > 0 && files_.FlipsRead(path_)) {
       const uint64_t bit = files_.random_.Below(8 * count);
       to[bit / 8] = static_cast<char>(to[bit / 8] ^ (1 << (bit % 8)));
-      ++files_.flips_;
     }
     return count;
   }
@@ -343,10 +341,25 @@ uint64_t CrashingFileSystem::failures() const {
   return failures_;
 }
 
-void CrashingFileSystem::FlipReads(uint64_t one_in, const std::string& under) {
+void CrashingFileSystem::FlipReads(uint64_t one_in, const std::string& under, uint64_t count,
+                                   uint64_t skip) {
   absl::MutexLock lock(&mutex_);
   flip_one_in_ = one_in;
   flip_under_ = under;
+  flips_left_ = count;
+  flips_skip_ = skip;
+}
+
+bool CrashingFileSystem::FlipsRead(const std::string& path) {
+  if (flip_one_in_ == 0 || flips_left_ == 0 || !IsUnder(path, flip_under_)) return false;
+  if (flips_skip_ > 0) {
+    --flips_skip_;
+    return false;
+  }
+  if (random_.Below(flip_one_in_) != 0) return false;
+  ++flips_;
+  --flips_left_;
+  return true;
 }
 
 uint64_t CrashingFileSystem::flips() const {

@@ -66,9 +66,10 @@ class CrashingFileSystem final : public FileSystem {
   void FailAfter(uint64_t count, Failure failure);
   // How many calls have failed so since the last Restart() or Revive().
   uint64_t failures() const;
-  // One bit of about every `one_in`-th read of a file under `under` is wrong, for that read only.
-  // 0: no more.
-  void FlipReads(uint64_t one_in, const std::string& under = {});
+  // One bit of about every `one_in`-th read of a file under `under` is wrong, for that read only,
+  // in `count` reads, after the first `skip`. 0: no more.
+  void FlipReads(uint64_t one_in, const std::string& under = {}, uint64_t count = UINT64_MAX,
+                 uint64_t skip = 0);
   uint64_t flips() const;
   // Calls that change something so far.
   uint64_t changes() const;
@@ -105,6 +106,7 @@ class CrashingFileSystem final : public FileSystem {
   // Also before a change.
   absl::Status MayChange(const std::string& path, Change change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool FlipsRead(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Put(Inode& inode, uint64_t offset, std::string_view bytes);
   void Forget(Inode& inode, Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Names SurvivingNames(Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -122,6 +124,8 @@ class CrashingFileSystem final : public FileSystem {
   uint64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t flip_one_in_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string flip_under_ ABSL_GUARDED_BY(mutex_);
+  uint64_t flips_skip_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t flips_left_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t flips_ ABSL_GUARDED_BY(mutex_) = 0;
   bool fail_sync_ ABSL_GUARDED_BY(mutex_) = false;
   bool fail_write_ ABSL_GUARDED_BY(mutex_) = false;

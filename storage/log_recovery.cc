@@ -131,7 +131,7 @@ class Recovery {
     const auto record = ParseRecord(segment.salt, std::string_view(bytes, got));
     Opening opening;
     if (!record.has_value() || record->header.kind != RecordKind::kOpening ||
-        !DecodeOpening(record->payload, opening)) {
+        (record->header.flags & kLastOfAppend) == 0 || !DecodeOpening(record->payload, opening)) {
       return std::optional<Opening>();
     }
     return std::optional<Opening>(opening);

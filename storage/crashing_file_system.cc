@@ -200,14 +200,14 @@ absl::Status CrashingFileSystem::SyncDirectory(const std::string& path) {
     return name.compare(0, path.size() + 1, path + "/") == 0 &&
            name.find('/', path.size() + 1) == std::string::npos;
   };
-  const auto sync = [&](Names& names) {
+  const auto sync = [&](Names& names, const Names& live) {
     std::erase_if(names, directly_in);
-    for (const auto& entry : names_) {
+    for (const auto& entry : live) {
       if (directly_in(entry)) names.insert(entry);
     }
   };
-  sync(durable_names_);
-  for (Names& names : history_) sync(names);
+  sync(durable_names_, names_);
+  for (Names& names : history_) sync(names, names_);
   if (durable_names_ == names_) history_.clear();
   return absl::OkStatus();
 }
@@ -277,14 +277,15 @@ void CrashingFileSystem::Revive() {
   ClearFaults();
 }
 
+const CrashingFileSystem::Names& CrashingFileSystem::DrawNames() {
+  const uint64_t kept = random_.Below(history_.size() + 1);
+  return kept == 0 ? durable_names_ : history_[kept - 1];
+}
+
 CrashingFileSystem::Names CrashingFileSystem::SurvivingNames(Survivors survivors) {
   if (survivors == Survivors::kNothing || history_.empty()) return durable_names_;
   if (survivors == Survivors::kAll) return names_;
-  const auto draw = [this]() -> const Names& {
-    const uint64_t kept = random_.Below(history_.size() + 1);
-    return kept == 0 ? durable_names_ : history_[kept - 1];
-  };
-  if (random_.Below(2) == 0) return draw();
+  if (random_.Below(2) == 0) return DrawNames();
   // Each directory keeps what it likes.
   std::map<std::string, const Names*> state_of;
   for (const Names* names : {&durable_names_, &names_}) {
@@ -292,7 +293,7 @@ CrashingFileSystem::Names CrashingFileSystem::SurvivingNames(Survivors survivors
   }
   Names surviving;
   for (auto& [directory, names] : state_of) {
-    names = &draw();
+    names = &DrawNames();
     for (const auto& [name, inode] : *names) {
       if (DirectoryOf(name) == directory) surviving.emplace(name, inode);
     }

@@ -109,6 +109,8 @@ class CrashingFileSystem final : public FileSystem {
   bool FlipsRead(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Put(Inode& inode, uint64_t offset, std::string_view bytes);
   void Forget(Inode& inode, Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The names after some change since the last sync.
+  const Names& DrawNames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Names SurvivingNames(Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClearFaults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void SaveSector(Inode& inode, uint64_t sector);

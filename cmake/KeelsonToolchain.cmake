@@ -11,6 +11,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 option(KEELSON_COVERAGE "Count which lines and branches run (tools/coverage)" OFF)
+option(KEELSON_FUZZERS "Build the fuzzers of tests/fuzz (clang; tools/fuzz)" OFF)
 set(KEELSON_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 find_program(KEELSON_CCACHE ccache)
@@ -37,6 +38,13 @@ if(KEELSON_SANITIZE)
   target_compile_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE}
                                                    -fno-omit-frame-pointer -O1)
   target_link_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE})
+endif()
+
+if(KEELSON_FUZZERS)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "KEELSON_FUZZERS needs clang: cmake --preset fuzz")
+  endif()
+  target_compile_options(keelson_options INTERFACE -fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
 endif()
 
 if(KEELSON_COVERAGE)

@@ -148,12 +148,12 @@ struct Report {
   char wrong[500];
 };
 
-// Describes what it has done; says what kind it was, and where if that is known.
-using Damaging = std::function<std::string(DamagedMember& member, Random& random, Kind& kind,
-                                           std::optional<Damage>& where)>;
-
 class RandomDamageTest : public testing::Test {
  protected:
+  // Describes what it has done; says what kind it was, and where if that is known.
+  using Damaging = std::function<std::string(DamagedMember& member, Random& random, Kind& kind,
+                                             std::optional<Damage>& where)>;
+
   RandomDamageTest() {
     std::printf("KEELSON_SEED=%" PRIu64 "\n", seed_);
     void* shared =

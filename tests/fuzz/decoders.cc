@@ -1,6 +1,9 @@
 #include "tests/fuzz/decoders.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -196,6 +199,8 @@ void RunConfChange(std::string_view bytes) {
 }
 
 void RunCommand(std::string_view bytes) {
+  static const google::protobuf::LogSilencer* const silencer = new google::protobuf::LogSilencer;
+  (void)silencer;
   proto::Command command, again;
   if (!command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   const std::string encoded = command.SerializeAsString();

@@ -1,6 +1,7 @@
 #include "storage/crashing_rocks.h"
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -123,12 +124,16 @@ class HeldLock final : public rocksdb::FileLock {
   const std::unique_ptr<DirectoryLock> lock_;
 };
 
-// RocksDB rests for a second after a failure.
+// RocksDB rests for a second after background work that failed, and tries again.
 class SleeplessClock final : public rocksdb::SystemClockWrapper {
  public:
-  SleeplessClock() : SystemClockWrapper(rocksdb::SystemClock::Default()) {}
+  explicit SleeplessClock(std::function<void()> on_rest)
+      : SystemClockWrapper(rocksdb::SystemClock::Default()), on_rest_(std::move(on_rest)) {}
   const char* Name() const override { return "SleeplessClock"; }
-  void SleepForMicroseconds(int) override {}
+  void SleepForMicroseconds(int) override { on_rest_(); }
+
+ private:
+  const std::function<void()> on_rest_;
 };
 
 // RocksDB's own log of what it does.
@@ -258,7 +263,10 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   explicit Environment(const std::shared_ptr<rocksdb::FileSystem>& files)
       : EnvWrapper(rocksdb::NewCompositeEnv(files)) {
     file_system_ = files;
-    system_clock_ = std::make_shared<SleeplessClock>();
+    system_clock_ = std::make_shared<SleeplessClock>([this] {
+      absl::MutexLock lock(&mutex_);
+      rested_ = true;
+    });
     thread_ = std::thread([this] { Work(); });
   }
   ~Environment() override {
@@ -310,9 +318,11 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
     absl::MutexLock lock(&mutex_);
     ++running_;
   }
+  // Work that fails and is tried again may never end: then it ends with a failure.
   void End() {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &Environment::Idle));
+    rested_ = false;
+    mutex_.Await(absl::Condition(this, &Environment::IdleOrRested));
     --running_;
   }
 
@@ -325,6 +335,7 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   };
 
   bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return jobs_.empty() && !busy_; }
+  bool IdleOrRested() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return rested_ || Idle(); }
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stop_ || (running_ > 0 && !jobs_.empty());
   }
@@ -349,6 +360,7 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // Begin without End
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
+  bool rested_ ABSL_GUARDED_BY(mutex_) = false;  // since the last End began
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -22,8 +22,9 @@ class CrashingRocks final : public RocksEnvironment {
 
   rocksdb::Env* env() override;
 
-  // While it lives, background work goes on; it ends when there is none left. Around calls that
-  // wait for such work: Flush, closing a store.
+  // While it lives, background work goes on; it ends when there is none left, or what there is has
+  // failed and is waiting for another try. Around calls that wait for such work: Flush, closing a
+  // store.
   class Running {
    public:
     explicit Running(CrashingRocks& rocks);

@@ -1,6 +1,7 @@
 #include "storage/database_files.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -57,40 +58,103 @@ uint64_t LastSequence(std::string_view change, uint64_t otherwise) {
   return otherwise;
 }
 
-// The bytes of the record at the front, 0: there is no valid one.
-size_t RecordBytes(std::string_view block) {
-  if (block.size() < kHeaderBytes) return 0;
-  const size_t size = static_cast<uint8_t>(block[4]) | static_cast<uint8_t>(block[5]) << 8;
-  const auto type = static_cast<uint8_t>(block[6]);
-  if (type < 1 || type > 4 || size > block.size() - kHeaderBytes) return 0;
-  const uint32_t crc = Crc32c(block.substr(kHeaderBytes - 1, 1 + size));
-  return Mask(crc) == LoadLittle32(block.data()) ? kHeaderBytes + size : 0;
+// A piece of a record: records that do not fit into their block are cut.
+struct Piece {
+  size_t begin = 0, end = 0;  // in the file
+  bool first = false, last = false;
+  std::string_view payload;
+};
+
+// The valid piece that begins at `at` and ends in the same block.
+std::optional<Piece> PieceAt(std::string_view bytes, size_t at) {
+  const std::string_view rest =
+      bytes.substr(at, std::min(kBlockBytes - at % kBlockBytes, bytes.size() - at));
+  if (rest.size() < kHeaderBytes) return std::nullopt;
+  const size_t size = static_cast<uint8_t>(rest[4]) | static_cast<uint8_t>(rest[5]) << 8;
+  const auto type = static_cast<uint8_t>(rest[6]);
+  if (type < 1 || type > 4 || size > rest.size() - kHeaderBytes) return std::nullopt;
+  const std::string_view covered = rest.substr(kHeaderBytes - 1, 1 + size);
+  if (Mask(Crc32c(covered)) != LoadLittle32(rest.data())) return std::nullopt;
+  return Piece{.begin = at,
+               .end = at + kHeaderBytes + size,
+               .first = type <= 2,
+               .last = type == 1 || type == 4,
+               .payload = covered.substr(1)};
+}
+
+// What is too short for a header at the end of a block is filled up.
+size_t NextHeader(size_t at) {
+  const size_t left = kBlockBytes - at % kBlockBytes;
+  return left < kHeaderBytes ? at + left : at;
+}
+
+// How many changes of its group follow the one that ends with these bytes.
+std::optional<uint64_t> LeftOfGroup(std::string_view payload) {
+  // The last field of a change of a group: its tag 300, and a number below 128.
+  if (payload.size() < 3 || payload[payload.size() - 3] != '\xac' ||
+      payload[payload.size() - 2] != '\x02' || (payload.back() & 0x80) != 0) {
+    return std::nullopt;
+  }
+  return static_cast<uint64_t>(payload.back());
+}
+
+// Whether what follows the damage at `damage` may have been written together with what was there:
+// the rest of its record, and changes that say they belong to one group.
+bool IsOfOneWrite(std::string_view bytes, size_t damage) {
+  uint64_t left = UINT64_MAX;
+  bool of_damaged = true;  // pieces without a beginning
+  std::string record;
+  for (size_t at = damage + 1; at < bytes.size();) {
+    const std::optional<Piece> piece = PieceAt(bytes, at);
+    if (!piece.has_value()) {  // also: where it begins is not known
+      ++at;
+      continue;
+    }
+    at = NextHeader(piece->end);
+    if (piece->first) {
+      of_damaged = false;
+      record.clear();
+    }
+    record += piece->payload;
+    if (!piece->last) continue;
+    const std::optional<uint64_t> now_left = LeftOfGroup(record);
+    if (!now_left.has_value() && of_damaged) continue;
+    if (!now_left.has_value() || *now_left >= left) return false;
+    left = *now_left;
+  }
+  return true;
+}
+
+// In one step: a copy takes its place.
+absl::Status CutManifest(rocksdb::Env& env, const std::string& directory, const std::string& path,
+                         const std::string& bytes) {
+  // A name that RocksDB removes when it finds it.
+  const std::string copy = absl::StrCat(directory, "/000001.dbtmp");
+  constexpr char kWhat[] = "cannot cut the torn end of the MANIFEST";
+  KV_RETURN_IF_ERROR(
+      FromRocks(rocksdb::WriteStringToFile(&env, bytes, copy, /*should_sync=*/true), kWhat));
+  return FromRocks(env.RenameFile(copy, path), kWhat);
 }
 
 }  // namespace
 
-size_t FindDamageInManifest(std::string_view bytes) {
-  size_t damage = std::string_view::npos;
+ManifestState LookAtManifest(std::string_view bytes) {
   uint64_t sequence = 0;
-  for (size_t begin = 0; begin < bytes.size(); begin += kBlockBytes) {
-    const std::string_view block = bytes.substr(begin, kBlockBytes);
-    if (damage != std::string_view::npos && RecordBytes(block) > 0) return damage;
-    size_t at = 0;
-    while (const size_t size = RecordBytes(block.substr(at))) {
-      const bool begins = block[at + 6] <= 2;
-      const std::string_view payload = block.substr(at + kHeaderBytes, size - kHeaderBytes);
-      const uint64_t last = begins ? LastSequence(payload, sequence) : sequence;
-      if (last < sequence) return begin + at;  // of another place
-      sequence = last;
-      at += size;
+  size_t at = 0;
+  while (at < bytes.size()) {
+    const std::optional<Piece> piece = PieceAt(bytes, at);
+    if (!piece.has_value()) {
+      return {.valid_bytes = at, .damaged = !IsOfOneWrite(bytes, at)};
     }
-    const bool whole = block.size() == kBlockBytes && block.size() - at < kHeaderBytes;
-    if (!whole && at < block.size()) damage = std::min(damage, begin + at);
+    const uint64_t last = piece->first ? LastSequence(piece->payload, sequence) : sequence;
+    if (last < sequence) return {.valid_bytes = at, .damaged = true};  // of another place
+    sequence = last;
+    at = NextHeader(piece->end);
   }
-  return std::string_view::npos;
+  return {.valid_bytes = bytes.size(), .damaged = false};
 }
 
-absl::Status CheckDatabaseFiles(rocksdb::Env& env, const std::string& directory) {
+absl::Status PrepareDatabaseFiles(rocksdb::Env& env, const std::string& directory) {
   std::vector<std::string> names;
   // A folder that cannot be listed is RocksDB's matter: mostly it is not there yet.
   if (!env.GetChildren(directory, &names).ok()) return absl::OkStatus();
@@ -119,10 +183,13 @@ absl::Status CheckDatabaseFiles(rocksdb::Env& env, const std::string& directory)
   std::string manifest;
   KV_RETURN_IF_ERROR(
       FromRocks(rocksdb::ReadFileToString(&env, path, &manifest), "cannot read the state store"));
-  const size_t damage = FindDamageInManifest(manifest);
-  if (damage == std::string_view::npos) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat("state store: ", path, " at offset ", damage, ": damaged, and not at its end"));
+  const ManifestState state = LookAtManifest(manifest);
+  if (state.damaged) {
+    return absl::DataLossError(absl::StrCat("state store: ", path, " at offset ", state.valid_bytes,
+                                            ": damaged, and not at its end"));
+  }
+  if (state.valid_bytes == manifest.size()) return absl::OkStatus();
+  return CutManifest(env, directory, path, manifest.substr(0, state.valid_bytes));
 }
 
 }  // namespace keelson::storage

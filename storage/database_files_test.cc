@@ -1,7 +1,7 @@
 #include "storage/database_files.h"
 
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
@@ -23,14 +23,16 @@ std::string Change(uint64_t last_sequence) {
   return change + std::string(90, '\x07');
 }
 
-void AppendRecord(std::string& to, const std::string& payload) {
-  const std::string covered = std::string(1, '\x01') + payload;
+void AppendPiece(std::string& to, char type, const std::string& payload) {
+  const std::string covered = std::string(1, type) + payload;
   const uint32_t crc = Crc32c(covered);
   AppendLittle32(to, ((crc >> 15) | (crc << 17)) + 0xa282ead8u);
   to.push_back(static_cast<char>(payload.size()));
   to.push_back(static_cast<char>(payload.size() >> 8));
   to += covered;
 }
+
+void AppendRecord(std::string& to, const std::string& payload) { AppendPiece(to, '\x01', payload); }
 
 std::string Manifest(size_t bytes) {
   std::string manifest;
@@ -44,40 +46,102 @@ std::string Manifest(size_t bytes) {
   return manifest;
 }
 
-constexpr size_t kNone = std::string_view::npos;
-
-TEST(DatabaseFilesTest, AWholeManifestHasNoDamage) {
-  EXPECT_EQ(FindDamageInManifest(""), kNone);
-  EXPECT_EQ(FindDamageInManifest(Manifest(3000)), kNone);
-  EXPECT_EQ(FindDamageInManifest(Manifest(3 * kBlock)), kNone);
+// One of a group that reaches disk together.
+std::string ChangeOfGroup(uint64_t last_sequence, char left) {
+  return Change(last_sequence) + "\xac\x02" + left;
 }
 
-TEST(DatabaseFilesTest, ATornEndIsNoDamage) {
+size_t RecordBytes(const std::string& change) {
+  std::string record;
+  AppendRecord(record, change);
+  return record.size();
+}
+
+void ExpectWhole(const std::string& manifest) {
+  const ManifestState state = LookAtManifest(manifest);
+  EXPECT_FALSE(state.damaged);
+  EXPECT_EQ(state.valid_bytes, manifest.size());
+}
+
+void ExpectTornAt(const std::string& manifest, size_t at) {
+  const ManifestState state = LookAtManifest(manifest);
+  EXPECT_FALSE(state.damaged);
+  EXPECT_EQ(state.valid_bytes, at);
+}
+
+void ExpectDamageAt(const std::string& manifest, size_t at) {
+  const ManifestState state = LookAtManifest(manifest);
+  EXPECT_TRUE(state.damaged);
+  EXPECT_EQ(state.valid_bytes, at);
+}
+
+TEST(DatabaseFilesTest, AWholeManifestHasNoDamage) {
+  ExpectWhole("");
+  ExpectWhole(Manifest(3000));
+  ExpectWhole(Manifest(3 * kBlock));
+}
+
+TEST(DatabaseFilesTest, ATornEndIsCutBeforeItsRecord) {
   const std::string manifest = Manifest(kBlock + 5000);
-  for (size_t size = manifest.size() - 300; size < manifest.size(); ++size) {
-    EXPECT_EQ(FindDamageInManifest(manifest.substr(0, size)), kNone) << size;
+  const size_t last = manifest.size() - RecordBytes(Change(1000));
+  for (size_t size = last + 1; size < manifest.size(); ++size) {
+    ExpectTornAt(manifest.substr(0, size), last);
     std::string zeroed = manifest.substr(0, size);
     zeroed.resize(manifest.size());
-    EXPECT_EQ(FindDamageInManifest(zeroed), kNone) << size;
+    ExpectTornAt(zeroed, last);
   }
 }
 
-// RocksDB takes zeroes where a record should begin for the end of the block.
-TEST(DatabaseFilesTest, ZeroesBeforeALaterBlockAreDamage) {
-  std::string manifest = Manifest(kBlock + 5000);
-  std::string first;
-  AppendRecord(first, Change(1000));
-  const size_t at = 20 * first.size();
-  manifest.replace(at, 4096, std::string(4096, '\0'));
-  EXPECT_EQ(FindDamageInManifest(manifest), at);
+// RocksDB writes what an atomic flush changes as a group and syncs once; of what was not synced any
+// part may be there.
+TEST(DatabaseFilesTest, ALostBeginningOfTheLastGroupIsATornEnd) {
+  std::string manifest = Manifest(3000);
+  const size_t group = manifest.size();
+  for (char left = 3; left >= 0; --left) AppendRecord(manifest, ChangeOfGroup(1100, left));
+  ExpectWhole(manifest);
+  const size_t record = (manifest.size() - group) / 4;
+  for (size_t lost = 0; lost < 3; ++lost) {
+    std::string torn = manifest;
+    torn.replace(group + lost * record + 8, 40, std::string(40, '\0'));
+    ExpectTornAt(torn, group + lost * record);
+    // A record of something else after it says that the group had been on disk.
+    AppendRecord(torn, Change(1101));
+    ExpectDamageAt(torn, group + lost * record);
+  }
 }
 
-TEST(DatabaseFilesTest, AFlipBeforeALaterBlockIsDamage) {
+TEST(DatabaseFilesTest, ALostBeginningOfARecordInTwoBlocksIsATornEnd) {
+  std::string manifest = Manifest(kBlock - 300);
+  const size_t at = manifest.size();
+  const size_t room = kBlock - at % kBlock - kHeader;
+  const std::string first(room, '\x07'), rest(200, '\x07');
+  for (const auto& [type, payload] : {std::pair{'\x02', first}, std::pair{'\x04', rest}}) {
+    AppendPiece(manifest, type, payload);
+  }
+  ExpectWhole(manifest);
+  manifest[at + 20] = 0;
+  ExpectTornAt(manifest, at);
+}
+
+// RocksDB takes zeroes where a record should begin for the end of the block.
+TEST(DatabaseFilesTest, ZeroesBeforeLaterRecordsAreDamage) {
+  for (const size_t bytes : {size_t{20000}, kBlock + 5000}) {
+    std::string manifest = Manifest(bytes);
+    const size_t at = 20 * RecordBytes(Change(1000));
+    manifest.replace(at, 4096, std::string(4096, '\0'));
+    ExpectDamageAt(manifest, at);
+  }
+}
+
+TEST(DatabaseFilesTest, AFlipBeforeLaterRecordsIsDamage) {
   const std::string manifest = Manifest(2 * kBlock);
-  for (size_t at = 0; at < 30000; at += 101) {
+  for (size_t at = 0; at < manifest.size() - 1000; at += 101) {
     std::string flipped = manifest;
     flipped[at] = static_cast<char>(flipped[at] ^ 4);
-    EXPECT_LE(FindDamageInManifest(flipped), at) << at;
+    const ManifestState state = LookAtManifest(flipped);
+    // What fills up a block may be anything.
+    EXPECT_TRUE(state.damaged || state.valid_bytes == manifest.size()) << at;
+    EXPECT_TRUE(state.valid_bytes <= at || !state.damaged) << at;
   }
 }
 
@@ -85,7 +149,7 @@ TEST(DatabaseFilesTest, ARecordFromAnotherPlaceIsDamage) {
   std::string manifest = Manifest(3000);
   const size_t end = manifest.size();
   AppendRecord(manifest, Change(1003));
-  EXPECT_EQ(FindDamageInManifest(manifest), end);
+  ExpectDamageAt(manifest, end);
 }
 
 }  // namespace

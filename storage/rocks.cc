@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/convenience.h"
@@ -123,7 +125,11 @@ class Database final : public rocksdb::StackableDB {
 
 absl::Status FromRocks(const rocksdb::Status& status, const char* what) {
   if (status.ok()) return absl::OkStatus();
-  const std::string message = absl::StrCat(what, ": ", status.ToString());
+  // RocksDB puts what it says of several files on lines of their own.
+  std::string said = status.ToString();
+  absl::StripTrailingAsciiWhitespace(&said);
+  const std::string message =
+      absl::StrCat(what, ": ", absl::StrReplaceAll(said, {{"\n", "; "}}));
   // A file that another names is not there.
   if (status.IsCorruption() || status.IsPathNotFound()) return absl::DataLossError(message);
   if (status.IsIncomplete() || status.IsBusy() || status.IsTryAgain()) {
@@ -136,7 +142,7 @@ absl::Status FromRocks(const rocksdb::Status& status, const char* what) {
 
 absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(
     const StoreOptions& options, std::shared_ptr<rocksdb::EventListener> listener) {
-  KV_RETURN_IF_ERROR(CheckDatabaseFiles(
+  KV_RETURN_IF_ERROR(PrepareDatabaseFiles(
       options.environment != nullptr ? *options.environment->env() : *rocksdb::Env::Default(),
       options.directory));
   const auto cache = rocksdb::NewLRUCache(BlockCacheBytes(options), kBlockCacheShardBits);

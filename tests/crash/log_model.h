@@ -3,6 +3,7 @@
 #ifndef KEELSON_TESTS_CRASH_LOG_MODEL_H_
 #define KEELSON_TESTS_CRASH_LOG_MODEL_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -37,6 +38,13 @@ class LogModel {
   // On disk for certain; and what a reader of the log sees.
   const Image& durable() const { return durable_; }
   const Image& newest() const { return newest_; }
+
+  // The last entry that is on disk for certain and has not been replaced since.
+  LogIndex durable_last() const {
+    LogIndex last = std::min(durable_.last(), newest_.last());
+    while (last > LogIndex(0) && durable_.At(last).term != newest_.At(last).term) --last;
+    return last;
+  }
 
   // Before the log is asked.
   void Begin(const std::vector<LogAppend>& group) {

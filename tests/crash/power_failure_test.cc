@@ -184,9 +184,10 @@ class Life {
       const CrashingRocks::Running running(rocks_);
       store = Store::Open(store_options_);
     }
+    // Close() ends it, so that a flush at its end can run.
+    if (store.ok()) store_ = *std::move(store);
     if (files_.halted()) return false;
     if (!Went(store.status(), "cannot open the store")) return false;
-    store_ = *std::move(store);
     CheckStoreAfterCrash();
     return !files_.halted() && !testing::Test::HasFailure();
   }
@@ -268,7 +269,7 @@ class Life {
       // A cut comes with the entries that replace the tail.
       if (append.records.empty()) last = group.empty() ? newest.last() : LastOf(group, newest);
       if (OneIn(3)) {
-        state.commit = std::max(state.commit, model_log_.durable().last());
+        state.commit = std::max(state.commit, model_log_.durable_last());
         state.commit = std::min(state.commit, last);
         state.vote = NodeId(1 + random_.Below(3));
         append.state = state;
@@ -293,7 +294,7 @@ class Life {
 
   // What is durable here is committed, as in a cluster of one.
   bool Apply() {
-    const LogIndex last = std::min(model_log_.durable().last(), model_log_.newest().last());
+    const LogIndex last = model_log_.durable_last();
     if (world_.applied >= last) return true;
     const auto records = log_->Read(world_.applied + 1, last + 1, random_.Below(3000));
     if (!Went(records.status(), "cannot read the log")) return false;

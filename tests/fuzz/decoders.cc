@@ -179,8 +179,12 @@ void RunLease(std::string_view bytes) {
 }
 
 void RunManifest(std::string_view bytes) {
-  const size_t damage = FindDamageInManifest(bytes);
-  KV_CHECK(damage == std::string_view::npos || damage < bytes.size());
+  const ManifestState state = LookAtManifest(bytes);
+  KV_CHECK(state.valid_bytes <= bytes.size());
+  KV_CHECK(!state.damaged || state.valid_bytes < bytes.size());
+  // What has been cut is whole.
+  const std::string_view valid = bytes.substr(0, state.valid_bytes);
+  KV_CHECK(!LookAtManifest(valid).damaged && LookAtManifest(valid).valid_bytes == valid.size());
 }
 
 // ------------------------------------------------------------------------------------------

@@ -128,8 +128,7 @@ absl::Status FromRocks(const rocksdb::Status& status, const char* what) {
   // RocksDB puts what it says of several files on lines of their own.
   std::string said = status.ToString();
   absl::StripTrailingAsciiWhitespace(&said);
-  const std::string message =
-      absl::StrCat(what, ": ", absl::StrReplaceAll(said, {{"\n", "; "}}));
+  const std::string message = absl::StrCat(what, ": ", absl::StrReplaceAll(said, {{"\n", "; "}}));
   // A file that another names is not there.
   if (status.IsCorruption() || status.IsPathNotFound()) return absl::DataLossError(message);
   if (status.IsIncomplete() || status.IsBusy() || status.IsTryAgain()) {

@@ -1,5 +1,6 @@
 #include "storage/crashing_rocks.h"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
@@ -263,11 +264,8 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   explicit Environment(const std::shared_ptr<rocksdb::FileSystem>& files)
       : EnvWrapper(rocksdb::NewCompositeEnv(files)) {
     file_system_ = files;
-    system_clock_ = std::make_shared<SleeplessClock>([this] {
-      absl::MutexLock lock(&mutex_);
-      rested_ = true;
-    });
-    thread_ = std::thread([this] { Work(); });
+    system_clock_ = std::make_shared<SleeplessClock>([this] { Rest(); });
+    thread_ = std::thread([this] { RunJobs(); });
   }
   ~Environment() override {
     {
@@ -278,17 +276,19 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
     thread_.join();
   }
 
-  void Schedule(void (*function)(void*), void* argument, Priority, void* tag,
+  void Schedule(void (*function)(void*), void* argument, Priority priority, void* tag,
                 void (*unscheduled)(void*)) override {
     absl::MutexLock lock(&mutex_);
-    jobs_.push_back({function, argument, tag, unscheduled});
+    jobs_.push_back({function, argument, priority, tag, unscheduled});
   }
-  int UnSchedule(void* tag, Priority) override {
+  int UnSchedule(void* tag, Priority priority) override {
     std::deque<Job> dropped;
     {
       absl::MutexLock lock(&mutex_);
       std::deque<Job> kept;
-      for (const Job& job : jobs_) (job.tag == tag ? dropped : kept).push_back(job);
+      for (const Job& job : jobs_) {
+        (job.tag == tag && job.priority == priority ? dropped : kept).push_back(job);
+      }
       jobs_.swap(kept);
     }
     for (const Job& job : dropped) {
@@ -314,15 +314,13 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   int ReserveThreads(int, Priority) override { return 0; }
   int ReleaseThreads(int, Priority) override { return 0; }
 
-  void Begin() {
+  void Begin(Work work) {
     absl::MutexLock lock(&mutex_);
-    ++running_;
+    if (running_++ == 0) resting_ = work == Work::kFlushes;
   }
-  // Work that fails and is tried again may never end: then it ends with a failure.
   void End() {
     absl::MutexLock lock(&mutex_);
-    rested_ = false;
-    mutex_.Await(absl::Condition(this, &Environment::IdleOrRested));
+    mutex_.Await(absl::Condition(this, &Environment::Idle));
     --running_;
   }
 
@@ -330,16 +328,29 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   struct Job {
     void (*function)(void*);
     void* argument;
+    Priority priority;
     void* tag;
     void (*unscheduled)(void*);
   };
 
-  bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return jobs_.empty() && !busy_; }
-  bool IdleOrRested() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return rested_ || Idle(); }
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stop_ || (running_ > 0 && !jobs_.empty());
+  // The first job that may run now.
+  std::deque<Job>::const_iterator NextJob() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::find_if(jobs_.begin(), jobs_.end(), [this](const Job& job) {
+      mutex_.AssertHeld();
+      return !resting_ || job.priority != LOW;
+    });
   }
-  void Work() {
+  bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return NextJob() == jobs_.end() && !busy_;
+  }
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stop_ || (running_ > 0 && NextJob() != jobs_.end());
+  }
+  void Rest() {
+    absl::MutexLock lock(&mutex_);
+    resting_ = resting_ || current_ == LOW;
+  }
+  void RunJobs() {
     while (true) {
       Job job;
       {
@@ -347,8 +358,10 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
         busy_ = false;
         mutex_.Await(absl::Condition(this, &Environment::HasWork));
         if (stop_) return;
-        job = jobs_.front();
-        jobs_.pop_front();
+        const auto next = NextJob();
+        job = *next;
+        jobs_.erase(next);
+        current_ = job.priority;
         busy_ = true;
       }
       job.function(job.argument);
@@ -360,7 +373,10 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // Begin without End
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
-  bool rested_ ABSL_GUARDED_BY(mutex_) = false;  // since the last End began
+  Priority current_ ABSL_GUARDED_BY(mutex_) = LOW;  // of the last job
+  // No compactions until the next Begin: none are to run, or one has failed and would be tried
+  // again without end.
+  bool resting_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -371,8 +387,8 @@ CrashingRocks::~CrashingRocks() = default;
 
 rocksdb::Env* CrashingRocks::env() { return environment_.get(); }
 
-CrashingRocks::Running::Running(CrashingRocks& rocks) : rocks_(rocks) {
-  rocks_.environment_->Begin();
+CrashingRocks::Running::Running(CrashingRocks& rocks, Work work) : rocks_(rocks) {
+  rocks_.environment_->Begin(work);
 }
 
 CrashingRocks::Running::~Running() { rocks_.environment_->End(); }

@@ -7,6 +7,7 @@
 #ifndef KEELSON_STORAGE_CRASHING_ROCKS_H_
 #define KEELSON_STORAGE_CRASHING_ROCKS_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "storage/crashing_file_system.h"
@@ -22,12 +23,14 @@ class CrashingRocks final : public RocksEnvironment {
 
   rocksdb::Env* env() override;
 
-  // While it lives, background work goes on; it ends when there is none left, or what there is has
-  // failed and is waiting for another try. Around calls that wait for such work: Flush, closing a
-  // store.
+  enum class Work : uint8_t { kAll, kFlushes };
+  // While it lives, background work goes on; it ends when there is none left, or only compactions
+  // that wait for another try because one has failed. Around calls that wait for such work. What
+  // the caller does beside compactions comes in no certain order with what they do: opening and
+  // closing a store want flushes only.
   class Running {
    public:
-    explicit Running(CrashingRocks& rocks);
+    explicit Running(CrashingRocks& rocks, Work work = Work::kAll);
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
     ~Running();

@@ -156,7 +156,7 @@ class Life {
     // The order of a member: the store goes first.
     if (store_ != nullptr) {
       rocks_.Run();
-      const CrashingRocks::Running running(rocks_);
+      const CrashingRocks::Running running(rocks_, CrashingRocks::Work::kFlushes);
       store_.reset();
     }
     log_.reset();
@@ -181,13 +181,14 @@ class Life {
     store_options_.flush_on_close = leaves_to_chance_ && OneIn(2);
     absl::StatusOr<std::unique_ptr<Store>> store;
     {
-      const CrashingRocks::Running running(rocks_);
+      const CrashingRocks::Running running(rocks_, CrashingRocks::Work::kFlushes);
       store = Store::Open(store_options_);
     }
     // Close() ends it, so that a flush at its end can run.
     if (store.ok()) store_ = *std::move(store);
     if (files_.halted()) return false;
     if (!Went(store.status(), "cannot open the store")) return false;
+    rocks_.Run();
     CheckStoreAfterCrash();
     return !files_.halted() && !testing::Test::HasFailure();
   }

@@ -11,16 +11,24 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "base/crc32c.h"
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "proto/keelson/command.pb.h"
 #include "raft/conf_change.h"
+#include "server/peer_hello.h"
+#include "server/raft_codec.h"
+#include "storage/block_counts.h"
 #include "storage/crashing_file_system.h"
 #include "storage/database_files.h"
+#include "storage/key_history.h"
 #include "storage/key_value.h"
 #include "storage/log_format.h"
 #include "storage/raft_log.h"
 #include "storage/segment_pool.h"
+#include "storage/snapshot_format.h"
+#include "storage/snapshot_stream.h"
+#include "storage/store_directory.h"
 #include "storage/store_format.h"
 
 namespace keelson::fuzz {
@@ -178,6 +186,39 @@ void RunLease(std::string_view bytes) {
   }
 }
 
+void RunHistory(std::string_view bytes) {
+  KeyHistory parsed, again;
+  const bool whole = KeyHistory::Parse(bytes, parsed);
+  for (const int64_t at : {0, 5, 20, 299, 300, 1 << 30}) {
+    KeyHistory::Lookup found;
+    const bool looked = FindInHistory(bytes, Revision(at), found);
+    KV_CHECK(looked || !whole);
+    KV_CHECK(!whole || found.version == parsed.At(Revision(at)).version);
+  }
+  std::string_view key;
+  VersionId newest;
+  if (ParseChunkKey(bytes, key, newest)) KV_CHECK(ChunkKey(key, newest) == bytes);
+  if (!whole) return;
+  std::string encoded;
+  parsed.AppendTo(encoded);
+  KV_CHECK(encoded.size() <= bytes.size());
+  KV_CHECK(KeyHistory::Parse(encoded, again));
+  KV_CHECK(again.newest() == parsed.newest() && again.Older() == parsed.Older());
+  // It goes on.
+  again.Spill(again.older_count() / 2);
+  (void)again.Trim(Revision(100));
+  again.Push({{Revision(int64_t{1} << 62), 0}, Revision(1), again.newest().version + 1});
+}
+
+void RunCounts(std::string_view bytes) {
+  Revision as_of, as_of_again, through;
+  std::vector<CountedBlock> blocks, again;
+  if (ParseIndexThrough(bytes, through)) KV_CHECK(EncodeIndexThrough(through) == bytes);
+  if (!ParseLeaf("a", bytes, as_of, blocks)) return;
+  KV_CHECK(ParseLeaf("a", EncodeLeaf(as_of, blocks), as_of_again, again));
+  KV_CHECK(as_of == as_of_again && blocks == again);
+}
+
 void RunManifest(std::string_view bytes) {
   const ManifestState state = LookAtManifest(bytes);
   KV_CHECK(state.valid_bytes <= bytes.size());
@@ -187,8 +228,33 @@ void RunManifest(std::string_view bytes) {
   KV_CHECK(!LookAtManifest(valid).damaged && LookAtManifest(valid).valid_bytes == valid.size());
 }
 
+// What a peer may send in place of a snapshot; also with a header whose checksum is right.
+void Receive(std::string_view stream) {
+  CrashingFileSystem files(1);
+  SnapshotReceiver receiver(std::nullopt, &files);
+  if (!receiver.Append(stream).ok() || !receiver.Finish().ok()) return;
+  KV_CHECK_EQ(SnapshotStreamBytes(*receiver.description()), stream.size());
+}
+
+void RunSnapshot(std::string_view bytes) {
+  Receive(bytes);
+  const auto size = SnapshotHeaderBytes(bytes);
+  if (!size.ok() || *size > bytes.size()) return;
+  std::string forged(bytes);
+  StoreLittle32(forged.data() + *size - 4, Crc32c(bytes.substr(0, *size - 4)));
+  Receive(forged);
+  const std::string_view header = std::string_view(forged).substr(0, *size);
+  const auto decoded = DecodeSnapshotHeader(header);
+  if (decoded.ok()) KV_CHECK(EncodeSnapshotHeader(*decoded) == header);
+}
+
+void RunStorePointer(std::string_view bytes) {
+  const auto decoded = DecodeStorePointer(bytes);
+  if (decoded.ok()) KV_CHECK(EncodeStorePointer(*decoded) == bytes);
+}
+
 // ------------------------------------------------------------------------------------------
-// entries
+// entries, peers
 
 void RunConfChange(std::string_view bytes) {
   const auto change = raft::DecodeConfChange(SharedBytes::Copy(bytes));
@@ -200,6 +266,23 @@ void RunConfChange(std::string_view bytes) {
   // What a member would make of it: an error, or a legal configuration.
   const auto next = raft::ApplyConfChange(conf, *change);
   if (next.ok()) KV_CHECK(raft::CheckConf(*next).ok());
+}
+
+void RunConfState(std::string_view bytes) {
+  const auto conf = server::DecodeConfState(bytes);
+  if (conf.has_value()) KV_CHECK(server::DecodeConfState(server::EncodeConfState(*conf)) == conf);
+}
+
+void RunRaftMessage(std::string_view bytes) {
+  const auto message = server::DecodeRaftMessage(SharedBytes::Copy(bytes));
+  if (!message.has_value()) return;
+  const std::string again = server::EncodeRaftMessage(*message).Flatten();
+  KV_CHECK(server::DecodeRaftMessage(SharedBytes(again)).has_value());
+}
+
+void RunHello(std::string_view bytes) {
+  const auto hello = server::DecodeHello(bytes);
+  if (hello.has_value()) KV_CHECK(server::EncodeHello(*hello) == bytes);
 }
 
 void RunCommand(std::string_view bytes) {
@@ -221,8 +304,15 @@ constexpr Decoder kDecoders[] = {
     {"position", RunPosition},
     {"compaction", RunCompaction},
     {"lease", RunLease},
+    {"history", RunHistory},
+    {"counts", RunCounts},
     {"manifest", RunManifest},
+    {"snapshot", RunSnapshot},
+    {"store_pointer", RunStorePointer},
     {"conf_change", RunConfChange},
+    {"conf_state", RunConfState},
+    {"raft_message", RunRaftMessage},
+    {"hello", RunHello},
     {"command", RunCommand},
 };
 

@@ -16,6 +16,8 @@ constexpr Method<Stub, etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse
     &Endpoint::maintenance, &Stub::HashKV, &Stub::AsyncHashKV};
 constexpr Method<Stub, etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse> kAlarm = {
     &Endpoint::maintenance, &Stub::Alarm, &Stub::AsyncAlarm};
+constexpr Method<Stub, etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>
+    kDefragment = {&Endpoint::maintenance, &Stub::Defragment, &Stub::AsyncDefragment};
 constexpr Method<etcdserverpb::KV::Stub, etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>
     kRange = {&Endpoint::kv, &etcdserverpb::KV::Stub::Range, &etcdserverpb::KV::Stub::AsyncRange};
 
@@ -34,6 +36,12 @@ absl::StatusOr<etcdserverpb::HashKVResponse> Maintenance::HashKv(const std::stri
   etcdserverpb::HashKVRequest request;
   request.set_revision(revision);
   return CallBlocking(core_, kHashKv, CallKind::kRead, request, options, std::move(only));
+}
+
+absl::Status Maintenance::Defragment(const std::string& endpoint, const CallOptions& options) {
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<Endpoint> only, core_.Named(endpoint));
+  // Not asked again by itself: where it takes long, it would only wait for the same work.
+  return CallBlocking(core_, kDefragment, CallKind::kWrite, {}, options, std::move(only)).status();
 }
 
 absl::Status Maintenance::CheckHealth(const std::string& endpoint, const CallOptions& options) {

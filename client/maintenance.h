@@ -25,6 +25,8 @@ class Maintenance {
   // The hash of the member's key space up to `revision`; 0: all of it.
   absl::StatusOr<etcdserverpb::HashKVResponse> HashKv(const std::string& endpoint, int64_t revision,
                                                       const CallOptions& options = {});
+  // The member gives back the space of what compactions removed, and answers when that is done.
+  absl::Status Defragment(const std::string& endpoint, const CallOptions& options = {});
   // OK when the member takes part in a linearizable read.
   absl::Status CheckHealth(const std::string& endpoint, const CallOptions& options = {});
 

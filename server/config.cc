@@ -94,7 +94,8 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
   add("max-txn-ops", c.max_txn_ops, "Most operations in one transaction.");
   add("max-concurrent-streams", flags.max_concurrent_streams,
       "Most streams of one client connection.");
-  add("quota-backend-bytes", c.quota_backend_bytes, "Shown as the quota by Status; 0: 2 GiB.");
+  add("quota-backend-bytes", c.quota_backend_bytes,
+      "Largest size of the store before writes are refused; 0: 2 GiB, negative: none.");
   add("snapshot-count", c.snapshot_count,
       "Applied entries after which the state is written out so that the raft log can be cut.");
   add("snapshot-catchup-entries", c.snapshot_catchup_entries,

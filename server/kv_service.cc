@@ -6,6 +6,7 @@
 #include "server/kv_checks.h"
 #include "server/kv_executor.h"
 #include "server/proto_writer.h"
+#include "server/request_cost.h"
 #include "server/services.h"
 
 namespace keelson::server {
@@ -49,7 +50,8 @@ void Put(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
   etcdserverpb::PutRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
   if (absl::Status status = CheckPut(request); !status.ok()) return call->Finish(status);
-  SubmitForCall(core, std::move(call), proto::Command::kPutFieldNumber, bytes.view());
+  SubmitGrowthForCall(core, std::move(call), proto::Command::kPutFieldNumber, bytes.view(),
+                      PutCost(request));
 }
 
 void DeleteRange(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -66,7 +68,8 @@ void Txn(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
     return call->Finish(status);
   }
   if (!IsReadOnly(request)) {
-    return SubmitForCall(core, std::move(call), proto::Command::kTxnFieldNumber, bytes.view());
+    return SubmitGrowthForCall(core, std::move(call), proto::Command::kTxnFieldNumber, bytes.view(),
+                               TxnCost(request));
   }
   const bool serializable = IsSerializable(request);
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {

@@ -5,6 +5,7 @@
 #include "proto/etcd/rpc.pb.h"
 #include "proto/keelson/command.pb.h"
 #include "server/errors.h"
+#include "server/request_cost.h"
 #include "server/services.h"
 
 namespace keelson::server {
@@ -29,8 +30,8 @@ void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   if (request.id() == 0) request.set_id(NewLeaseId(core));
   // Raised here and not at apply, where members with other timeouts would disagree.
   request.set_ttl(std::max(request.ttl(), core->options().lease_ttl_min()));
-  SubmitForCall(core, std::move(call), proto::Command::kLeaseGrantFieldNumber,
-                request.SerializeAsString());
+  SubmitGrowthForCall(core, std::move(call), proto::Command::kLeaseGrantFieldNumber,
+                      request.SerializeAsString(), kLeaseGrantCost);
 }
 
 void Revoke(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {

@@ -31,6 +31,7 @@ namespace {
 constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
 constexpr absl::Duration kPublishRetry = absl::Seconds(1);
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
+constexpr int64_t kRecommendedQuotaMax = int64_t{8} << 30;  // etcd's
 
 MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& identity) {
   MemberOptions options;
@@ -43,7 +44,7 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   options.initial_election_tick_advance = config.initial_election_tick_advance;
   options.request_bytes_max = config.max_request_bytes;
   options.txn_ops_max = config.max_txn_ops;
-  options.quota_bytes =
+  options.space.quota_bytes =
       config.quota_backend_bytes == 0 ? kDefaultQuota : config.quota_backend_bytes;
   options.snapshot_count = config.snapshot_count;
   options.snapshot_catchup_entries = config.snapshot_catchup_entries;
@@ -110,6 +111,7 @@ class Member::Impl {
                  HexId(directory_.identity.member_id), directory_.identity.cluster_id,
                  directory_.store->applied().value(), directory_.log->FirstIndex().value(),
                  directory_.log->LastIndex().value());
+    WarnOfQuota();
     snapshot_thread_ = std::thread([this] { snapshot_loop_.run(); });
     pthread_setname_np(snapshot_thread_.native_handle(), "snapshot");
     DialPeers();
@@ -229,6 +231,15 @@ class Member::Impl {
     environment.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
     environment.on_notice = [](const std::string& text) { spdlog::info(text); };
     return environment;
+  }
+
+  void WarnOfQuota() const {
+    const int64_t quota = core_.options().space.quota_bytes;
+    if (quota < 0) spdlog::info("--quota-backend-bytes is negative: the store has no quota");
+    if (quota > kRecommendedQuotaMax) {
+      spdlog::warn("--quota-backend-bytes {} is more than etcd's recommended maximum of {}", quota,
+                   kRecommendedQuotaMax);
+    }
   }
 
   void DialPeers() {

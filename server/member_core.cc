@@ -73,6 +73,12 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
       node_(MakeNodeOptions(options, *environment.log, *store_),
             Node::Environment{executor_, random_, clock_, environment.log, environment.log_writer,
                               environment.transport, this, environment.snapshots}),
+      space_gate_(options.space, options.id,
+                  {executor_, clock_, store_,
+                   [this](int op_field, std::string_view request, Done done) {
+                     Submit(op_field, request, std::move(done));
+                   },
+                   on_notice_}),
       housekeeping_(executor_->NewTimer()) {}
 
 MemberCore::~MemberCore() = default;
@@ -89,6 +95,7 @@ void MemberCore::Stop() {
   node_.Stop();
   housekeeping_->Cancel();
   lessor_.Demote();
+  space_gate_.Stop();
   pending_.FailAll(ErrStopped());
   for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(ErrStopped());
   for (PendingRead& read : std::exchange(reads_, {})) {
@@ -144,6 +151,7 @@ void MemberCore::OnHousekeeping() {
   }
   RevokeExpired();
   TruncateLog();
+  space_gate_.OnTick();
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
 }
 
@@ -162,6 +170,7 @@ absl::Status MemberCore::CommitApplied() {
   // OnGranted sees that.
   for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
   for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
+  if (applied.grown) space_gate_.OnGrown();
   watch_hub_.OnEvents(applied.events, store_->revision());
   for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
   if (std::exchange(compaction_due_, false) || applied.compacted) ScheduleCompaction();
@@ -206,7 +215,9 @@ void MemberCore::OnFatal(absl::Status status) {
 void MemberCore::TruncateLog() {
   if (snapshots_ == nullptr) return;
   const LogIndex durable = store_->durable_applied();
-  if (!flushing_ && static_cast<uint64_t>(store_->applied() - durable) >= options_.snapshot_count) {
+  // On a full disk the store tries by itself.
+  if (!flushing_ && !store_->disk_full() &&
+      static_cast<uint64_t>(store_->applied() - durable) >= options_.snapshot_count) {
     flushing_ = true;
     snapshots_->Flush([this, alive = std::weak_ptr<int>(alive_)](absl::Status status) {
       if (alive.expired()) return;
@@ -305,6 +316,19 @@ void MemberCore::AwaitPhysicalCompaction(CompactionDone done) {
   if (stopped_) return done(ErrStopped());
   compaction_waiters_.push_back(std::move(done));
   ScheduleCompaction();
+}
+
+void MemberCore::Reclaim(ReclaimDone done) {
+  if (stopped_) return done(ErrStopped());
+  // Shared with the store's thread, which may outlive this object.
+  auto shared = std::make_shared<ReclaimDone>(std::move(done));
+  store_->Reclaim([this, shared, alive = std::weak_ptr<int>(alive_),
+                   executor = executor_](absl::Status status) {
+    executor->Post([this, shared, alive, status = std::move(status)] {
+      if (alive.expired()) return;
+      (*shared)(stopped_ ? ErrStopped() : FromStorage(status));
+    });
+  });
 }
 
 void MemberCore::ScheduleCompaction() {

@@ -22,6 +22,7 @@
 #include "server/peer_transport.h"
 #include "server/pending_requests.h"
 #include "server/responses.h"
+#include "server/space_gate.h"
 #include "server/state_machine.h"
 #include "server/watch_hub.h"
 #include "storage/store.h"
@@ -38,7 +39,7 @@ struct MemberOptions {
   bool initial_election_tick_advance = true;
   uint64_t request_bytes_max = 1572864;
   int txn_ops_max = 128;
-  int64_t quota_bytes = 0;  // as Status shows it
+  SpaceOptions space;
   // Applied entries after which the state is written to disk, so that the log can be truncated; and
   // those kept in the log all the same, for members that are a little behind (etcd's numbers).
   uint64_t snapshot_count = 100000;
@@ -82,6 +83,11 @@ class MemberCore final : public NodeDelegate {
   // Proposes the command whose `op_field` of proto::Command holds `request`; `done` gets its
   // outcome, or the error that kept it from one.
   void Submit(int op_field, std::string_view request, Done done);
+  // The same for what adds `cost` bytes to the store (request_cost.h): it may be held for a while
+  // or refused for want of space.
+  void SubmitGrowth(int op_field, std::string_view request, uint64_t cost, Done done) {
+    space_gate_.Submit(op_field, request, cost, std::move(done));
+  }
   using ReadDone = absl::AnyInvocable<void(absl::Status)>;
   // Runs `done` once a read here is linearizable.
   void AwaitLinearizable(ReadDone done);
@@ -94,6 +100,10 @@ class MemberCore final : public NodeDelegate {
   using CompactionDone = absl::AnyInvocable<void(absl::Status)>;
   void AwaitPhysicalCompaction(CompactionDone done);
 
+  // Gives back what compactions removed; see Store::Reclaim. `done` runs on the executor.
+  using ReclaimDone = absl::AnyInvocable<void(absl::Status)>;
+  void Reclaim(ReclaimDone done);
+
   Header header() const;
   const MemberOptions& options() const { return options_; }
   storage::Store& store() { return *store_; }
@@ -103,6 +113,12 @@ class MemberCore final : public NodeDelegate {
   Random& random() { return *random_; }
   std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
   bool stopped() const { return stopped_; }
+  // Growth is refused because a disk of this member is full.
+  bool out_of_disk() const { return space_gate_.out_of_disk(); }
+
+  // --- for those who watch the disks
+
+  void OnDiskFree(uint64_t bytes) { space_gate_.OnDiskFree(bytes); }
 
   // --- for the transport
 
@@ -153,6 +169,7 @@ class MemberCore final : public NodeDelegate {
   Lessor lessor_;
   WatchHub watch_hub_;
   Node node_;
+  SpaceGate space_gate_;
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;

@@ -1,5 +1,6 @@
 #include "server/services.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "nlohmann/json.hpp"
@@ -57,17 +58,33 @@ void Status(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   FillHeader(core->header(), response.mutable_header());
   response.set_version(kEtcdVersion);
   response.set_storageversion(kEtcdVersion);
-  response.set_dbsize(static_cast<int64_t>(store.SizeOnDisk()));
-  response.set_dbsizeinuse(static_cast<int64_t>(store.SizeInUse()));
-  response.set_dbsizequota(core->options().quota_bytes);
+  // Looked at one after the other: a flush in between must not make the part more than the whole.
+  const uint64_t size = store.SizeOnDisk();
+  response.set_dbsize(static_cast<int64_t>(size));
+  response.set_dbsizeinuse(static_cast<int64_t>(std::min(size, store.SizeInUse())));
+  response.set_dbsizequota(core->options().space.quota_bytes);
   response.set_leader(raft.leader.value());
   response.set_raftindex(raft.commit.value());
   response.set_raftterm(raft.term.value());
   response.set_raftappliedindex(core->node().applied().value());
   response.mutable_downgradeinfo();
   if (!raft.leader) response.add_errors(std::string(ErrNoLeader().message()));
+  if (core->out_of_disk()) {
+    response.add_errors("no space left on this member's disk: it refuses what adds to the store");
+  }
   ForEachAlarm(store, [&](const AlarmKey& alarm) { response.add_errors(AlarmText(alarm)); });
   ReplyMessage(*call, response);
+}
+
+void Defragment(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
+  etcdserverpb::DefragmentRequest request;
+  if (!ParseRequest(*call, bytes, request)) return;
+  // Nobody but the caller waits, and his deadline ends the waiting only.
+  core->Reclaim([call = std::move(call)](absl::Status status) {
+    if (call->cancelled()) return;
+    // Without a header, as etcd's.
+    Reply(*call, status, etcdserverpb::DefragmentResponse().SerializeAsString());
+  });
 }
 
 void HashKv(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -182,14 +199,27 @@ void Reply(Call& call, const absl::Status& status, std::string response) {
   call.Finish(status);
 }
 
-void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
-                   std::string_view request) {
-  core->Submit(op_field, request, [core, call = std::move(call)](Answer answer) {
+namespace {
+
+MemberCore::Done AnswerCall(MemberCore* core, std::shared_ptr<Call> call) {
+  return [core, call = std::move(call)](const Answer& answer) {
     if (!answer.status.ok()) return call->Finish(answer.status);
     Header header = core->header();
     header.revision = answer.revision;
     Reply(*call, absl::OkStatus(), WithHeader(header, answer.body));
-  });
+  };
+}
+
+}  // namespace
+
+void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
+                   std::string_view request) {
+  core->Submit(op_field, request, AnswerCall(core, std::move(call)));
+}
+
+void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
+                         std::string_view request, uint64_t cost) {
+  core->SubmitGrowth(op_field, request, cost, AnswerCall(core, std::move(call)));
 }
 
 void RegisterCluster(MemberCore* core, rpc::RpcServer* server) {
@@ -200,6 +230,7 @@ void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server) {
   server->RegisterUnary("/etcdserverpb.Maintenance/Status", BindUnary<Status>(core));
   server->RegisterUnary("/etcdserverpb.Maintenance/HashKV", BindUnary<HashKv>(core));
   server->RegisterUnary("/etcdserverpb.Maintenance/Alarm", BindUnary<Alarm>(core));
+  server->RegisterUnary("/etcdserverpb.Maintenance/Defragment", BindUnary<Defragment>(core));
 }
 
 void RegisterHealth(MemberCore* core, rpc::RpcServer* server) {

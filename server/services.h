@@ -35,6 +35,9 @@ void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);
 // Proposes `request` and finishes `call` with the answer: header and body.
 void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
                    std::string_view request);
+// The same for what adds `cost` bytes to the store.
+void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
+                         std::string_view request, uint64_t cost);
 // Finishes a unary call.
 void Reply(rpc::Call& call, const absl::Status& status, std::string response);
 template <typename Message>

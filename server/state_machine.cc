@@ -13,15 +13,65 @@
 #include "server/errors.h"
 #include "server/membership.h"
 #include "server/raft_codec.h"
+#include "server/request_cost.h"
 
 namespace keelson::server {
 
 using proto::Command;
 
+namespace {
+
+// What a command may add to the store.
+uint64_t CostOf(const Command& command) {
+  switch (command.op_case()) {
+    case Command::kPut:
+      return PutCost(command.put());
+    case Command::kTxn:
+      return TxnCost(command.txn());
+    case Command::kLeaseGrant:
+      return kLeaseGrantCost;
+    default:
+      return 0;
+  }
+}
+
+// etcd's list of what a member with corrupt data must not do to it.
+bool ChangesData(const Command& command) {
+  switch (command.op_case()) {
+    case Command::kPut:
+    case Command::kDeleteRange:
+    case Command::kTxn:
+    case Command::kCompaction:
+    case Command::kLeaseGrant:
+    case Command::kLeaseRevoke:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf)
     : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store) {}
 
+void StateMachine::ReadAlarms() {
+  no_space_ = corrupt_ = false;
+  ForEachAlarm(*store_, [this](const AlarmKey& alarm) {
+    no_space_ = no_space_ || alarm.alarm == etcdserverpb::NOSPACE;
+    corrupt_ = corrupt_ || alarm.alarm == etcdserverpb::CORRUPT;
+  });
+}
+
+absl::Status StateMachine::CheckAlarms(const Command& command) const {
+  if (corrupt_ && ChangesData(command)) return ErrCorrupt();
+  if (no_space_ && CostOf(command) > 0) return ErrNoSpace();
+  return absl::OkStatus();
+}
+
 void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
+  // Anew for each group: a snapshot may have replaced them.
+  ReadAlarms();
   for (const raft::Entry& entry : entries) ApplyEntry(entry);
 }
 
@@ -43,6 +93,7 @@ void StateMachine::ApplyEntry(const raft::Entry& entry) {
   }
   absl::StatusOr<std::string> body = Execute(command, entry.term);
   if (!body.ok() && store_->EntryChanged()) failure_ = body.status();
+  if (body.ok() && CostOf(command) > 0) applied_.grown = true;
   std::vector<storage::StoredEvent> events = store_->EndEntry();
   applied_.events.insert(applied_.events.end(), std::make_move_iterator(events.begin()),
                          std::make_move_iterator(events.end()));
@@ -70,6 +121,7 @@ absl::StatusOr<Applied> StateMachine::Commit() {
 }
 
 absl::StatusOr<std::string> StateMachine::Execute(const Command& command, Term term) {
+  KV_RETURN_IF_ERROR(CheckAlarms(command));
   switch (command.op_case()) {
     case Command::kPut:
       return kv_.Put(command.put());
@@ -166,6 +218,7 @@ absl::StatusOr<std::string> StateMachine::Alarm(const etcdserverpb::AlarmRequest
     default:
       break;
   }
+  ReadAlarms();
   return response.SerializeAsString();
 }
 

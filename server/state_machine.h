@@ -41,6 +41,7 @@ struct Applied {
   std::vector<LeaseId> revoked;
   bool compacted = false;
   bool members_changed = false;
+  bool grown = false;  // a command that adds to the store was carried out
 };
 
 class StateMachine {
@@ -66,6 +67,9 @@ class StateMachine {
   void ApplyEntry(const raft::Entry& entry);
   void ApplyConfChange(const raft::Entry& entry);
   absl::StatusOr<std::string> Execute(const proto::Command& command, Term term);
+  // What is refused while an alarm is up.
+  absl::Status CheckAlarms(const proto::Command& command) const;
+  void ReadAlarms();
   absl::StatusOr<std::string> Compact(const etcdserverpb::CompactionRequest& request);
   absl::StatusOr<std::string> GrantLease(const etcdserverpb::LeaseGrantRequest& request);
   absl::StatusOr<std::string> RevokeLeases(const proto::LeaseRevoke& request, Term term);
@@ -77,8 +81,10 @@ class StateMachine {
   const NodeId self_;
   const ConfChanger change_conf_;
   KvExecutor kv_;
-  Applied applied_;       // of the group under way
-  absl::Status failure_;  // the store failed in the middle of an entry
+  bool no_space_ = false;  // some member's alarm NOSPACE is up
+  bool corrupt_ = false;   // … CORRUPT
+  Applied applied_;        // of the group under way
+  absl::Status failure_;   // the store failed in the middle of an entry
 };
 
 }  // namespace keelson::server

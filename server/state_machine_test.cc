@@ -418,6 +418,66 @@ TEST_F(StateMachineTest, ACheckpointIsKeptForLeasesThatExist) {
 
 // ------------------------------------------------------------------------ alarms and members
 
+TEST_F(StateMachineTest, UnderNoSpaceWhatAddsIsRefusedAndWhatMakesRoomIsNot) {
+  const std::string no_space = "etcdserver: mvcc: database space exceeded";
+  Put("key: 'a' value: '1'");
+  Put("key: 'b' value: '2'");
+  Grant(7);
+  Alarm("action: ACTIVATE memberID: 5 alarm: NOSPACE");
+  EXPECT_EQ(Put("key: 'a'"), no_space);
+  EXPECT_EQ(Grant(8), no_space);
+  EXPECT_EQ(Txn("success { request_put { key: 'a' } }"), no_space);
+  EXPECT_EQ(Txn("failure { request_put { key: 'a' } }"), no_space) << "the branch not taken";
+  EXPECT_EQ(Txn("success { request_delete_range { key: 'a' } }"),
+            "@4 succeeded: true responses { response_delete_range { header { revision: 4 } "
+            "deleted: 1 } }");
+  EXPECT_EQ(Delete("key: 'b'"), "@5 deleted: 1");
+  EXPECT_EQ(Error("compaction { revision: 4 }"), "");
+  EXPECT_EQ(Error("lease_revoke { ids: 7 }"), "");
+  EXPECT_EQ(All(), "");
+  Alarm("action: DEACTIVATE memberID: 5 alarm: NOSPACE");
+  EXPECT_EQ(Put("key: 'a' value: '3'"), "@6");
+}
+
+TEST_F(StateMachineTest, AnAlarmHoldsForTheEntriesAfterItInItsGroup) {
+  Enqueue("put { key: 'a' value: '1' }");
+  Enqueue("alarm { action: ACTIVATE memberID: 5 alarm: NOSPACE }");
+  Enqueue("put { key: 'a' value: '2' }");
+  Enqueue("alarm { action: DEACTIVATE memberID: 5 alarm: NOSPACE }");
+  Enqueue("put { key: 'b' value: '3' }");
+  const Applied applied = Commit();
+  EXPECT_TRUE(applied.grown);
+  EXPECT_EQ(All(), "a=1 b=3");
+}
+
+TEST_F(StateMachineTest, AnAlarmOutlivesTheProcess) {
+  Alarm("action: ACTIVATE memberID: 5 alarm: NOSPACE");
+  ASSERT_TRUE(store_->Flush().ok());
+  machine_.reset();
+  store_.reset();
+  auto store = storage::Store::Open({.directory = directory_.File("store")});
+  ASSERT_TRUE(store.ok()) << store.status();
+  store_ = *std::move(store);
+  machine_ = std::make_unique<StateMachine>(store_.get(), NodeId(1));
+  EXPECT_EQ(Put("key: 'a'"), "etcdserver: mvcc: database space exceeded");
+  EXPECT_FALSE(applied_.grown);
+}
+
+TEST_F(StateMachineTest, UnderCorruptNothingChangesTheData) {
+  const std::string corrupt = "etcdserver: corrupt cluster";
+  Put("key: 'a' value: '1'");
+  Grant(7);
+  Alarm("action: ACTIVATE memberID: 5 alarm: CORRUPT");
+  EXPECT_EQ(Put("key: 'a'"), corrupt);
+  EXPECT_EQ(Delete("key: 'a'"), corrupt);
+  EXPECT_EQ(Txn("success { request_delete_range { key: 'a' } }"), corrupt);
+  EXPECT_EQ(Error("compaction { revision: 2 }"), corrupt);
+  EXPECT_EQ(Grant(8), corrupt);
+  EXPECT_EQ(Error("lease_revoke { ids: 7 }"), corrupt);
+  EXPECT_EQ(All(), "a=1");
+  EXPECT_EQ(Alarm("action: GET"), "alarms { memberID: 5 alarm: CORRUPT }");
+}
+
 TEST_F(StateMachineTest, AlarmsAreRaisedListedAndLowered) {
   EXPECT_EQ(Alarm("action: GET"), "");
   EXPECT_EQ(Alarm("action: ACTIVATE memberID: 5 alarm: NOSPACE"),

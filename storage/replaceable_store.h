@@ -5,6 +5,7 @@
 #ifndef KEELSON_STORAGE_REPLACEABLE_STORE_H_
 #define KEELSON_STORAGE_REPLACEABLE_STORE_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -99,6 +100,11 @@ class ReplaceableStore : public Store {
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override {
     return store_->CompactStep(keys_max);
   }
+  void Reclaim(std::function<void(absl::Status)> done) override {
+    store_->Reclaim(std::move(done));
+  }
+  bool reclaimable() const override { return store_->reclaimable(); }
+  bool disk_full() const override { return store_->disk_full(); }
   uint64_t SizeOnDisk() const override { return store_->SizeOnDisk(); }
   uint64_t SizeInUse() const override { return store_->SizeInUse(); }
   int64_t KeyCount() const override { return store_->KeyCount(); }

@@ -119,6 +119,8 @@ class Database final : public rocksdb::StackableDB {
     read.ignore_range_deletions = true;
     return StackableDB::NewIterator(read, family);
   }
+  // Not among what StackableDB passes on.
+  rocksdb::Status Resume() override { return db_->Resume(); }
 };
 
 }  // namespace
@@ -192,6 +194,12 @@ Rocks::~Rocks() {
   }
   // What was not flushed is replayed from the raft log.
   db->Close().PermitUncheckedError();
+}
+
+uint64_t Rocks::Property(rocksdb::ColumnFamilyHandle* family, const std::string& name) const {
+  uint64_t value = 0;
+  db->GetIntProperty(family, name, &value);
+  return value;
 }
 
 }  // namespace keelson::storage

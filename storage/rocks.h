@@ -4,6 +4,7 @@
 #define KEELSON_STORAGE_ROCKS_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct Rocks {
   // See Store::LinkFiles.
   absl::Status LinkFiles(const std::string& directory);
   std::vector<rocksdb::ColumnFamilyHandle*> families() const { return {meta, rev, idx, hist}; }
+  // 0 when RocksDB does not know it.
+  uint64_t Property(rocksdb::ColumnFamilyHandle* family, const std::string& name) const;
 };
 
 }  // namespace keelson::storage

@@ -22,6 +22,7 @@
 #include "storage/lease_table.h"
 #include "storage/range_query.h"
 #include "storage/recent_versions.h"
+#include "storage/reclaimer.h"
 #include "storage/revision_pins.h"
 #include "storage/rocks.h"
 #include "storage/version_reader.h"
@@ -54,15 +55,22 @@ rocksdb::WriteOptions WithoutWal(bool wait) {
   return write;
 }
 
-// Tells that the durable position may have moved.
+// Tells that the durable position may have moved, and that the disk was full for RocksDB's own
+// work.
 class FlushListener final : public rocksdb::EventListener {
  public:
+  explicit FlushListener(std::function<void()> on_disk_full)
+      : on_disk_full_(std::move(on_disk_full)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsNoSpace()) on_disk_full_();
+  }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     flushed_.store(true, std::memory_order_release);
   }
   bool TakeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
 
  private:
+  const std::function<void()> on_disk_full_;
   // Set by RocksDB's threads, taken by whoever asks for the durable position; stands alone.
   std::atomic<bool> flushed_{true};
 };
@@ -187,6 +195,9 @@ class RocksStore final : public Store {
       absl::FunctionRef<void(std::string_view key, std::string_view value)> visit) const override;
 
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
+  void Reclaim(std::function<void(absl::Status)> done) override;
+  bool reclaimable() const override { return removed_bytes_ > 0; }
+  bool disk_full() const override { return disk_full_.load(std::memory_order_relaxed); }
   uint64_t SizeOnDisk() const override;
   uint64_t SizeInUse() const override;
   int64_t KeyCount() const override { return index_->LiveKeys(); }
@@ -214,6 +225,12 @@ class RocksStore final : public Store {
     return published_;
   }
   absl::Status CheckReadable(Revision at, const Position& now, const ScopedPin& pin) const;
+  // Writes `batch`. A full disk is Unavailable, and the reclaimer set to work.
+  absl::Status WriteToRocks(rocksdb::WriteBatch& batch, bool wait);
+  void OnDiskFull() {
+    disk_full_.store(true, std::memory_order_relaxed);
+    reclaimer_.Resume();
+  }
 
   VersionId NextId();
   void Write(VersionId id, EventKind kind, VersionId previous, const KeyValue& kv);
@@ -229,7 +246,12 @@ class RocksStore final : public Store {
                                           VersionVisitor visit) const;
 
   const StoreOptions options_;
-  std::shared_ptr<FlushListener> listener_ = std::make_shared<FlushListener>();
+  // Set when RocksDB fails for want of space, cleared when it goes on; stands alone.
+  std::atomic<bool> disk_full_{false};
+  // Hears of RocksDB's errors until that is closed.
+  Reclaimer reclaimer_{[this] { disk_full_.store(false, std::memory_order_relaxed); }};
+  std::shared_ptr<FlushListener> listener_ =
+      std::make_shared<FlushListener>([this] { OnDiskFull(); });
   const std::shared_ptr<RevisionPins> pins_ = std::make_shared<RevisionPins>();
   std::unique_ptr<Rocks> rocks_;
   std::unique_ptr<VersionReader> reader_;
@@ -246,6 +268,8 @@ class RocksStore final : public Store {
   std::optional<Position> batched_;  // the last in batch_
   int64_t changes_ = 0;              // of keys, in the entry under way
   CompactionProgress compaction_;
+  // About what the versions removed since the last Reclaim took.
+  uint64_t removed_bytes_ = 0;
 
   mutable absl::Mutex mutex_;
   Position published_ ABSL_GUARDED_BY(mutex_);  // after the last finished entry
@@ -268,6 +292,7 @@ absl::Status RocksStore::Open() {
         return ScanLiveness(first, last, visit);
       });
   reader_ = std::make_unique<VersionReader>(*rocks_, recent_);
+  reclaimer_.Start(rocks_.get());
   KV_RETURN_IF_ERROR(InitializeOrCheckFormat());
   KV_RETURN_IF_ERROR(LoadMeta());
   KV_RETURN_IF_ERROR(LoadIndex());
@@ -280,6 +305,7 @@ absl::Status RocksStore::Open() {
 
 // An open after this has nothing of the index to do again. What fails here is done then.
 RocksStore::~RocksStore() {
+  reclaimer_.Stop();
   if (!opened_ || !options_.flush_on_close || OnEntryThread() || batch_.Count() > 0) return;
   while (true) {
     const auto more = WriteIndex(kClosingKeys, /*wait=*/true);
@@ -634,6 +660,16 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
   return events;
 }
 
+absl::Status RocksStore::WriteToRocks(rocksdb::WriteBatch& batch, bool wait) {
+  const rocksdb::Status status = rocks_->db->Write(WithoutWal(wait), &batch);
+  // Nothing is lost: what a flush could not write is still in memory and in the raft log.
+  if (status.IsNoSpace()) {
+    OnDiskFull();
+    return absl::UnavailableError("the state store's disk is full");
+  }
+  return FromRocks(status, "cannot write the state store");
+}
+
 absl::Status RocksStore::CommitBatch() {
   KV_CHECK(!OnEntryThread()) << "commit within an entry";
   KV_RETURN_IF_ERROR(index_->WriteDue(batch_));
@@ -641,8 +677,7 @@ absl::Status RocksStore::CommitBatch() {
     batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
     batched_ = working_;
   }
-  KV_RETURN_IF_ERROR(FromRocks(rocks_->db->Write(WithoutWal(/*wait=*/false), &batch_),
-                               "cannot write the state store"));
+  KV_RETURN_IF_ERROR(WriteToRocks(batch_, /*wait=*/false));
   index_->Written();
   batch_.Clear();
   batched_.reset();
@@ -888,6 +923,9 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   progress.through = target;
   progress.next = {target, 0};
   int64_t visited = 0;
+  uint64_t removed_bytes = 0;
+  const uint64_t average =
+      SizeInUse() / (1 + rocks_->Property(rocks_->rev, rocksdb::DB::Properties::kEstimateNumKeys));
   for (it->Seek(start); it->Valid(); it->Next()) {
     VersionId id;
     VersionRecord record;
@@ -908,6 +946,8 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
       std::string previous;
       AppendVersionKey(record.previous, previous);
       batch.Delete(rocks_->rev, previous);
+      // What it took is not known without reading it: as much as what replaced it, or the average.
+      removed_bytes += std::max<uint64_t>(kVersionKeyBytes + it->value().size(), average);
     }
     if (gone || kv.version > kVersionsLeft) keys.emplace(kv.key);
   }
@@ -917,17 +957,25 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   batch.Put(rocks_->meta, MetaKey(MetaTable::kCompaction), EncodeCompactionProgress(progress));
   KV_RETURN_IF_ERROR(WriteWithIndex(batch, /*wait=*/false));
   compaction_ = progress;
-  return compaction_.through == target;
+  removed_bytes_ += removed_bytes;
+  if (compaction_.through != target) return false;
+  if (removed_bytes_ > SizeInUse() / 8) Reclaim(nullptr);
+  return true;
+}
+
+void RocksStore::Reclaim(std::function<void(absl::Status)> done) {
+  removed_bytes_ = 0;
+  reclaimer_.Reclaim(std::move(done));
 }
 
 absl::Status RocksStore::WriteWithIndex(rocksdb::WriteBatch& batch, bool wait) {
-  const rocksdb::Status status = rocks_->db->Write(WithoutWal(wait), &batch);
+  absl::Status status = WriteToRocks(batch, wait);
   if (status.ok()) {
     index_->Written();
   } else {
     index_->Abandoned();
   }
-  return FromRocks(status, "cannot write the state store");
+  return status;
 }
 
 absl::StatusOr<bool> RocksStore::WriteIndex(size_t keys, bool wait) {
@@ -941,23 +989,19 @@ absl::StatusOr<bool> RocksStore::WriteIndex(size_t keys, bool wait) {
 uint64_t RocksStore::SizeOnDisk() const {
   uint64_t total = 0;
   for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
-    uint64_t files = 0, memory = 0;
-    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kTotalSstFilesSize, &files);
-    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
-    total += files + memory;
+    total += rocks_->Property(family, rocksdb::DB::Properties::kTotalSstFilesSize) +
+             rocks_->Property(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
   }
   return total;
 }
 
+// Of what is in memory, `meta` is left out: it is the same few records written again and again.
 uint64_t RocksStore::SizeInUse() const {
-  uint64_t total = 0;
+  uint64_t total = rocks_->Property(rocks_->rev, rocksdb::DB::Properties::kCurSizeAllMemTables);
   for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
-    uint64_t files = 0, memory = 0;
-    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kEstimateLiveDataSize, &files);
-    rocks_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
-    total += files + memory;
+    total += rocks_->Property(family, rocksdb::DB::Properties::kLiveSstFilesSize);
   }
-  return std::min(total, SizeOnDisk());
+  return total;
 }
 
 }  // namespace

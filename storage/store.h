@@ -7,8 +7,9 @@
 // Threads: one thread applies (Begin… to CommitBatch) and the same thread reads at the newest
 // revision and inside a transaction. Everything const may also be called from other threads.
 //
-// Errors: Unavailable from CommitBatch means that RocksDB would stall: nothing is lost, call it
-// again later. Any other error of it is final; the node stops.
+// Errors: Unavailable from CommitBatch or CompactStep means that RocksDB would stall, or that the
+// disk is full (the store sees by itself to taking writes again when it no longer is): nothing is
+// lost, call it again later. Any other error of them is final; the node stops.
 #ifndef KEELSON_STORAGE_STORE_H_
 #define KEELSON_STORAGE_STORE_H_
 
@@ -226,7 +227,19 @@ class Store {
   // time, on the apply thread between batches. True: nothing is left to do.
   virtual absl::StatusOr<bool> CompactStep(int64_t keys_max) = 0;
 
+  // Gives space back: rewrites, on a thread of the store's own and with nobody waiting, the files
+  // that hold removed versions. It also happens by itself when they are more than an eighth.
+  // `done`, which may be empty, is called on that thread; ResourceExhausted: the disk is full.
+  virtual void Reclaim(std::function<void(absl::Status)> done) = 0;
+  // Versions were removed and the space not yet given back.
+  virtual bool reclaimable() const = 0;
+  // True: it takes no writes because the disk is full, as far as it has tried.
+  virtual bool disk_full() const = 0;
+
+  // Bytes of all files and of what is to be written to them.
   virtual uint64_t SizeOnDisk() const = 0;
+  // Without files and records that have been replaced and wait for their removal. Versions count
+  // until they are removed and their space was given back.
   virtual uint64_t SizeInUse() const = 0;
   virtual int64_t KeyCount() const = 0;
   virtual IndexCounters index_counters() const = 0;

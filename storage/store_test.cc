@@ -1,5 +1,7 @@
 #include "storage/store.h"
 
+#include "absl/synchronization/notification.h"
+#include "base/random.h"
 #include "gtest/gtest.h"
 #include "storage/store_contract.h"
 #include "storage/temporary_directory.h"
@@ -44,6 +46,136 @@ std::unique_ptr<StoreHarness> TinyIndex() {
 INSTANTIATE_TEST_SUITE_P(TinyIndex, StoreContract, testing::Values(&TinyIndex));
 INSTANTIATE_TEST_SUITE_P(Defaults, StoreContract, testing::Values(&Defaults));
 INSTANTIATE_TEST_SUITE_P(TinyBudget, StoreContract, testing::Values(&TinyBudget));
+
+// ------------------------------------------------------------------------------------------- space
+
+class StoreSpaceTest : public testing::Test {
+ protected:
+  StoreSpaceTest() { Open(); }
+
+  void Open() {
+    auto store = Store::Open({.directory = directory_.File("state")});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  void Entry(const std::function<void()>& changes) {
+    store_->BeginEntry(store_->applied() + 1, Term(1));
+    changes();
+    store_->EndEntry();
+    ASSERT_TRUE(store_->CommitBatch().ok());
+  }
+  // Values that no compression makes smaller.
+  void PutMany(int keys, size_t value_bytes) {
+    for (int i = 0; i < keys; ++i) {
+      std::string value(value_bytes, '\0');
+      for (char& c : value) c = static_cast<char>(random_.Next());
+      Entry([&] { EXPECT_TRUE(store_->Put("k" + std::to_string(i), value, {}, false).ok()); });
+    }
+  }
+  void CompactAll() {
+    Entry([&] { EXPECT_TRUE(store_->Compact(store_->revision()).ok()); });
+    for (bool done = false; !done;) {
+      const auto step = store_->CompactStep(100);
+      ASSERT_TRUE(step.ok()) << step.status();
+      done = *step;
+    }
+  }
+  absl::Status Reclaim() {
+    absl::Notification over;
+    absl::Status outcome;
+    store_->Reclaim([&](absl::Status status) {
+      outcome = std::move(status);
+      over.Notify();
+    });
+    over.WaitForNotification();
+    return outcome;
+  }
+  uint32_t Hash() const {
+    const auto hash = store_->HashKv(Revision());
+    EXPECT_TRUE(hash.ok()) << hash.status();
+    return hash.ok() ? hash->hash : 0;
+  }
+
+  static constexpr uint64_t kValueBytes = 10000;
+  static constexpr uint64_t kOnce = 200 * kValueBytes;  // PutMany(200, kValueBytes)
+
+  const TemporaryDirectory directory_;
+  SeededRandom random_{1};
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(StoreSpaceTest, TheSizeIsThatOfWhatIsStored) {
+  EXPECT_LT(store_->SizeInUse(), 10000u);
+  PutMany(200, kValueBytes);
+  EXPECT_NEAR(static_cast<double>(store_->SizeInUse()), kOnce, kOnce / 10.0) << "in memory";
+  ASSERT_TRUE(store_->Flush().ok());
+  EXPECT_NEAR(static_cast<double>(store_->SizeInUse()), kOnce, kOnce / 10.0) << "in files";
+  EXPECT_GE(store_->SizeOnDisk(), store_->SizeInUse());
+}
+
+TEST_F(StoreSpaceTest, WritingTheSameRecordAgainAndAgainUsesNoSpace) {
+  for (int i = 0; i < 2000; ++i) {
+    Entry([&] { store_->PutRecord(Table::kCluster, "r", std::string(1000, 'x')); });
+  }
+  EXPECT_LT(store_->SizeInUse(), 100000u);
+}
+
+TEST_F(StoreSpaceTest, SpaceOfReplacedVersionsComesBackByItself) {
+  for (int i = 0; i < 4; ++i) PutMany(200, kValueBytes);
+  EXPECT_GT(store_->SizeInUse(), 3 * kOnce);
+  const uint32_t hash = [&] {
+    CompactAll();
+    return Hash();
+  }();
+  EXPECT_TRUE(Reclaim().ok());  // waits for the one under way
+  EXPECT_LT(store_->SizeInUse(), kOnce * 5 / 4);
+  EXPECT_LT(store_->SizeOnDisk(), kOnce * 5 / 4);
+  EXPECT_EQ(Hash(), hash);
+  store_.reset();
+  Open();
+  EXPECT_EQ(Hash(), hash);
+}
+
+TEST_F(StoreSpaceTest, SpaceOfDeletedKeysComesBack) {
+  PutMany(200, kValueBytes);
+  ASSERT_TRUE(store_->Flush().ok());
+  Entry([&] { EXPECT_TRUE(store_->DeleteRange({"k", "l"}, false).ok()); });
+  CompactAll();
+  EXPECT_TRUE(Reclaim().ok());
+  EXPECT_LT(store_->SizeInUse(), kOnce / 10);
+}
+
+TEST_F(StoreSpaceTest, LittleThatWasRemovedIsReclaimedWhenAskedFor) {
+  PutMany(200, kValueBytes);
+  PutMany(5, kValueBytes);
+  EXPECT_FALSE(store_->reclaimable());
+  CompactAll();
+  EXPECT_TRUE(store_->reclaimable());
+  EXPECT_TRUE(Reclaim().ok());
+  EXPECT_FALSE(store_->reclaimable());
+  EXPECT_NEAR(static_cast<double>(store_->SizeInUse()), kOnce, kOnce / 50.0);
+}
+
+TEST_F(StoreSpaceTest, WritesGoOnWhileSpaceIsReclaimed) {
+  for (int i = 0; i < 4; ++i) PutMany(200, kValueBytes);
+  CompactAll();
+  absl::Notification over;
+  store_->Reclaim([&](const absl::Status&) { over.Notify(); });
+  int writes = 0;
+  while (!over.HasBeenNotified()) {
+    PutMany(1, 100);
+    ++writes;
+  }
+  EXPECT_GT(writes, 0);
+}
+
+TEST_F(StoreSpaceTest, AStoreThatClosesAnswersWhoWaits) {
+  PutMany(200, kValueBytes);
+  int answers = 0;
+  for (int i = 0; i < 5; ++i) store_->Reclaim([&](const absl::Status&) { ++answers; });
+  store_.reset();
+  EXPECT_EQ(answers, 5);
+}
 
 }  // namespace
 }  // namespace keelson::storage

@@ -41,7 +41,8 @@ struct CoreCluster::Host {
   std::unique_ptr<MemberCore> core;
 };
 
-CoreCluster::CoreCluster(int members, uint64_t seed) : members_(members), random_(seed) {
+CoreCluster::CoreCluster(int members, uint64_t seed, const SpaceOptions& space)
+    : members_(members), space_(space), random_(seed) {
   for (int n = 1; n <= members; ++n) CreateDisks(n);
   for (int n = 1; n <= members; ++n) Start(n);
 }
@@ -120,6 +121,7 @@ void CoreCluster::Start(int n) {
   MemberOptions options;
   options.cluster_id = 7;
   options.id = NodeId(static_cast<uint64_t>(n));
+  options.space = space_;
   options.snapshot_count = 1;
   options.snapshot_catchup_entries = catchup_entries_;
   MemberCore::Environment environment;

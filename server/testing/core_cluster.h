@@ -33,7 +33,7 @@ enum class Link {
 
 class CoreCluster {
  public:
-  CoreCluster(int members, uint64_t seed);
+  CoreCluster(int members, uint64_t seed, const SpaceOptions& space = {});
   ~CoreCluster();
 
   // --- members
@@ -88,6 +88,7 @@ class CoreCluster {
   void CreateDisks(int n);
 
   const int members_;
+  const SpaceOptions space_;
   uint64_t catchup_entries_ = 5000;
   int snapshots_sent_ = 0;
   int damage_left_ = 0;

@@ -3,6 +3,8 @@
 #ifndef KEELSON_SERVER_TESTING_STALLING_STORE_H_
 #define KEELSON_SERVER_TESTING_STALLING_STORE_H_
 
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "storage/replaceable_store.h"
@@ -26,9 +28,16 @@ class StallingStore final : public storage::ReplaceableStore {
     return absl::UnavailableError("the store would stall");
   }
 
+  // A test says what is in use; until it does, it is what the store says.
+  void SetSizeInUse(uint64_t bytes) { size_in_use_ = bytes; }
+  uint64_t SizeInUse() const override {
+    return size_in_use_.value_or(ReplaceableStore::SizeInUse());
+  }
+
  private:
   int stalls_left_ = 0;
   absl::Status failure_;
+  std::optional<uint64_t> size_in_use_;
 };
 
 }  // namespace keelson::server

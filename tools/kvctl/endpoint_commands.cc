@@ -5,11 +5,13 @@
 #include "base/clock.h"
 #include "client/errors.h"
 #include "tools/kvctl/command.h"
+#include "tools/kvctl/go_text.h"
 
 namespace keelson::kvctl {
 namespace {
 
-// The endpoints a command is about: those given, or with --cluster those that the members advertise.
+// The endpoints a command is about: those given, or with --cluster those that the members
+// advertise.
 Exit ListEndpoints(Session& session, bool cluster, std::vector<std::string>* endpoints) {
   *endpoints = session.globals().endpoints;
   if (!cluster) return Ok();
@@ -77,8 +79,9 @@ class HealthCommand final : public EndpointCommand {
     return {.name = "endpoint health",
             .summary = "Checks the healthiness of endpoints specified in `--endpoints` flag",
             .usage = "[options]",
-            .description = "Healthy is who answers a read that a quorum agreed to, and has no alarm. Exits\n"
-                           "with 1 when somebody is not.",
+            .description =
+                "Healthy is who answers a read that a quorum agreed to, and has no alarm. Exits\n"
+                "with 1 when somebody is not.",
             .examples = "kvctl endpoint health --cluster -w table"};
   }
 
@@ -106,8 +109,10 @@ class StatusCommand final : public EndpointCommand {
             .summary = "Prints out the status of endpoints specified in `--endpoints` flag",
             .usage = "[options]",
             .description =
-                "The simple format is a line per endpoint: endpoint, ID, version, storage version, db size,\n"
-                "in use, percentage not in use, quota, is leader, is learner, raft term, raft index, raft\n"
+                "The simple format is a line per endpoint: endpoint, ID, version, storage version, "
+                "db size,\n"
+                "in use, percentage not in use, quota, is leader, is learner, raft term, raft "
+                "index, raft\n"
                 "applied index, errors, downgrade target version, downgrade enabled.",
             .examples = "kvctl endpoint status --cluster -w table"};
   }
@@ -151,8 +156,7 @@ class HashKvCommand final : public EndpointCommand {
     std::vector<EndpointHash> hashes;
     absl::Status failure;
     for (const std::string& endpoint : endpoints) {
-      auto response =
-          session.client().maintenance().HashKv(endpoint, rev_, session.call_options());
+      auto response = session.client().maintenance().HashKv(endpoint, rev_, session.call_options());
       if (response.ok()) {
         hashes.push_back({endpoint, *std::move(response)});
         continue;
@@ -169,9 +173,47 @@ class HashKvCommand final : public EndpointCommand {
   int64_t rev_ = 0;
 };
 
+class DefragCommand final : public EndpointCommand {
+ public:
+  CommandHelp help() const override {
+    return {
+        .name = "defrag",
+        .summary = "Gives back the storage of what was compacted, on the members in --endpoints",
+        .usage = "[options]",
+        .description =
+            "With Keelson it happens by itself, and nobody waits while it does; this makes it\n"
+            "happen now. etcd answers nothing else meanwhile.",
+        .examples = "kvctl defrag --cluster --command-timeout=1m"};
+  }
+
+ private:
+  Exit RunOn(Session& session, const std::vector<std::string>& endpoints) override {
+    bool all_done = true;
+    for (const std::string& endpoint : endpoints) {
+      const RealClock clock;
+      const absl::Duration start = clock.Now();
+      const absl::Status status =
+          session.client().maintenance().Defragment(endpoint, session.call_options());
+      const std::string took = FormatGoDuration(clock.Now() - start);
+      if (status.ok()) {
+        session.out() << "Finished defragmenting etcd member[" << endpoint << "]. took " << took
+                      << "\n";
+        continue;
+      }
+      all_done = false;
+      session.ExplainTimeout(status);
+      session.err() << "Failed to defragment etcd member[" << endpoint << "]. took " << took
+                    << ". (" << status.message() << ")\n";
+    }
+    if (!all_done) return {ExitCode::kError, ""};
+    return Ok();
+  }
+};
+
 }  // namespace
 
 void AddEndpointCommands(Commands& commands) {
+  commands.push_back(std::make_unique<DefragCommand>());
   commands.push_back(std::make_unique<HashKvCommand>());
   commands.push_back(std::make_unique<HealthCommand>());
   commands.push_back(std::make_unique<StatusCommand>());

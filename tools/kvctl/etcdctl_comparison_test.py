@@ -158,6 +158,11 @@ def time_taken(out, err):
     return took.sub("T", re.sub(r"-+|\s+", " ", out + "\n" + err)).strip(), ""
 
 
+def defrag_time(out, err):
+    """3.6 says how long it took."""
+    return re.sub(r"\. took [0-9.]+(ns|µs|ms|s)$", "", out, flags=re.MULTILINE), err
+
+
 def newer_columns(out, err):
     """3.6 added columns and fields to the status and the hash of an endpoint."""
     new = r'"(StorageVersion|DBSizeInUse|DBSizeQuota|DowngradeTargetVersion|DowngradeEnabled|HashRevision)" : .*\n'
@@ -429,6 +434,8 @@ def cases():
     yield Case("endpoint", "hashkv", "-w", "json", differs=newer_columns)
     yield Case("endpoint", "hashkv", "-w", "fields", differs=newer_columns)
     yield Case("endpoint", differs=anything)
+    yield Case("defrag", differs=defrag_time)
+    yield Case("defrag", "-w", "json", differs=defrag_time)
     yield Case("alarm", "list")
     yield Case("alarm", "list", "-w", "json")
     yield Case("alarm", "list", "x")

@@ -1,0 +1,100 @@
+#include "storage/reclaimer.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace keelson::storage {
+
+void Reclaimer::Start(Rocks* rocks) {
+  absl::MutexLock lock(&mutex_);
+  rocks_ = rocks;
+  WakeThread();
+}
+
+void Reclaimer::Stop() {
+  std::vector<Done> waiting;
+  bool started;
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = true;
+    waiting.swap(waiting_);
+    started = thread_.joinable();
+  }
+  if (started) {
+    rocks_->db->DisableManualCompaction();
+    thread_.join();
+  }
+  for (const Done& done : waiting) done(absl::CancelledError("the store is closing"));
+}
+
+void Reclaimer::Reclaim(Done done) {
+  if (!done) done = [](const absl::Status&) {};
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stop_) {
+      waiting_.push_back(std::move(done));
+      return WakeThread();
+    }
+  }
+  done(absl::CancelledError("the store is closing"));
+}
+
+void Reclaimer::Resume() {
+  absl::MutexLock lock(&mutex_);
+  resume_ = true;
+  WakeThread();
+}
+
+void Reclaimer::WakeThread() {
+  if (thread_.joinable() || stop_ || rocks_ == nullptr || !HasWork()) return;
+  thread_ = std::thread([this] { Run(); });
+  pthread_setname_np(thread_.native_handle(), "reclaim");
+}
+
+void Reclaimer::Run() {
+  while (true) {
+    std::vector<Done> waiting;
+    bool resume;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &Reclaimer::HasWork));
+      if (stop_) return;
+      resume = std::exchange(resume_, false);
+      if (!resume) waiting.swap(waiting_);
+    }
+    if (resume) {
+      // RocksDB writes out what it holds in memory; as long as there is no room it fails again.
+      if (rocks_->db->Resume().ok()) {
+        on_resumed_();
+        continue;
+      }
+      absl::MutexLock lock(&mutex_);
+      resume_ = true;
+      mutex_.AwaitWithTimeout(absl::Condition(this, &Reclaimer::Stopping), kResumeRetry);
+      continue;
+    }
+    const absl::Status status = Rewrite();
+    for (const Done& done : waiting) done(status);
+  }
+}
+
+// Files of `rev` without removed versions are not rewritten but handed from level to level:
+// revisions only ascend, so that they overlap nothing. Those of the key index overlap and are
+// merged whole.
+absl::Status Reclaimer::Rewrite() {
+  KV_RETURN_IF_ERROR(
+      FromRocks(rocks_->db->Flush(rocksdb::FlushOptions(), rocks_->families()), "cannot flush"));
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.allow_write_stall = false;
+  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
+    KV_RETURN_IF_ERROR(FromRocks(rocks_->db->CompactRange(options, family, nullptr, nullptr),
+                                 "cannot rewrite the state store's files"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace keelson::storage

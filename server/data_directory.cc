@@ -191,6 +191,8 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
     KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Open(log_options));
   }
   directory.identity = directory.log->identity();
+  // Not the state's own directory: a snapshot that is installed puts another in its place.
+  directory.paths = {log_options.directory, member_dir};
 
   if (store_is_new) {
     // The first start may have died between making the log and writing the store; a log with

@@ -6,6 +6,8 @@
 #define KEELSON_SERVER_DATA_DIRECTORY_H_
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/config.h"
@@ -21,6 +23,7 @@ struct DataDirectory {
   std::unique_ptr<storage::StoreDirectory> states;
   storage::StoreOptions store_options;  // of a state in any of them; the directory is left empty
   std::unique_ptr<storage::ReplaceableStore> store;
+  std::vector<std::string> paths;  // of the directories written to
 };
 
 // FailedPrecondition: it is of another member or cluster, or half of it is missing.

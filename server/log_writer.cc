@@ -8,10 +8,11 @@
 namespace keelson::server {
 
 ThreadedLogWriter::ThreadedLogWriter(storage::RaftLog* log, Executor* executor,
-                                     FailureHandler on_failure)
+                                     FailureHandler on_failure, FullHandler on_full)
     : log_(log),
       executor_(executor),
       on_failure_(std::move(on_failure)),
+      on_full_(std::move(on_full)),
       thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "log");
 }
@@ -44,6 +45,22 @@ void ThreadedLogWriter::TruncatePrefix(LogIndex first_kept) {
   wake_.notify_one();
 }
 
+absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& group) {
+  bool full = false;
+  while (true) {
+    absl::Status status = log_->Append(group);
+    if (absl::IsResourceExhausted(status) != full) {
+      full = !full;
+      executor_->Post([this, full] { on_full_(full); });
+    }
+    if (!full) return status;
+    std::unique_lock lock(mu_);
+    if (wake_.wait_for(lock, kFullRetry, [this] { return stop_; })) {
+      return absl::CancelledError("stopped while the disk was full");
+    }
+  }
+}
+
 void ThreadedLogWriter::Run() {
   std::vector<storage::LogAppend> group;
   std::vector<Task> done;
@@ -57,7 +74,8 @@ void ThreadedLogWriter::Run() {
       done.swap(done_);
       first_kept = std::exchange(first_kept_, LogIndex());
     }
-    absl::Status status = group.empty() ? absl::OkStatus() : log_->Append(group);
+    absl::Status status = group.empty() ? absl::OkStatus() : Append(group);
+    if (absl::IsCancelled(status)) return;
     if (status.ok() && first_kept) status = log_->TruncatePrefix(first_kept);
     if (!status.ok()) {
       executor_->Post([this, status = std::move(status)] { on_failure_(status); });

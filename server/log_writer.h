@@ -4,6 +4,7 @@
 #ifndef KEELSON_SERVER_LOG_WRITER_H_
 #define KEELSON_SERVER_LOG_WRITER_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -33,19 +34,29 @@ class LogWriter {
 class ThreadedLogWriter final : public LogWriter {
  public:
   using FailureHandler = std::function<void(absl::Status)>;
-  // `log` and `executor` outlive the writer. The destructor finishes what is queued.
-  ThreadedLogWriter(storage::RaftLog* log, Executor* executor, FailureHandler on_failure);
+  // Told, on the executor, when a write waits for room on the disk (true) and when it no longer
+  // does.
+  using FullHandler = std::function<void(bool full)>;
+  // `log` and `executor` outlive the writer. The destructor finishes what is queued, but waits for
+  // no room on a full disk.
+  ThreadedLogWriter(storage::RaftLog* log, Executor* executor, FailureHandler on_failure,
+                    FullHandler on_full);
   ~ThreadedLogWriter() override;
 
   void Write(storage::LogAppend append, Task done) override;
   void TruncatePrefix(LogIndex first_kept) override;
 
  private:
+  static constexpr std::chrono::milliseconds kFullRetry{100};
+
   void Run();
+  // Appends the group, waiting as long as the disk is full. Cancelled: told to stop meanwhile.
+  absl::Status Append(const std::vector<storage::LogAppend>& group);
 
   storage::RaftLog* const log_;
   Executor* const executor_;
   const FailureHandler on_failure_;
+  const FullHandler on_full_;
 
   // A condition variable of the standard library, so that the wake-up is one futex call.
   std::mutex mu_;

@@ -1,5 +1,6 @@
 #include "server/log_writer.h"
 
+#include <atomic>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -23,6 +24,10 @@ class FakeLog final : public storage::RaftLog {
     std::string text;
     for (const storage::LogAppend& append : group) {
       text += append.state ? std::to_string(append.state->term.value()) + " " : "- ";
+    }
+    if (full_appends > 0) {
+      --full_appends;
+      return absl::ResourceExhaustedError("full");
     }
     groups.push_back(text);
     return groups.size() == failing_group ? absl::DataLossError("disk") : absl::OkStatus();
@@ -52,8 +57,9 @@ class FakeLog final : public storage::RaftLog {
     absl::Notification notification;
   };
   Latch entered, go_on;
-  size_t failing_group = 0;         // from 1; set before the first append
-  std::vector<std::string> groups;  // read after the writer is gone
+  std::atomic<int> full_appends = 0;  // to refuse for want of room
+  size_t failing_group = 0;           // from 1; set before the first append
+  std::vector<std::string> groups;    // read after the writer is gone
 
  private:
   const storage::LogIdentity identity_;
@@ -62,11 +68,13 @@ class FakeLog final : public storage::RaftLog {
 class LogWriterTest : public testing::Test {
  protected:
   void Start() {
-    writer_ =
-        std::make_unique<ThreadedLogWriter>(&log_, &executor_, [this](const absl::Status& status) {
+    writer_ = std::make_unique<ThreadedLogWriter>(
+        &log_, &executor_,
+        [this](const absl::Status& status) {
           outcomes_ += std::string(status.message()) + " ";
           loop_.stop();
-        });
+        },
+        [this](bool full) { outcomes_ += full ? "full " : "room "; });
   }
   void Write(uint64_t term) {
     storage::LogAppend append;
@@ -151,6 +159,30 @@ TEST_F(LogWriterTest, TheLogIsCutAfterWhatWasQueuedBefore) {
   writer_.reset();
   EXPECT_EQ(outcomes_, "1 2 3 ");
   EXPECT_EQ(log_.groups, (std::vector<std::string>{"1 ", "2 3 ", "cut 9"}));
+}
+
+TEST_F(LogWriterTest, AFullDiskIsWaitedForAndTheGroupStaysTheSame) {
+  log_.full_appends = 3;
+  log_.go_on.Notify();
+  Start();
+  Write(1);
+  WriteLast(2);
+  RunLoop();
+  writer_.reset();
+  EXPECT_EQ(log_.full_appends, 0);
+  EXPECT_EQ(outcomes_, "full room 1 2 ");
+}
+
+TEST_F(LogWriterTest, TheEndDoesNotWaitForRoom) {
+  log_.full_appends = 1 << 30;
+  log_.go_on.Notify();
+  Start();
+  Write(1);
+  log_.entered.WaitForNotification();
+  writer_.reset();
+  loop_.poll();
+  EXPECT_EQ(log_.groups.size(), 0u);
+  EXPECT_EQ(outcomes_.find('1'), std::string::npos) << "it was not written";
 }
 
 TEST_F(LogWriterTest, OneThatWroteNothingEnds) {

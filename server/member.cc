@@ -16,6 +16,7 @@
 #include "proto/keelson/command.pb.h"
 #include "server/asio_executor.h"
 #include "server/data_directory.h"
+#include "server/disk_watch.h"
 #include "server/log_writer.h"
 #include "server/member_core.h"
 #include "server/membership.h"
@@ -78,15 +79,19 @@ class Member::Impl {
         snapshot_executor_(&snapshot_loop_),
         snapshot_work_(asio::make_work_guard(snapshot_loop_)),
         random_(SystemSeed()),
-        log_writer_(directory_.log.get(), &executor_,
-                    [this](absl::Status status) { OnFatal(std::move(status)); }),
+        log_writer_(
+            directory_.log.get(), &executor_,
+            [this](absl::Status status) { OnFatal(std::move(status)); },
+            [this](bool full) { core_.OnLogFull(full); }),
         transport_(&loop_, TransportOptions(), TransportHandlers()),
         snapshot_transfer_(&snapshot_loop_, SnapshotTransferOptions(), SnapshotTransferHandlers()),
         snapshots_(SnapshotOptions(), SnapshotEnvironment()),
         core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
         rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
-        publish_timer_(executor_.NewTimer()) {}
+        publish_timer_(executor_.NewTimer()),
+        disk_watch_({.directories = directory_.paths}, &storage::PosixFileSystem(), &executor_,
+                    [this](uint64_t free) { core_.OnDiskFree(free); }) {}
 
   ~Impl() { StopSnapshots(); }
 
@@ -306,6 +311,7 @@ class Member::Impl {
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
   std::thread snapshot_thread_;
+  DiskWatch disk_watch_;
   absl::Status result_;
 };
 

@@ -114,6 +114,8 @@ void MemberCore::Submit(int op_field, std::string_view request, Done done) {
   const auto refuse = [&](absl::Status status) { done(Answer{0, std::move(status), {}, {}}); };
   if (stopped_) return refuse(ErrStopped());
   if (request.size() > options_.request_bytes_max) return refuse(ErrRequestTooLarge());
+  // It could not be applied here before there is room, and every read would have to wait for it.
+  if (store_->disk_full()) return refuse(ErrNoSpace());
   const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
   std::string command;
   command.reserve(request.size() + kCommandOverhead);
@@ -200,6 +202,11 @@ void MemberCore::OnLeadership(NodeId leader, Term term, bool is_self) {
   on_notice_(leader ? absl::StrCat("leader is ", absl::Hex(leader.value()), " in term ",
                                    term.value(), is_self ? " (this member)" : "")
                     : absl::StrCat("no leader in term ", term.value()));
+}
+
+void MemberCore::OnLogFull(bool full) {
+  space_gate_.OnLogFull(full);
+  if (full) node_.OnLogFull();
 }
 
 void MemberCore::OnFatal(absl::Status status) {

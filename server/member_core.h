@@ -119,6 +119,8 @@ class MemberCore final : public NodeDelegate {
   // --- for those who watch the disks
 
   void OnDiskFree(uint64_t bytes) { space_gate_.OnDiskFree(bytes); }
+  // See LogWriter.
+  void OnLogFull(bool full);
 
   // --- for the transport
 

@@ -90,6 +90,12 @@ void Node::OnUnreachable(NodeId peer) {
   ScheduleAdvance();
 }
 
+void Node::OnLogFull() {
+  if (stopped_ || raft_.conf().voters.size() < 2) return;
+  raft_.OnStorageStalled();
+  ScheduleAdvance();
+}
+
 void Node::Campaign() {
   raft_.Campaign();
   ScheduleAdvance();

@@ -110,6 +110,9 @@ class Node {
   // An InstallSnapshot only after its state has arrived.
   void OnMessage(raft::Message message);
   void OnUnreachable(NodeId peer);
+  // A write of the log waits for room on the disk: with other members there, one of them had better
+  // lead.
+  void OnLogFull();
   void Campaign();
 
   NodeId leader() const { return raft_.leader(); }

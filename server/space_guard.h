@@ -19,7 +19,7 @@ struct SpaceOptions {
   int64_t quota_bytes = 0;  // <= 0: none
   // Free bytes of the disk that are left to what is always taken (deletions, compactions, votes,
   // alarms) and to the store's own flushes.
-  uint64_t disk_reserve_bytes = 64 << 20;
+  uint64_t disk_reserve_bytes = 96 << 20;
 };
 
 class SpaceGuard {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -29,10 +30,7 @@ class CrashingFileSystem::MemoryFile final : public File {
   absl::Status Write(uint64_t offset, absl::Span<const std::string_view> pieces) override {
     absl::MutexLock lock(&files_.mutex_);
     absl::Status status = files_.MayChange(path_, Change::kGrow);
-    if (status.ok() && files_.fail_write_) {
-      files_.fail_write_ = false;
-      status = absl::ResourceExhaustedError("injected: no space");
-    }
+    if (status.ok()) status = std::exchange(files_.fail_write_, absl::OkStatus());
     if (files_.halted_) return status;
     // One that fails may have come some way.
     uint64_t left = UINT64_MAX;
@@ -40,7 +38,13 @@ class CrashingFileSystem::MemoryFile final : public File {
     for (std::string_view piece : pieces) {
       piece = piece.substr(0, left);
       left -= piece.size();
+      const uint64_t used = files_.Used();
+      const uint64_t room =
+          inode_->live.size() + files_.capacity_ - std::min(used, files_.capacity_);
+      const bool full = offset + piece.size() > std::max<uint64_t>(room, inode_->live.size());
+      if (full) piece = piece.substr(0, room > offset ? room - offset : 0);
       if (!piece.empty()) Put(*inode_, offset, piece);
+      if (full) return absl::ResourceExhaustedError("the disk is full");
       offset += piece.size();
     }
     return status;
@@ -62,10 +66,7 @@ class CrashingFileSystem::MemoryFile final : public File {
   absl::Status Sync() override {
     absl::MutexLock lock(&files_.mutex_);
     absl::Status status = files_.MayChange(path_, Change::kSync);
-    if (status.ok() && files_.fail_sync_) {
-      files_.fail_sync_ = false;
-      status = absl::UnavailableError("injected: sync failed");
-    }
+    if (status.ok()) status = std::exchange(files_.fail_sync_, absl::OkStatus());
     if (files_.halted_) return status;
     for (const uint64_t sector : inode_->dirty) {
       if (status.ok() || files_.random_.Below(2) == 0) SaveSector(*inode_, sector);
@@ -231,6 +232,23 @@ absl::StatusOr<std::vector<std::string>> CrashingFileSystem::List(const std::str
   return std::vector<std::string>(found.begin(), found.end());
 }
 
+uint64_t CrashingFileSystem::Used() const {
+  uint64_t used = 0;
+  for (const auto& [name, inode] : names_) used += inode->live.size();
+  return used;
+}
+
+absl::StatusOr<uint64_t> CrashingFileSystem::FreeBytes(const std::string&) {
+  absl::MutexLock lock(&mutex_);
+  KV_RETURN_IF_ERROR(Alive());
+  return capacity_ - std::min(capacity_, Used());
+}
+
+void CrashingFileSystem::SetCapacity(uint64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  capacity_ = bytes;
+}
+
 absl::StatusOr<std::unique_ptr<DirectoryLock>> CrashingFileSystem::Lock(const std::string& path) {
   absl::MutexLock lock(&mutex_);
   KV_RETURN_IF_ERROR(Alive());
@@ -256,7 +274,7 @@ bool CrashingFileSystem::halted() const {
 void CrashingFileSystem::ClearFaults() {
   halted_ = false;
   changes_left_.reset();
-  fail_sync_ = fail_write_ = false;
+  fail_sync_ = fail_write_ = absl::OkStatus();
   failure_.reset();
   failures_ = 0;
 }
@@ -321,14 +339,14 @@ void CrashingFileSystem::Forget(Inode& inode, Survivors survivors) {
   inode.live = inode.durable;
 }
 
-void CrashingFileSystem::FailNextSync() {
+void CrashingFileSystem::FailNextSync(absl::Status status) {
   absl::MutexLock lock(&mutex_);
-  fail_sync_ = true;
+  fail_sync_ = std::move(status);
 }
 
-void CrashingFileSystem::FailNextWrite() {
+void CrashingFileSystem::FailNextWrite(absl::Status status) {
   absl::MutexLock lock(&mutex_);
-  fail_write_ = true;
+  fail_write_ = std::move(status);
 }
 
 void CrashingFileSystem::FailAfter(uint64_t count, Failure failure) {

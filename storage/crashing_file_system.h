@@ -38,8 +38,12 @@ class CrashingFileSystem final : public FileSystem {
   absl::Status SyncDirectory(const std::string& path) override;
   absl::Status CreateDirectory(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) override;
+  absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(const std::string& path) override;
 
+  // From now on the files together hold no more than this; a write beyond it stops where the disk
+  // is full.
+  void SetCapacity(uint64_t bytes);
   // From now on every call fails, as if the process were gone; then its objects can be destroyed.
   void Halt();
   // The same after `count` more calls that change something.
@@ -53,8 +57,8 @@ class CrashingFileSystem final : public FileSystem {
   // forgets what neither has synced.
   void Revive();
 
-  void FailNextSync();
-  void FailNextWrite();
+  void FailNextSync(absl::Status status = absl::UnavailableError("injected: sync failed"));
+  void FailNextWrite(absl::Status status = absl::UnavailableError("injected: write failed"));
   // After `count` more calls that change something, such calls on files and directories whose path
   // begins with `under` fail.
   struct Failure {
@@ -114,6 +118,7 @@ class CrashingFileSystem final : public FileSystem {
   Names SurvivingNames(Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClearFaults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void SaveSector(Inode& inode, uint64_t sector);
+  uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { history_.push_back(names_); }
 
   mutable absl::Mutex mutex_;
@@ -129,8 +134,9 @@ class CrashingFileSystem final : public FileSystem {
   uint64_t flips_skip_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t flips_left_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t flips_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool fail_sync_ ABSL_GUARDED_BY(mutex_) = false;
-  bool fail_write_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = uint64_t{1} << 62;
+  absl::Status fail_sync_ ABSL_GUARDED_BY(mutex_);   // not Ok: of the next sync
+  absl::Status fail_write_ ABSL_GUARDED_BY(mutex_);  // the same of the next write
   Names names_ ABSL_GUARDED_BY(mutex_);
   Names durable_names_ ABSL_GUARDED_BY(mutex_);
   std::vector<Names> history_ ABSL_GUARDED_BY(mutex_);  // after each change since the last sync

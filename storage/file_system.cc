@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -149,6 +150,12 @@ class Posix final : public FileSystem {
     ::closedir(directory);
     std::sort(names.begin(), names.end());
     return names;
+  }
+
+  absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
+    struct statvfs info;
+    if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus(errno, "cannot stat", path);
+    return uint64_t{info.f_bavail} * info.f_frsize;
   }
 
   absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(const std::string& path) override {

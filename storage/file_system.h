@@ -21,6 +21,7 @@ class File {
  public:
   virtual ~File() = default;
   // Writes the pieces one after the other from `offset` on; the file grows when needed.
+  // ResourceExhausted: the disk is full; some of it may be written.
   virtual absl::Status Write(uint64_t offset, absl::Span<const std::string_view> pieces) = 0;
   // Reads up to `count` bytes; fewer only at the end of the file.
   virtual absl::StatusOr<uint64_t> Read(uint64_t offset, uint64_t count, char* to) const = 0;
@@ -52,6 +53,8 @@ class FileSystem {
   virtual absl::Status CreateDirectory(const std::string& path) = 0;
   // Names, sorted. NotFound: no such directory.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& path) = 0;
+  // Bytes that may still be written to the disk that `path` is on.
+  virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
   // Unavailable: another process, or another lock of this one, holds it.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(const std::string& path) = 0;
 };

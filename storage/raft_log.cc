@@ -237,7 +237,8 @@ absl::Status SegmentedLog::Poison(absl::Status status) {
 absl::Status SegmentedLog::Append(absl::Span<const LogAppend> group) {
   KV_RETURN_IF_ERROR(poisoned());
   const absl::Status status = AppendGroup(group);
-  return status.ok() ? status : Poison(status);
+  // Nothing of the group counts yet: the same bytes go to the same place when there is room.
+  return status.ok() || absl::IsResourceExhausted(status) ? status : Poison(status);
 }
 
 absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
@@ -259,6 +260,7 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   if (write.bytes() > 0) {
     KV_RETURN_IF_ERROR(active_->file->Write(end_, write.Pieces()));
     end_ += write.bytes();
+    previous_end_.reset();
   }
   if (must_sync) KV_RETURN_IF_ERROR(Sync());
   Publish(pending, state);
@@ -270,7 +272,10 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
 absl::Status SegmentedLog::Sync() {
   if (synced_ == end_) return absl::OkStatus();
   if (options_.unsafe_no_sync) return absl::OkStatus();  // and claims nothing: synced_ stays
-  KV_RETURN_IF_ERROR(active_->file->Sync());
+  if (const absl::Status status = active_->file->Sync(); !status.ok()) {
+    // Whatever the reason: what the disk holds now is not known, and another sync would not tell.
+    return absl::InternalError(status.message());
+  }
   synced_ = end_;
   return absl::OkStatus();
 }
@@ -309,7 +314,6 @@ void SegmentedLog::Build(absl::Span<const LogAppend> group, GatheredWrite& write
                      .index = last,
                      .term = last_term.value_or(Term())},
                     EncodeOpening({*previous_end_, state}));
-    previous_end_.reset();
   }
   for (const LogAppend& append : group) {
     AddAppend(append, last, write, pending);

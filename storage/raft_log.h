@@ -5,7 +5,8 @@
 // Recovery: a torn tail (what was written after the last sync, never acknowledged) is cut off; a
 // LogAppend is found whole or not at all. Damage before anything that is known to have been synced
 // is DataLoss and the log does not open. A failed write or sync poisons the log: every later call
-// returns the same error; nothing is retried.
+// returns the same error; nothing is retried. A full disk is no failure: the append is refused
+// whole, and may be repeated.
 //
 // Threads: Append and TruncatePrefix on one writer thread; all const functions on any thread. An
 // append is visible to readers when it returns.
@@ -91,7 +92,8 @@ class RaftLog {
 
   // Carries out the appends in order as one group: one gathered write, then one sync if any of them
   // asks for it (or an earlier unsynced one must become durable with it). Returns when that is
-  // done.
+  // done. ResourceExhausted: the disk is full and nothing was appended; the next call must begin
+  // with the same appends.
   virtual absl::Status Append(absl::Span<const LogAppend> group) = 0;
   // Drops whole segments that hold nothing at or after `first_kept`. The log may keep more.
   // REQUIRES: first_kept <= LastIndex() + 1.

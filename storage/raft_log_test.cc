@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
@@ -306,6 +307,110 @@ TEST_F(RaftLogFaultTest, FailedSyncPoisonsTheLog) {
   Kill();
   ASSERT_TRUE(Reopen().ok());
   EXPECT_GE(log_->LastIndex(), LogIndex(2));
+}
+
+// ---- a disk that is full
+
+class RaftLogFullDiskTest : public RaftLogFaultTest {
+ protected:
+  void FillDisk() { files_.SetCapacity(0); }
+  void MakeRoom() { files_.SetCapacity(uint64_t{1} << 40); }
+  // Appends single entries until one is refused; returns the first that was not written.
+  uint64_t AppendUntilFull(uint64_t first) {
+    while (true) {
+      const absl::Status status = log_->Append({Entries(first, first, true)});
+      if (absl::IsResourceExhausted(status)) return first;
+      EXPECT_TRUE(status.ok()) << status;
+      if (!status.ok()) return first;
+      ++first;
+    }
+  }
+};
+
+TEST_F(RaftLogFullDiskTest, WhatTheSegmentHasRoomForIsTakenAndTheRestWhenThereIsRoom) {
+  Append(1, 2);
+  FillDisk();
+  const uint64_t refused = AppendUntilFull(3);
+  EXPECT_GT(refused, 4u);
+  EXPECT_EQ(log_->LastIndex(), LogIndex(refused - 1));
+  EXPECT_EQ(log_->Read(LogIndex(1), LogIndex(refused), 1 << 20)->size(), refused - 1);
+  EXPECT_TRUE(absl::IsResourceExhausted(log_->Append({Entries(refused, refused, true)})));
+  MakeRoom();
+  Append(refused, refused + 20);
+  Kill();
+  ASSERT_TRUE(Reopen().ok());
+  EXPECT_EQ(log_->LastIndex(), LogIndex(refused + 20));
+}
+
+TEST_F(RaftLogFullDiskTest, ACrashOnAFullDiskLosesOnlyWhatWasRefused) {
+  FillDisk();
+  const uint64_t refused = AppendUntilFull(1);
+  Kill();
+  ASSERT_TRUE(Reopen().ok());
+  EXPECT_EQ(log_->LastIndex(), LogIndex(refused - 1));
+  MakeRoom();
+  Append(refused, refused + 20);
+}
+
+// A group that is larger than a segment grows its file, and the disk is full in the middle of it.
+TEST_F(RaftLogFullDiskTest, AGroupThatWasWrittenInPartIsRepeatedOrForgotten) {
+  for (const bool crash : {false, true}) {
+    SCOPED_TRACE(crash);
+    const LogIndex last = log_->LastIndex();
+    const uint64_t first = last.value() + 1;
+    MakeRoom();
+    const uint64_t free_at_first = files_.FreeBytes("raft").value();
+    ASSERT_TRUE(log_->Append({Entries(first, first, true, 2)}).ok());
+    const uint64_t used = (uint64_t{1} << 40) - free_at_first;
+    // Room for the next segment and part of what goes beyond it.
+    files_.SetCapacity(used + 2 * kSmallSegment + 1000);
+    const LogAppend more = Entries(first + 1, first + 91, true, 2);
+    ASSERT_TRUE(absl::IsResourceExhausted(log_->Append({more})));
+    EXPECT_EQ(log_->LastIndex(), LogIndex(first));
+    MakeRoom();
+    if (crash) {
+      Kill();
+      ASSERT_TRUE(Reopen().ok());
+      EXPECT_EQ(log_->LastIndex(), LogIndex(first));
+    }
+    ASSERT_TRUE(log_->Append({more}).ok());
+    Kill();
+    ASSERT_TRUE(Reopen().ok());
+    EXPECT_EQ(log_->LastIndex(), LogIndex(first + 91));
+    EXPECT_EQ(log_->TermAt(LogIndex(first + 91)), Term(2));
+  }
+}
+
+TEST_F(RaftLogFullDiskTest, AnAttemptAtASegmentLeavesNothingBehind) {
+  files_.SetCapacity(1 << 30);
+  FillDisk();
+  AppendUntilFull(1);
+  EXPECT_THAT(Names(), testing::Not(testing::Contains(testing::EndsWith(".tmp"))));
+}
+
+TEST_F(RaftLogFullDiskTest, TheThreadThatMakesSegmentsGoesOnByItself) {
+  log_.reset();
+  options_.background_thread = true;
+  ASSERT_TRUE(Reopen().ok());
+  FillDisk();
+  const uint64_t refused = AppendUntilFull(1);
+  MakeRoom();
+  absl::Status status;
+  do {  // it is tried again five times a second
+    status = log_->Append({Entries(refused, refused, true)});
+    std::this_thread::yield();
+  } while (absl::IsResourceExhausted(status));
+  EXPECT_TRUE(status.ok()) << status;
+  Append(refused + 1, refused + 100);
+}
+
+TEST_F(RaftLogFullDiskTest, ASyncThatFailsForWantOfRoomIsFinal) {
+  Append(1, 2);
+  files_.FailNextSync(absl::ResourceExhaustedError("no space"));
+  const absl::Status failed = log_->Append({Entries(3, 3, true)});
+  EXPECT_FALSE(failed.ok());
+  EXPECT_FALSE(absl::IsResourceExhausted(failed)) << "it must not be repeated";
+  EXPECT_EQ(log_->Append({Entries(3, 3, true)}), failed);
 }
 
 TEST_F(RaftLogFaultTest, FailedWritePoisonsTheLog) {

@@ -124,6 +124,7 @@ uint64_t SegmentPool::Bytes() const {
 
 absl::StatusOr<std::shared_ptr<Segment>> SegmentPool::Make(const SegmentHeader& header,
                                                            std::string_view records) {
+  KV_RETURN_IF_ERROR(CheckRoom());
   FileSystem& files = *options_.file_system;
   const std::string temporary = PathOf(options_.directory, header.sequence, kTemporarySuffix);
   const std::string path = SegmentPath(options_.directory, header.sequence);
@@ -133,12 +134,26 @@ absl::StatusOr<std::shared_ptr<Segment>> SegmentPool::Make(const SegmentHeader& 
     file = files.Open(temporary, OpenMode::kCreateNew);
   }
   KV_RETURN_IF_ERROR(file.status());
-  KV_RETURN_IF_ERROR(ZeroFill(**file));
+  if (const absl::Status status = ZeroFill(**file); !status.ok()) {
+    files.Remove(temporary).IgnoreError();  // the room it takes is wanted by others
+    return status;
+  }
   KV_RETURN_IF_ERROR((*file)->Write(0, {EncodeSegmentHeader(header), records}));
   KV_RETURN_IF_ERROR((*file)->Sync());
   KV_RETURN_IF_ERROR(files.Rename(temporary, path));
   KV_RETURN_IF_ERROR(files.SyncDirectory(options_.directory));
   return std::make_shared<Segment>(header, path, *std::move(file), options_.segment_bytes);
+}
+
+// Another quarter of a segment stays free, so that the attempt itself does not fill the disk.
+absl::Status SegmentPool::CheckRoom() const {
+  const auto free = options_.file_system->FreeBytes(options_.directory);
+  // A file system that cannot tell shows it when it is written to.
+  if (!free.ok() || *free >= options_.segment_bytes + options_.segment_bytes / 4) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no room for another segment in ", options_.directory));
 }
 
 absl::Status SegmentPool::ZeroFill(File& file) {
@@ -184,7 +199,13 @@ absl::StatusOr<std::shared_ptr<Segment>> SegmentPool::MakeNext(uint64_t sequence
       spares_.pop_front();
     }
   }
-  return spare.has_value() ? Reuse(header, *spare) : Make(header, {});
+  if (!spare.has_value()) return Make(header, {});
+  auto reused = Reuse(header, *spare);
+  if (absl::IsResourceExhausted(reused.status())) {
+    absl::MutexLock lock(&mutex_);
+    spares_.push_front(*spare);
+  }
+  return reused;
 }
 
 void SegmentPool::Retire(std::shared_ptr<Segment> segment) {
@@ -237,6 +258,10 @@ void SegmentPool::Run() {
       absl::MutexLock lock(&mutex_);
       next_status_ = made.status();
       if (made.ok()) next_ = *std::move(made);
+      if (absl::IsResourceExhausted(next_status_)) {
+        wanted_ = wanted;
+        mutex_.AwaitWithTimeout(absl::Condition(this, &SegmentPool::Stopping), kFullRetry);
+      }
     }
   }
 }

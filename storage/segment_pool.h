@@ -6,6 +6,9 @@
 //   <sequence>.spare                 a former segment, waiting to be recycled
 //   <sequence>.tmp                   a segment in the making
 //
+// A full disk: a segment is begun only where there is room for the whole and some more, and tried
+// again until there is. So the log always has what is left of its segment and the one made ready.
+//
 // Threads: Take and Recycle on the log's writer thread; the work on a low-priority thread of its
 // own, or within Take and Recycle when there is none.
 #ifndef KEELSON_STORAGE_SEGMENT_POOL_H_
@@ -21,6 +24,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "storage/file_system.h"
 #include "storage/log_format.h"
 
@@ -58,7 +62,8 @@ class SegmentPool {
 
   // Begins to make the segment `sequence`; one at a time.
   void Prepare(uint64_t sequence);
-  // The segment asked for; waits until it is ready.
+  // The segment asked for; waits until it is ready. ResourceExhausted: the disk is full; it goes on
+  // being tried, ask again.
   absl::StatusOr<std::shared_ptr<Segment>> Take(uint64_t sequence);
   // The log has let go of this segment. Called in order of the sequences.
   void Recycle(std::shared_ptr<Segment> segment);
@@ -67,6 +72,7 @@ class SegmentPool {
 
  private:
   static constexpr size_t kSparesMax = 2;
+  static constexpr absl::Duration kFullRetry = absl::Milliseconds(200);
 
   struct Spare {
     std::string path;
@@ -77,6 +83,7 @@ class SegmentPool {
   absl::StatusOr<std::shared_ptr<Segment>> Make(const SegmentHeader& header,
                                                 std::string_view records);
   absl::StatusOr<std::shared_ptr<Segment>> Reuse(const SegmentHeader& header, const Spare& spare);
+  absl::Status CheckRoom() const;
   absl::Status ZeroFill(File& file);
   // Rests for a while. False: we are closing.
   bool Pace();
@@ -87,6 +94,7 @@ class SegmentPool {
   bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return next_ != nullptr || !next_status_.ok();
   }
+  bool Stopping() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_; }
   bool Hurried() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return hurry_ || stop_; }
 
   const RaftLogOptions& options_;

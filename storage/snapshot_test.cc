@@ -199,7 +199,7 @@ TEST_F(SnapshotStreamTest, LaterFormatIsRefusedByName) {
 
 TEST_F(SnapshotStreamTest, FullDiskIsTold) {
   SnapshotReceiver receiver("to", &files_);
-  files_.FailNextWrite();
+  files_.FailNextWrite(absl::ResourceExhaustedError("injected: no space"));
   const absl::Status status = receiver.Append(stream_);
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_EQ(receiver.Append("more"), status);

@@ -142,7 +142,7 @@ class Life {
     }
   }
 
-  // A log that failed once must not acknowledge anything any more.
+  // A log that failed once, but for want of room, must not acknowledge anything any more.
   void CheckPoisonLasts() {
     if (!log_failed_) return;
     ++counts_.poisoned;
@@ -279,11 +279,14 @@ class Life {
       group.push_back(std::move(append));
     }
     model_log_.Begin(group);
-    const absl::Status status = log_->Append(group);
-    log_failed_ = !status.ok();
+    absl::Status status = log_->Append(group);
+    const bool full = absl::IsResourceExhausted(status);
+    // What a full disk refused may be repeated.
+    if (full && OneIn(2)) status = log_->Append(group);
+    log_failed_ = !status.ok() && !absl::IsResourceExhausted(status);
     if (!Went(status, "cannot append")) return false;
     if (must_sync) model_log_.Synced();
-    return true;
+    return !full;
   }
 
   static LogIndex LastOf(const std::vector<LogAppend>& group, const LogModel::Image& newest) {

@@ -33,6 +33,7 @@ struct RawFlags {
   std::string keepalive_interval = "2h";
   std::string keepalive_timeout = "20s";
   std::string progress_interval = "10m";
+  std::string corrupt_check_time = "0s";
   std::string log_outputs = "default";
   uint64_t max_concurrent_streams = 4294967295;
   bool version = false;
@@ -109,6 +110,12 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Wait for the answer to a ping before closing the connection.");
   add("watch-progress-notify-interval", flags.progress_interval,
       "Interval of progress notifications to watchers.");
+  add_switch("experimental-initial-corrupt-check", c.initial_corrupt_check,
+             "Stop soon after the start if the others' state was another one here.");
+  add("corrupt-check-time", flags.corrupt_check_time,
+      "Interval at which the leader compares the members' state; 0: 5s.");
+  add("experimental-corrupt-check-time", flags.corrupt_check_time,
+      "The name of --corrupt-check-time before etcd 3.6.");
   add_switch("unsafe-no-fsync", c.unsafe_no_fsync,
              "Do not sync the raft log: fast, and loses data on power loss.");
   add("log-level", c.log_level, "debug, info, warn or error.");
@@ -237,6 +244,8 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
                       ParseGoDuration("grpc-keepalive-timeout", flags.keepalive_timeout));
   KV_ASSIGN_OR_RETURN(config.watch_progress_notify_interval,
                       ParseGoDuration("watch-progress-notify-interval", flags.progress_interval));
+  KV_ASSIGN_OR_RETURN(config.corrupt_check_time,
+                      ParseGoDuration("corrupt-check-time", flags.corrupt_check_time));
   if (config.watch_progress_notify_interval == absl::ZeroDuration()) {
     config.watch_progress_notify_interval = absl::Minutes(10);
   }

@@ -36,6 +36,8 @@ struct Config {
   uint64_t max_request_bytes = 1572864;
   int max_txn_ops = 128;
   uint32_t max_concurrent_streams = 0x7fffffff;
+  bool initial_corrupt_check = false;
+  absl::Duration corrupt_check_time;  // 0: the default
   int64_t quota_backend_bytes = 0;
   uint64_t snapshot_count = 100000;
   uint64_t snapshot_catchup_entries = 5000;

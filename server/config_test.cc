@@ -86,6 +86,19 @@ TEST(ConfigTest, ASwitchTakesItsValueByEqualsOnly) {
   EXPECT_TRUE(Refusal({"--pre-vote", "false"}).starts_with("2: unexpected argument: false"));
 }
 
+TEST(ConfigTest, TheComparisonOfStatesIsSetByItsOldNamesAndItsNewOne) {
+  EXPECT_EQ(Good({}).corrupt_check_time, absl::ZeroDuration());
+  EXPECT_FALSE(Good({}).initial_corrupt_check);
+  EXPECT_EQ(Good({"--corrupt-check-time=4s"}).corrupt_check_time, absl::Seconds(4));
+  EXPECT_EQ(Good({"--experimental-corrupt-check-time=1m"}).corrupt_check_time, absl::Minutes(1));
+  EXPECT_TRUE(Good({"--experimental-initial-corrupt-check"}).initial_corrupt_check);
+}
+
+TEST(ConfigTest, TheQuotaMayBeNegativeForNone) {
+  EXPECT_EQ(Good({"--quota-backend-bytes=-1"}).quota_backend_bytes, -1);
+  EXPECT_EQ(Good({"--quota-backend-bytes=8589934592"}).quota_backend_bytes, int64_t{8} << 30);
+}
+
 TEST(ConfigTest, TheEnvironmentIsUsedWhereAFlagIsNotGiven) {
   const Environment environment{{"ETCD_NAME", "from-environment"},
                                 {"ETCD_HEARTBEAT_INTERVAL", "50"},

@@ -49,6 +49,10 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
       config.quota_backend_bytes == 0 ? kDefaultQuota : config.quota_backend_bytes;
   options.snapshot_count = config.snapshot_count;
   options.snapshot_catchup_entries = config.snapshot_catchup_entries;
+  options.divergence_check_at_start = config.initial_corrupt_check;
+  if (config.corrupt_check_time > absl::ZeroDuration()) {
+    options.divergence_check_interval = config.corrupt_check_time;
+  }
   options.watch.progress_interval = config.watch_progress_notify_interval;
   options.watch.fragment_bytes = config.max_request_bytes + 524288;
   return options;

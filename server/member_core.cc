@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "proto/keelson/command.pb.h"
+#include "server/alarm_key.h"
 #include "server/errors.h"
 #include "server/membership.h"
 #include "server/proto_writer.h"
@@ -79,12 +80,14 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
                      Submit(op_field, request, std::move(done));
                    },
                    on_notice_}),
+      divergence_check_(options.divergence_check_interval, DivergenceEnvironment()),
       housekeeping_(executor_->NewTimer()) {}
 
 MemberCore::~MemberCore() = default;
 
 void MemberCore::Start() {
   node_.Start();
+  if (options_.divergence_check_at_start) divergence_check_.CheckAtStart();
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
   ScheduleCompaction();
 }
@@ -154,6 +157,7 @@ void MemberCore::OnHousekeeping() {
   RevokeExpired();
   TruncateLog();
   space_gate_.OnTick();
+  divergence_check_.OnTick(node_.is_leader());
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
 }
 
@@ -187,6 +191,7 @@ void MemberCore::AbandonApplied() {
 void MemberCore::OnSnapshotInstalled() {
   // What was proposed here may be in the snapshot or not; nobody can say any more.
   pending_.FailAll(ErrTimeout());
+  state_machine_.OnStoreReplaced();
   watch_hub_.OnStoreReplaced();
   compaction_due_ = false;
   ScheduleCompaction();
@@ -239,6 +244,56 @@ void MemberCore::TruncateLog() {
 }
 
 // -------------------------------------------------------------------------------------------
+// divergence
+
+DivergenceCheck::Environment MemberCore::DivergenceEnvironment() {
+  DivergenceCheck::Environment environment;
+  environment.self = options_.id;
+  environment.clock = clock_;
+  environment.members = [this] {
+    std::vector<NodeId> ids;
+    for (const auto& member : Members(*store_)) ids.emplace_back(member.id());
+    return ids;
+  };
+  environment.applied = [this] { return node_.applied(); };
+  environment.hash_at = [this](LogIndex index) {
+    return state_machine_.state_hashes().Find(index);
+  };
+  environment.ask = [this](NodeId peer, LogIndex index, DivergenceCheck::Environment::Answer done) {
+    const PeerRequest request{PeerRequestKind::kStateHash,
+                              LeaseId(static_cast<int64_t>(index.value()))};
+    ask_(peer, request, [done = std::move(done)](PeerAnswer answer) mutable {
+      done(answer ? std::optional(static_cast<uint64_t>(*answer)) : std::nullopt);
+    });
+  };
+  environment.raise = [this](NodeId member) { RaiseCorrupt(member); };
+  environment.stop_self = [this] {
+    // Not within the answer of a peer, whose connection goes with us.
+    executor_->Post([this, alive = std::weak_ptr<int>(alive_)] {
+      if (alive.expired() || stopped_) return;
+      OnFatal(absl::DataLossError("this member has other data than the majority of the others"));
+    });
+  };
+  return environment;
+}
+
+void MemberCore::RaiseCorrupt(NodeId member) {
+  if (store_->FindRecord(storage::Table::kAlarms,
+                         AlarmKey{member, etcdserverpb::CORRUPT}.Encode())) {
+    return;
+  }
+  on_notice_(member ? absl::StrCat("member ", absl::Hex(member.value()),
+                                   " has other data than the majority: raising alarm CORRUPT")
+                    : "the members have different data: raising alarm CORRUPT");
+  etcdserverpb::AlarmRequest request;
+  request.set_action(etcdserverpb::AlarmRequest::ACTIVATE);
+  request.set_memberid(member.value());
+  request.set_alarm(etcdserverpb::CORRUPT);
+  // Should it be lost, the next comparison raises it.
+  Submit(proto::Command::kAlarmFieldNumber, request.SerializeAsString(), [](const Answer&) {});
+}
+
+// -------------------------------------------------------------------------------------------
 // leases
 
 void MemberCore::RevokeExpired() {
@@ -281,6 +336,11 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
 }
 
 void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond) {
+  if (request.kind == PeerRequestKind::kStateHash) {
+    const auto hash =
+        state_machine_.state_hashes().Find(LogIndex(static_cast<uint64_t>(request.lease.value())));
+    return respond(hash ? PeerAnswer(static_cast<int64_t>(*hash)) : std::nullopt);
+  }
   AnswerFromLessor(request, std::move(respond));
 }
 

@@ -17,6 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/divergence_check.h"
 #include "server/lessor.h"
 #include "server/node.h"
 #include "server/peer_transport.h"
@@ -44,6 +45,8 @@ struct MemberOptions {
   // those kept in the log all the same, for members that are a little behind (etcd's numbers).
   uint64_t snapshot_count = 100000;
   uint64_t snapshot_catchup_entries = 5000;
+  absl::Duration divergence_check_interval = absl::Seconds(5);
+  bool divergence_check_at_start = false;
   WatchHubOptions watch;
 
   absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
@@ -138,6 +141,8 @@ class MemberCore final : public NodeDelegate {
   void OnFatal(absl::Status status) override;
 
  private:
+  DivergenceCheck::Environment DivergenceEnvironment();
+  void RaiseCorrupt(NodeId member);
   void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
   void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
   void AnswerUpToDate(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
@@ -172,6 +177,7 @@ class MemberCore final : public NodeDelegate {
   WatchHub watch_hub_;
   Node node_;
   SpaceGate space_gate_;
+  DivergenceCheck divergence_check_;
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;

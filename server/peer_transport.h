@@ -35,11 +35,12 @@ namespace keelson::server {
 enum class PeerRequestKind : uint8_t {
   kLeaseRenew = 1,      // answer: the TTL, as Lessor::Renew gives it
   kLeaseRemaining = 2,  // answer: Lessor::Remaining, or -1
+  kStateHash = 3,       // of any member; answer: its rolling hash at the index, if it holds that
 };
 
 struct PeerRequest {
   PeerRequestKind kind = PeerRequestKind::kLeaseRenew;
-  LeaseId lease;
+  LeaseId lease;  // of kStateHash: the index
 };
 
 // nullopt: the other member is not the leader, cannot be reached, or did not answer in time.

@@ -53,7 +53,13 @@ bool ChangesData(const Command& command) {
 }  // namespace
 
 StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf)
-    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store) {}
+    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store) {
+  OnStoreReplaced();
+}
+
+void StateMachine::OnStoreReplaced() {
+  if (store_->applied()) state_hashes_.Add(store_->applied(), store_->state_hash());
+}
 
 void StateMachine::ReadAlarms() {
   no_space_ = corrupt_ = false;
@@ -72,7 +78,10 @@ absl::Status StateMachine::CheckAlarms(const Command& command) const {
 void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
   // Anew for each group: a snapshot may have replaced them.
   ReadAlarms();
-  for (const raft::Entry& entry : entries) ApplyEntry(entry);
+  for (const raft::Entry& entry : entries) {
+    ApplyEntry(entry);
+    state_hashes_.Add(entry.index, store_->state_hash());
+  }
 }
 
 void StateMachine::ApplyEntry(const raft::Entry& entry) {

@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "proto/keelson/command.pb.h"
 #include "raft/types.h"
+#include "server/divergence_check.h"
 #include "server/kv_executor.h"
 #include "storage/store.h"
 
@@ -60,8 +61,12 @@ class StateMachine {
   void Apply(absl::Span<const raft::Entry> entries);
   // Unavailable: the store cannot take it now; call again. Any other error is final.
   absl::StatusOr<Applied> Commit();
-  // Forgets the group that was applied and not committed; the store is another one now.
+  // Forgets the group that was applied and not committed; the store is about to be another one.
   void Abandon() { applied_ = Applied(); }
+  // The store holds another state from now on.
+  void OnStoreReplaced();
+  // After the newest entries, as this member came to them.
+  const RecentStateHashes& state_hashes() const { return state_hashes_; }
 
  private:
   void ApplyEntry(const raft::Entry& entry);
@@ -83,8 +88,9 @@ class StateMachine {
   KvExecutor kv_;
   bool no_space_ = false;  // some member's alarm NOSPACE is up
   bool corrupt_ = false;   // … CORRUPT
-  Applied applied_;        // of the group under way
-  absl::Status failure_;   // the store failed in the middle of an entry
+  RecentStateHashes state_hashes_;
+  Applied applied_;       // of the group under way
+  absl::Status failure_;  // the store failed in the middle of an entry
 };
 
 }  // namespace keelson::server

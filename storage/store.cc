@@ -25,6 +25,7 @@
 #include "storage/reclaimer.h"
 #include "storage/revision_pins.h"
 #include "storage/rocks.h"
+#include "storage/state_hash.h"
 #include "storage/version_reader.h"
 
 namespace keelson::storage {
@@ -149,6 +150,7 @@ class RocksStore final : public Store {
   LogIndex applied() const override { return Now().applied; }
   Term applied_term() const override { return Now().term; }
   LogIndex durable_applied() const override;
+  uint64_t state_hash() const override { return state_hash_; }
   Revision revision() const override { return Now().revision; }
   Revision compacted() const override { return Now().compacted; }
   absl::Status Flush() override;
@@ -227,6 +229,11 @@ class RocksStore final : public Store {
   absl::Status CheckReadable(Revision at, const Position& now, const ScopedPin& pin) const;
   // Writes `batch`. A full disk is Unavailable, and the reclaimer set to work.
   absl::Status WriteToRocks(rocksdb::WriteBatch& batch, bool wait);
+  // Into the hash goes what entries do, not what every member is given of its own.
+  void MixIntoHash(MetaTable table, std::string_view key, std::string_view value) {
+    if (!hashing_) return;
+    state_hash_ = MixStateHash(state_hash_, static_cast<uint8_t>(table), key, value);
+  }
   void OnDiskFull() {
     disk_full_.store(true, std::memory_order_relaxed);
     reclaimer_.Resume();
@@ -267,6 +274,8 @@ class RocksStore final : public Store {
   Position working_;                 // of the entry under way
   std::optional<Position> batched_;  // the last in batch_
   int64_t changes_ = 0;              // of keys, in the entry under way
+  bool hashing_ = false;             // what is under way is an entry
+  uint64_t state_hash_ = 0;
   CompactionProgress compaction_;
   // About what the versions removed since the last Reclaim took.
   uint64_t removed_bytes_ = 0;
@@ -295,6 +304,7 @@ absl::Status RocksStore::Open() {
   reclaimer_.Start(rocks_.get());
   KV_RETURN_IF_ERROR(InitializeOrCheckFormat());
   KV_RETURN_IF_ERROR(LoadMeta());
+  if (!working_.applied && state_hash_ == 0) state_hash_ = kStateHashStart;
   KV_RETURN_IF_ERROR(LoadIndex());
   absl::MutexLock lock(&mutex_);
   published_ = working_;
@@ -370,6 +380,8 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
       if (!leases_.Contains(id) || leases_.LeaseOf(key)) return malformed();
       leases_.Attach(id, key);
       return absl::OkStatus();
+    case MetaTable::kStateHash:
+      return TakeLittle64(value, state_hash_) && value.empty() ? absl::OkStatus() : malformed();
     case MetaTable::kRecord: {
       if (!ParseRecordMetaKey(key, record_table, key)) return malformed();
       absl::MutexLock lock(&mutex_);
@@ -472,11 +484,13 @@ void RocksStore::BeginEntry(LogIndex index, Term term) {
   working_.applied = index;
   working_.term = term;
   changes_ = 0;
+  hashing_ = !bootstrap;
   entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
 }
 
 void RocksStore::BeginOwn() {
   KV_CHECK(!OnEntryThread()) << "entry within an entry";
+  hashing_ = false;
   entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
 }
 
@@ -484,6 +498,9 @@ void RocksStore::BeginAnew(Revision revision) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   working_.applied = LogIndex();
   working_.term = Term();
+  // Members that begin with different states are told apart as others are.
+  state_hash_ = MixStateHash(state_hash_ == 0 ? kStateHashStart : state_hash_,
+                             static_cast<uint64_t>(revision.value()));
   if (revision <= working_.revision) return;
   working_.revision = working_.compacted = revision;
 }
@@ -502,6 +519,7 @@ void RocksStore::Write(VersionId id, EventKind kind, VersionId previous, const K
   AppendVersionRecordHead(kind, previous, record);
   AppendKeyValue(kv, record);
   batch_.Put(rocks_->rev, key, record);
+  MixIntoHash(MetaTable::kPosition, key, record);
   recent_.Add(id, SharedBytes(std::move(record)));
 }
 
@@ -548,10 +566,12 @@ void RocksStore::MoveLease(std::string_view key, LeaseId from, LeaseId to) {
   if (from == to) return;
   if (from) {
     leases_.Detach(key);
+    MixIntoHash(MetaTable::kLeaseKey, LeaseKeyMetaKey(from, key), "-");
     batch_.Delete(rocks_->meta, LeaseKeyMetaKey(from, key));
   }
   if (to) {
     leases_.Attach(to, key);
+    MixIntoHash(MetaTable::kLeaseKey, LeaseKeyMetaKey(to, key), "+");
     batch_.Put(rocks_->meta, LeaseKeyMetaKey(to, key), rocksdb::Slice());
   }
 }
@@ -590,6 +610,7 @@ absl::StatusOr<Store::Deleted> RocksStore::DeleteRange(const KeyRange& range, bo
 void RocksStore::GrantLease(const LeaseRecord& lease) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   leases_.Put(lease);
+  MixIntoHash(MetaTable::kLease, LeaseMetaKey(lease.id), EncodeLease(lease));
   batch_.Put(rocks_->meta, LeaseMetaKey(lease.id), EncodeLease(lease));
 }
 
@@ -608,6 +629,7 @@ absl::Status RocksStore::RevokeLease(LeaseId id) {
     KV_RETURN_IF_ERROR(DeleteKey(key, /*want_previous=*/false, deleted));
   }
   leases_.Remove(id);
+  MixIntoHash(MetaTable::kLease, LeaseMetaKey(id), "");
   batch_.Delete(rocks_->meta, LeaseMetaKey(id));
   return absl::OkStatus();
 }
@@ -620,12 +642,14 @@ absl::Status RocksStore::Compact(Revision revision) {
     return absl::OutOfRangeError(kCompactedMessage);
   }
   working_.compacted = revision;
+  if (hashing_) state_hash_ = MixStateHash(state_hash_, static_cast<uint64_t>(revision.value()));
   return absl::OkStatus();
 }
 
 void RocksStore::PutRecord(Table table, std::string_view key, std::string_view value) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   batch_.Put(rocks_->meta, RecordMetaKey(table, key), ToSlice(value));
+  MixIntoHash(MetaTable::kRecord, RecordMetaKey(table, key), value);
   absl::MutexLock lock(&mutex_);
   records_[{table, std::string(key)}] = value;
 }
@@ -633,6 +657,7 @@ void RocksStore::PutRecord(Table table, std::string_view key, std::string_view v
 void RocksStore::DeleteRecord(Table table, std::string_view key) {
   KV_CHECK(OnEntryThread()) << "change outside an entry";
   batch_.Delete(rocks_->meta, RecordMetaKey(table, key));
+  MixIntoHash(MetaTable::kRecord, RecordMetaKey(table, key), "");
   absl::MutexLock lock(&mutex_);
   records_.erase({table, std::string(key)});
 }
@@ -651,6 +676,10 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
     }
   }
   index_->Settle(working_.revision);  // before readers are told of the revision
+  if (hashing_) {
+    state_hash_ = MixStateHash(state_hash_, working_.applied.value());
+    state_hash_ = MixStateHash(state_hash_, working_.term.value());
+  }
   {
     absl::MutexLock lock(&mutex_);
     published_ = working_;
@@ -675,6 +704,9 @@ absl::Status RocksStore::CommitBatch() {
   KV_RETURN_IF_ERROR(index_->WriteDue(batch_));
   if (batched_ != working_) {  // not so when a stalled batch is tried again, and again
     batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
+    std::string state_hash;
+    AppendLittle64(state_hash, state_hash_);
+    batch_.Put(rocks_->meta, MetaKey(MetaTable::kStateHash), state_hash);
     batched_ = working_;
   }
   KV_RETURN_IF_ERROR(WriteToRocks(batch_, /*wait=*/false));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +78,18 @@ class StoreContract
     absl::Status status;
     Entry([&](Store& store) { status = store.Compact(Revision(revision)); });
     return status;
+  }
+  // `entries`, applied again after a crash, end with the same hash.
+  void ExpectSameHashAfterReplay(const std::function<void()>& entries) {
+    const LogIndex from = store_->applied();
+    ASSERT_TRUE(store_->Flush().ok());
+    entries();
+    const uint64_t hash = store_->state_hash();
+    CrashAndReopen();
+    ASSERT_EQ(store_->applied(), from);
+    entries();
+    EXPECT_EQ(store_->state_hash(), hash);
+    EXPECT_NE(hash, 0u);
   }
   void CompactPhysically(int64_t keys_max = 1000) {
     for (int i = 0; i < 10000; ++i) {
@@ -560,6 +573,106 @@ TEST_P(StoreContract, HashKvTellsHistoriesApart) {
 TEST_P(StoreContract, EntryIndexMustFollow) {
   Put("a", "1");
   EXPECT_DEATH(store_->BeginEntry(LogIndex(5), Term(1)), "check failed");
+}
+
+// ------------------------------------------------------------------------------ the rolling hash
+
+TEST_P(StoreContract, TheStateHashIsTheSameWhenEntriesAreAppliedAgain) {
+  Put("a", "0");
+  ExpectSameHashAfterReplay([this] {
+    Put("a", "1");
+    Entry([](Store& store) { store.GrantLease({LeaseId(7), 60, 0}); });
+    Put("b", "2", 7);
+    Delete("a");
+    Entry([](Store& store) { store.PutRecord(Table::kAuth, "u", "v"); });
+    EXPECT_TRUE(Compact(3).ok());
+    Entry([](Store& store) { EXPECT_TRUE(store.RevokeLease(LeaseId(7)).ok()); });
+    Entry([](Store& store) { store.DeleteRecord(Table::kAuth, "u"); });
+    Entry([](Store&) {});
+  });
+}
+
+TEST_P(StoreContract, TheStateHashOutlivesTheProcess) {
+  Put("a", "1");
+  const uint64_t hash = store_->state_hash();
+  FlushAndReopen();
+  EXPECT_EQ(store_->state_hash(), hash);
+  CompactPhysically();
+  EXPECT_EQ(store_->state_hash(), hash);
+}
+
+// Each of these, in the place of another, makes another hash.
+TEST_P(StoreContract, EveryEffectOfAnEntryIsInTheStateHash) {
+  Put("a", "1");
+  Entry([](Store& store) { store.GrantLease({LeaseId(7), 60, 0}); });
+  ASSERT_TRUE(store_->Flush().ok());
+  const std::vector<std::function<void(Store&)>> effects = {
+      [](Store&) {},
+      [](Store& store) { PutIn(store, "a", "1"); },
+      [](Store& store) { PutIn(store, "a", "2"); },
+      [](Store& store) { PutIn(store, "b", "1"); },
+      [](Store& store) { PutIn(store, "b", "1", 7); },
+      [](Store& store) { DeleteIn(store, "a"); },
+      [](Store& store) { EXPECT_TRUE(store.Compact(Revision(1)).ok()); },
+      [](Store& store) { EXPECT_TRUE(store.Compact(Revision(2)).ok()); },
+      [](Store& store) {
+        store.GrantLease({LeaseId(8), 60, 0});
+      },
+      [](Store& store) {
+        store.GrantLease({LeaseId(8), 61, 0});
+      },
+      [](Store& store) { store.CheckpointLease(LeaseId(7), 5); },
+      [](Store& store) { EXPECT_TRUE(store.RevokeLease(LeaseId(7)).ok()); },
+      [](Store& store) { store.PutRecord(Table::kAuth, "u", "v"); },
+      [](Store& store) { store.PutRecord(Table::kAlarms, "u", "v"); },
+      [](Store& store) { store.PutRecord(Table::kAuth, "uv", ""); },
+      [](Store& store) { store.DeleteRecord(Table::kAuth, "u"); },
+  };
+  std::set<uint64_t> hashes;
+  for (const auto& effect : effects) {
+    Entry(effect);
+    hashes.insert(store_->state_hash());
+    CrashAndReopen();
+  }
+  EXPECT_EQ(hashes.size(), effects.size());
+}
+
+TEST_P(StoreContract, WhatAMemberIsGivenBeforeTheFirstEntryIsNotInTheStateHash) {
+  const uint64_t before = store_->state_hash();
+  store_->BeginEntry(LogIndex(0), Term(0));
+  store_->PutRecord(Table::kCluster, "name", "m1");
+  store_->EndEntry();
+  EXPECT_TRUE(store_->CommitBatch().ok());
+  EXPECT_EQ(store_->state_hash(), before);
+}
+
+TEST_P(StoreContract, AMembersOwnRecordsAreNotInTheStateHash) {
+  Put("a", "1");
+  const uint64_t before = store_->state_hash();
+  store_->BeginOwn();
+  store_->PutRecord(Table::kCluster, "name", "m1");
+  store_->DeleteRecord(Table::kCluster, "id");
+  store_->EndEntry();
+  EXPECT_TRUE(store_->CommitBatch().ok());
+  EXPECT_EQ(store_->state_hash(), before);
+  FlushAndReopen();
+  EXPECT_EQ(store_->state_hash(), before);
+}
+
+TEST_P(StoreContract, AStateThatBeginsAnewGoesOnFromTheHashItHad) {
+  std::set<uint64_t> hashes = {store_->state_hash()};
+  for (const std::string value : {"1", "2"}) {
+    Put("a", value);
+    store_->BeginOwn();
+    store_->BeginAnew(Revision(1000));
+    store_->EndEntry();
+    EXPECT_TRUE(store_->CommitBatch().ok());
+    hashes.insert(store_->state_hash());
+    const uint64_t hash = store_->state_hash();
+    FlushAndReopen();
+    EXPECT_EQ(store_->state_hash(), hash);
+  }
+  EXPECT_EQ(hashes.size(), 3u);
 }
 
 }  // namespace keelson::storage

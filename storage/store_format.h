@@ -60,6 +60,7 @@ enum class MetaTable : uint8_t {
   kRecord = 6,        // table:u8 key -> the value given
   kIndexThrough = 7,  // -> through:le64
   kCounts = 8,        // first key -> a leaf of the counts (storage/block_counts.h)
+  kStateHash = 9,     // -> hash:le64, of the position's applied index (storage/state_hash.h)
 };
 
 // Written with every batch.

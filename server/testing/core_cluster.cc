@@ -124,6 +124,7 @@ void CoreCluster::Start(int n) {
   options.space = space_;
   options.snapshot_count = 1;
   options.snapshot_catchup_entries = catchup_entries_;
+  options.divergence_check_at_start = check_at_start_;
   MemberCore::Environment environment;
   environment.executor = &host->executor;
   environment.random = &host->random;

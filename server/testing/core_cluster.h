@@ -38,6 +38,8 @@ class CoreCluster {
 
   // --- members
   void Start(int n);
+  // Members that start from now on compare their data with the others' first.
+  void CheckDivergenceAtStart() { check_at_start_ = true; }
   // As a crash: what is in memory is gone.
   void Crash(int n);
   bool running(int n) const { return hosts_.contains(n); }
@@ -92,6 +94,7 @@ class CoreCluster {
   uint64_t catchup_entries_ = 5000;
   int snapshots_sent_ = 0;
   int damage_left_ = 0;
+  bool check_at_start_ = false;
   const storage::TemporaryDirectory directory_;
   SeededRandom random_;
   FakeClock clock_;

@@ -28,6 +28,17 @@ class StallingStore final : public storage::ReplaceableStore {
     return absl::UnavailableError("the store would stall");
   }
 
+  // The next value put is another one than everybody else's.
+  void CorruptNextPut() { corrupt_next_put_ = true; }
+  absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key, std::string_view value,
+                                                 const storage::PutOptions& options,
+                                                 bool want_previous) override {
+    if (!std::exchange(corrupt_next_put_, false)) {
+      return ReplaceableStore::Put(key, value, options, want_previous);
+    }
+    return ReplaceableStore::Put(key, std::string(value) + "?", options, want_previous);
+  }
+
   // A test says what is in use; until it does, it is what the store says.
   void SetSizeInUse(uint64_t bytes) { size_in_use_ = bytes; }
   uint64_t SizeInUse() const override {
@@ -38,6 +49,7 @@ class StallingStore final : public storage::ReplaceableStore {
   int stalls_left_ = 0;
   absl::Status failure_;
   std::optional<uint64_t> size_in_use_;
+  bool corrupt_next_put_ = false;
 };
 
 }  // namespace keelson::server

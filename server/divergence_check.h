@@ -1,0 +1,99 @@
+// DivergenceCheck: the leader compares the rolling hash of applied state (storage/state_hash.h)
+// with the other members', again and again. Whoever has another one than the majority has other
+// data: the alarm CORRUPT goes up for it, under which nobody changes anything any more (etcd's
+// rule).
+//
+// The hashes are those of an index that the leader applied a while ago, so that the others have
+// too. Thread: the executor's.
+#ifndef KEELSON_SERVER_DIVERGENCE_CHECK_H_
+#define KEELSON_SERVER_DIVERGENCE_CHECK_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/types.h"
+
+namespace keelson::server {
+
+// The hashes after the newest entries.
+class RecentStateHashes {
+ public:
+  static constexpr size_t kHeld = 1 << 16;
+  // An index that does not follow the one before (a snapshot was installed) begins anew.
+  void Add(LogIndex index, uint64_t hash);
+  // nullopt: not held, or not known.
+  std::optional<uint64_t> Find(LogIndex index) const;
+
+ private:
+  LogIndex first_;
+  std::deque<uint64_t> hashes_;
+};
+
+// Who disagrees with the majority of all members; nullopt is a member that did not say. Node 0:
+// there is none, and all have said what they have. Empty: no contradiction, or none that can be
+// decided yet.
+std::vector<NodeId> FindDivergent(const std::map<NodeId, std::optional<uint64_t>>& hashes);
+
+class DivergenceCheck {
+ public:
+  struct Environment {
+    NodeId self;
+    const Clock* clock;
+    std::function<std::vector<NodeId>()> members;  // with this one
+    std::function<LogIndex()> applied;
+    std::function<std::optional<uint64_t>(LogIndex)> hash_at;  // here
+    // Another member's; always answers.
+    using Answer = absl::AnyInvocable<void(std::optional<uint64_t>)>;
+    std::function<void(NodeId, LogIndex, Answer)> ask;
+    std::function<void(NodeId)> raise;  // the alarm
+    // This member was found at fault by CheckAtStart.
+    std::function<void()> stop_self;
+  };
+  // `interval`: from one comparison to the next.
+  DivergenceCheck(absl::Duration interval, Environment environment);
+
+  // Compares what this member has at its start with what the others had there, as soon as a
+  // majority says (etcd's --experimental-initial-corrupt-check). Given up after kStartMax: they may
+  // have gone too far to know.
+  void CheckAtStart();
+  // To be called several times a second.
+  void OnTick(bool is_leader);
+
+ private:
+  // How long an index is left to the others to apply.
+  static constexpr absl::Duration kSettle = absl::Milliseconds(500);
+  static constexpr absl::Duration kStartMax = absl::Seconds(30);
+
+  struct Round {
+    std::map<NodeId, std::optional<uint64_t>> hashes;
+    size_t missing = 0;  // answers
+  };
+
+  using Judgement = void (DivergenceCheck::*)(const Round&);
+  // Asks all for their hash at `index`; the round is over when all have answered.
+  std::shared_ptr<Round> Ask(LogIndex index, Judgement judge);
+  void Judge(const Round& round);
+  void JudgeSelf(const Round& round);
+
+  const absl::Duration interval_;
+  const Environment environment_;
+  std::optional<LogIndex> index_;        // chosen, and not yet asked for
+  absl::Duration next_;                  // when to choose, or to ask
+  std::shared_ptr<Round> round_;         // under way
+  std::optional<LogIndex> start_index_;  // still to be compared
+  absl::Duration start_next_;
+  absl::Duration start_give_up_;
+  std::shared_ptr<Round> start_round_;
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_DIVERGENCE_CHECK_H_

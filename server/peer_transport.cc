@@ -340,7 +340,9 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
       if (!transport_) return true;  // a handler stopped us
       rest.remove_prefix(8 + size);
     }
-    std::copy(rest.begin(), rest.end(), buffer_.begin());
+    // Only what follows a frame that was taken: a large frame is not copied onto itself at every
+    // read.
+    if (rest.size() < filled_) std::copy(rest.begin(), rest.end(), buffer_.begin());
     filled_ = rest.size();
     if (filled_ == 0 && buffer_.size() > 4 * kReadBytes) {
       buffer_ = std::string(kReadBytes, '\0');

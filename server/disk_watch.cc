@@ -34,7 +34,7 @@ void DiskWatch::Run() {
       const auto bytes = files_->FreeBytes(directory);
       if (bytes.ok()) free = std::min(free, *bytes);
     }
-    executor_->Post([this, free] { on_free_(free); });
+    executor_->Post([on_free = on_free_, free] { on_free(free); });
     absl::MutexLock lock(&mutex_);
     if (mutex_.AwaitWithTimeout(absl::Condition(this, &DiskWatch::Stopping), options_.interval)) {
       return;

@@ -51,7 +51,7 @@ absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& gr
     absl::Status status = log_->Append(group);
     if (absl::IsResourceExhausted(status) != full) {
       full = !full;
-      executor_->Post([this, full] { on_full_(full); });
+      executor_->Post([on_full = on_full_, full] { on_full(full); });
     }
     if (!full) return status;
     std::unique_lock lock(mu_);
@@ -78,7 +78,8 @@ void ThreadedLogWriter::Run() {
     if (absl::IsCancelled(status)) return;
     if (status.ok() && first_kept) status = log_->TruncatePrefix(first_kept);
     if (!status.ok()) {
-      executor_->Post([this, status = std::move(status)] { on_failure_(status); });
+      executor_->Post(
+          [on_failure = on_failure_, status = std::move(status)] { on_failure(status); });
       return;
     }
     if (group.empty()) continue;

@@ -37,8 +37,8 @@ class ThreadedLogWriter final : public LogWriter {
   // Told, on the executor, when a write waits for room on the disk (true) and when it no longer
   // does.
   using FullHandler = std::function<void(bool full)>;
-  // `log` and `executor` outlive the writer. The destructor finishes what is queued, but waits for
-  // no room on a full disk.
+  // `log` and `executor` outlive the writer; what it has posted may run after it is gone. The
+  // destructor finishes what is queued, but waits for no room on a full disk.
   ThreadedLogWriter(storage::RaftLog* log, Executor* executor, FailureHandler on_failure,
                     FullHandler on_full);
   ~ThreadedLogWriter() override;

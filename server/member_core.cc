@@ -83,7 +83,8 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
       divergence_check_(options.divergence_check_interval, DivergenceEnvironment()),
       housekeeping_(executor_->NewTimer()) {}
 
-MemberCore::~MemberCore() = default;
+// The store's thread posts to the executor, which may go after us but before the store.
+MemberCore::~MemberCore() { store_->StopReclaiming(); }
 
 void MemberCore::Start() {
   node_.Start();

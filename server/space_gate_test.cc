@@ -140,6 +140,20 @@ TEST_F(SpaceGateTest, WhatIsHeldWhenTheMemberStopsIsAnswered) {
   EXPECT_EQ(*put, "etcdserver: server stopped");
 }
 
+TEST_F(SpaceGateTest, AMemberThatEndsWhileItReclaimsTellsNobodyAfterwards) {
+  int answers = 0;
+  for (int i = 0; i < 3; ++i) {
+    cluster_.core(follower_).Reclaim([&](const absl::Status&) { ++answers; });
+  }
+  cluster_.Crash(follower_);
+  EXPECT_EQ(answers, 0);
+  cluster_.Start(follower_);
+  cluster_.core(follower_).Reclaim([&](const absl::Status& status) { answers += status.ok(); });
+  // It is another thread that does it: no time of ours passes meanwhile.
+  while (answers == 0) cluster_.Settle();
+  EXPECT_EQ(answers, 1);
+}
+
 TEST_F(SpaceGateTest, AFullDiskRefusesHereAloneAndPassesByItself) {
   cluster_.core(follower_).OnDiskFree(1 << 20);
   EXPECT_EQ(Put(follower_), kNoSpace);

@@ -104,6 +104,7 @@ class ReplaceableStore : public Store {
   void Reclaim(std::function<void(absl::Status)> done) override {
     store_->Reclaim(std::move(done));
   }
+  void StopReclaiming() override { store_->StopReclaiming(); }
   bool reclaimable() const override { return store_->reclaimable(); }
   bool disk_full() const override { return store_->disk_full(); }
   uint64_t SizeOnDisk() const override { return store_->SizeOnDisk(); }

@@ -198,6 +198,7 @@ class RocksStore final : public Store {
 
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
   void Reclaim(std::function<void(absl::Status)> done) override;
+  void StopReclaiming() override { reclaimer_.Stop(); }
   bool reclaimable() const override { return removed_bytes_ > 0; }
   bool disk_full() const override { return disk_full_.load(std::memory_order_relaxed); }
   uint64_t SizeOnDisk() const override;

@@ -233,6 +233,9 @@ class Store {
   // that hold removed versions. It also happens by itself when they are more than an eighth.
   // `done`, which may be empty, is called on that thread; ResourceExhausted: the disk is full.
   virtual void Reclaim(std::function<void(absl::Status)> done) = 0;
+  // Ends what Reclaim began and begins nothing more: after it no `done` is called, all have been,
+  // with Cancelled. To be called before what they refer to goes.
+  virtual void StopReclaiming() = 0;
   // Versions were removed and the space not yet given back.
   virtual bool reclaimable() const = 0;
   // True: it takes no writes because the disk is full, as far as it has tried.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status_macros.h"
+
 namespace keelson::server {
 
 ThreadedLogWriter::ThreadedLogWriter(storage::RaftLog* log, Executor* executor,
@@ -45,6 +47,7 @@ void ThreadedLogWriter::TruncatePrefix(LogIndex first_kept) {
   wake_.notify_one();
 }
 
+// Of what is queued a truncation may be the very thing that makes room, so it does not wait for it.
 absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& group) {
   bool full = false;
   while (true) {
@@ -54,6 +57,7 @@ absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& gr
       executor_->Post([on_full = on_full_, full] { on_full(full); });
     }
     if (!full) return status;
+    KV_RETURN_IF_ERROR(TruncateWritten());
     std::unique_lock lock(mu_);
     if (wake_.wait_for(lock, kFullRetry, [this] { return stop_; })) {
       return absl::CancelledError("stopped while the disk was full");
@@ -61,22 +65,30 @@ absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& gr
   }
 }
 
+absl::Status ThreadedLogWriter::TruncateWritten() {
+  LogIndex first_kept;
+  {
+    std::lock_guard lock(mu_);
+    if (!MayTruncate()) return absl::OkStatus();
+    first_kept = std::exchange(first_kept_, LogIndex());
+  }
+  return log_->TruncatePrefix(first_kept);
+}
+
 void ThreadedLogWriter::Run() {
   std::vector<storage::LogAppend> group;
   std::vector<Task> done;
-  LogIndex first_kept;
   while (true) {
     {
       std::unique_lock lock(mu_);
-      wake_.wait(lock, [this] { return stop_ || !appends_.empty() || first_kept_; });
+      wake_.wait(lock, [this] { return stop_ || !appends_.empty() || MayTruncate(); });
       if (stop_ && appends_.empty()) return;
       group.swap(appends_);
       done.swap(done_);
-      first_kept = std::exchange(first_kept_, LogIndex());
     }
     absl::Status status = group.empty() ? absl::OkStatus() : Append(group);
     if (absl::IsCancelled(status)) return;
-    if (status.ok() && first_kept) status = log_->TruncatePrefix(first_kept);
+    if (status.ok()) status = TruncateWritten();
     if (!status.ok()) {
       executor_->Post(
           [on_failure = on_failure_, status = std::move(status)] { on_failure(status); });

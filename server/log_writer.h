@@ -25,8 +25,8 @@ class LogWriter {
   // executor, after all that was queued before is durable. After a failure no further `done` runs;
   // `on_failure` of the constructor did, once, on the executor.
   virtual void Write(storage::LogAppend append, Task done) = 0;
-  // Gives up entries before `first_kept`, after all that was queued before. REQUIRES: they are
-  // applied durably.
+  // Gives up entries before `first_kept`, once the log reaches so far. REQUIRES: they are applied
+  // durably, and what was queued reaches so far.
   virtual void TruncatePrefix(LogIndex first_kept) = 0;
 };
 
@@ -52,6 +52,11 @@ class ThreadedLogWriter final : public LogWriter {
   void Run();
   // Appends the group, waiting as long as the disk is full. Cancelled: told to stop meanwhile.
   absl::Status Append(const std::vector<storage::LogAppend>& group);
+  // Gives up what was asked for, as far as the log has been written.
+  absl::Status TruncateWritten();
+  // Something is to be given up. Beyond the end it waits for a snapshot, whose place in the log is
+  // among what is queued. REQUIRES: mu_.
+  bool MayTruncate() const { return first_kept_ && first_kept_ <= log_->LastIndex() + 1; }
 
   storage::RaftLog* const log_;
   Executor* const executor_;

@@ -30,16 +30,18 @@ class FakeLog final : public storage::RaftLog {
       return absl::ResourceExhaustedError("full");
     }
     groups.push_back(text);
+    last += 4 * group.size();
     return groups.size() == failing_group ? absl::DataLossError("disk") : absl::OkStatus();
   }
   absl::Status TruncatePrefix(LogIndex first_kept) override {
     groups.push_back("cut " + std::to_string(first_kept.value()));
+    full_appends = 0;
     return absl::OkStatus();
   }
   const storage::LogIdentity& identity() const override { return identity_; }
   storage::LogState state() const override { return {}; }
   LogIndex FirstIndex() const override { return LogIndex(1); }
-  LogIndex LastIndex() const override { return LogIndex(0); }
+  LogIndex LastIndex() const override { return LogIndex(last); }
   std::optional<Term> TermAt(LogIndex) const override { return std::nullopt; }
   absl::StatusOr<std::vector<storage::LogRecord>> Read(LogIndex, LogIndex,
                                                        uint64_t) const override {
@@ -57,7 +59,8 @@ class FakeLog final : public storage::RaftLog {
     absl::Notification notification;
   };
   Latch entered, go_on;
-  std::atomic<int> full_appends = 0;  // to refuse for want of room
+  std::atomic<int> full_appends = 0;  // to refuse for want of room; a cut makes room
+  std::atomic<uint64_t> last = 0;     // four entries an append
   size_t failing_group = 0;           // from 1; set before the first append
   std::vector<std::string> groups;    // read after the writer is gone
 
@@ -145,7 +148,7 @@ TEST_F(LogWriterTest, TheEndWaitsForWhatIsQueued) {
   EXPECT_EQ(outcomes_, all);
 }
 
-TEST_F(LogWriterTest, TheLogIsCutAfterWhatWasQueuedBefore) {
+TEST_F(LogWriterTest, TheLogIsCutOnceItReachesSoFar) {
   Start();
   Write(1);
   log_.entered.WaitForNotification();
@@ -171,6 +174,35 @@ TEST_F(LogWriterTest, AFullDiskIsWaitedForAndTheGroupStaysTheSame) {
   writer_.reset();
   EXPECT_EQ(log_.full_appends, 0);
   EXPECT_EQ(outcomes_, "full room 1 2 ");
+}
+
+TEST_F(LogWriterTest, ALogThatWaitsForRoomIsCutAllTheSame) {
+  log_.full_appends = 1 << 30;
+  log_.last = 8;
+  Start();
+  Write(1);
+  log_.entered.WaitForNotification();
+  writer_->TruncatePrefix(LogIndex(9));
+  WriteLast(2);
+  log_.go_on.Notify();
+  RunLoop();
+  writer_.reset();
+  EXPECT_EQ(outcomes_, "full room 1 2 ");
+  EXPECT_EQ(log_.groups, (std::vector<std::string>{"cut 9", "1 ", "2 "}));
+}
+
+TEST_F(LogWriterTest, ALogThatWaitsForRoomIsNotCutBeyondItsEnd) {
+  log_.full_appends = 1;
+  log_.last = 2;
+  Start();
+  Write(1);
+  log_.entered.WaitForNotification();
+  writer_->TruncatePrefix(LogIndex(5));
+  WriteLast(2);
+  log_.go_on.Notify();
+  RunLoop();
+  writer_.reset();
+  EXPECT_EQ(log_.groups, (std::vector<std::string>{"1 ", "cut 5", "2 "}));
 }
 
 TEST_F(LogWriterTest, TheEndDoesNotWaitForRoom) {

@@ -157,6 +157,7 @@ void MemberCore::OnHousekeeping() {
   }
   RevokeExpired();
   TruncateLog();
+  if (std::exchange(compaction_stalled_, false)) ScheduleCompaction();
   space_gate_.OnTick();
   divergence_check_.OnTick(node_.is_leader());
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
@@ -416,8 +417,12 @@ void MemberCore::CompactionStep() {
     return;
   }
   const absl::StatusOr<bool> done = store_->CompactStep(kCompactionKeys);
-  if (!done.ok() && !absl::IsUnavailable(done.status())) return OnFatal(done.status());
-  if (!done.ok() || !*done) return ScheduleCompaction();
+  if (absl::IsUnavailable(done.status())) {
+    compaction_stalled_ = true;  // until the next housekeeping
+    return;
+  }
+  if (!done.ok()) return OnFatal(done.status());
+  if (!*done) return ScheduleCompaction();
   for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(absl::OkStatus());
 }
 

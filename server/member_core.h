@@ -184,7 +184,8 @@ class MemberCore final : public NodeDelegate {
   bool flushing_ = false;       // the store, so that the log can be truncated
   bool group_applied_ = false;  // and not yet committed: the store may not compact
   bool compaction_scheduled_ = false;
-  bool compaction_due_ = false;  // once the group is committed
+  bool compaction_due_ = false;      // once the group is committed
+  bool compaction_stalled_ = false;  // the store could not take the last step
   std::vector<CompactionDone> compaction_waiters_;
 };
 

@@ -471,6 +471,23 @@ TEST_F(MemberCoreTest, ALeaseGrantedAndRevokedInOneGroupIsGone) {
 
 // ------------------------------------------------------------------------------- compaction
 
+// As on a full disk. Tried without a pause it would take all of the loop's time.
+TEST_F(MemberCoreTest, ACompactionThatTheStoreCannotTakeIsTriedAgainNowAndThen) {
+  const int leader = cluster().AwaitLeader();
+  for (int i = 0; i < 5; ++i) ASSERT_NE(Await(SubmitPut(leader, "k", "v")), "");
+  cluster().store(leader).StallCompaction(true);
+  ASSERT_EQ(Await(SubmitCompact(leader, 3)), "6");
+  bool done = false;
+  cluster().core(leader).AwaitPhysicalCompaction([&](absl::Status status) { done = status.ok(); });
+  const int before = cluster().store(leader).compact_steps();
+  cluster().Run(absl::Seconds(2));
+  EXPECT_FALSE(done);
+  EXPECT_GT(cluster().store(leader).compact_steps(), before + 5);
+  EXPECT_LT(cluster().store(leader).compact_steps(), before + 50);
+  cluster().store(leader).StallCompaction(false);
+  EXPECT_TRUE(cluster().RunUntil([&] { return done; }));
+}
+
 TEST_F(MemberCoreTest, PhysicalCompactionIsAwaited) {
   const int leader = Leader();
   for (int i = 0; i < 20; ++i) Await(SubmitPut(leader, "k", std::to_string(i)));

@@ -163,6 +163,33 @@ TEST_F(MemberSnapshotTest, ACrashBeforeTheStateIsInPlaceLeavesTheOldOne) {
   ExpectEqual();
 }
 
+TEST_F(MemberSnapshotTest, ASnapshotThatFindsNoRoomIsInstalledWhenThereIsSome) {
+  Leave();
+  cluster_.files(away_).SetFull(true);
+  Return();
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.files(away_).refused() >= 3; }));
+  EXPECT_TRUE(cluster_.fatal(away_).ok()) << cluster_.fatal(away_);
+  EXPECT_LE(cluster_.store(away_).applied(), away_applied_ + 1) << "the old state serves on";
+  EXPECT_TRUE(Put(leader_, "meanwhile", "others go on"));
+  cluster_.files(away_).SetFull(false);
+  ASSERT_TRUE(CaughtUp());
+  EXPECT_EQ(cluster_.snapshots_sent(), 1);
+  ExpectEqual();
+}
+
+TEST_F(MemberSnapshotTest, AMemberEndsWhileASnapshotWaitsForRoomAndComesBack) {
+  Leave();
+  cluster_.files(away_).SetFull(true);
+  Return();
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.files(away_).refused() > 0; }));
+  cluster_.core(away_).Stop();
+  cluster_.Run(absl::Seconds(3));
+  cluster_.Crash(away_);
+  cluster_.Start(away_);
+  ASSERT_TRUE(CaughtUp());
+  ExpectEqual();
+}
+
 TEST_F(MemberSnapshotTest, WatchersGoOnFromTheNewStateOnceAndInOrder) {
   RecordingSink sink;
   const auto stream = cluster_.core(away_).watch_hub().Open(&sink);

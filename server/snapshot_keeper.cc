@@ -41,7 +41,8 @@ SnapshotKeeper::SnapshotKeeper(Options options, const Environment& environment)
       directory_(environment.directory),
       send_(environment.send),
       alive_(std::make_shared<int>()),
-      sweep_(core_->NewTimer()) {
+      sweep_(core_->NewTimer()),
+      install_retry_(core_->NewTimer()) {
   sweep_->Arm(kSweep, [this] { Sweep(); });
 }
 
@@ -50,6 +51,7 @@ SnapshotKeeper::~SnapshotKeeper() = default;
 void SnapshotKeeper::Stop() {
   stopped_ = true;
   sweep_->Cancel();
+  install_retry_->Cancel();
   kept_.reset();
 }
 
@@ -202,19 +204,37 @@ void SnapshotKeeper::Install(const raft::Snapshot& snapshot, InstallDone done) {
   options.directory = std::move(found->second.directory);
   received_.erase(found);
   GiveUpKept();  // of a state that is over
-  worker_->Post([this, options = std::move(options), id = snapshot.id, own = OwnRecords(),
-                 done = std::move(done), alive = std::weak_ptr<int>(alive_)]() mutable {
+  installation_ = Installation{std::move(options), snapshot.id, OwnRecords(), std::move(done)};
+  TryInstall();
+}
+
+void SnapshotKeeper::TryInstall() {
+  worker_->Post([this, options = installation_->options, id = installation_->id,
+                 own = installation_->own, alive = std::weak_ptr<int>(alive_)]() mutable {
     const std::string former = directory_->current();
     auto store = Adopt(options, id, own);
-    absl::Status status = store.status();
-    if (status.ok()) status = directory_->Install(options.directory, {id.term, id.index});
-    core_->Post([this, former, store = std::move(store), status = std::move(status),
-                 done = std::move(done), alive]() mutable {
-      if (alive.expired()) return;
-      if (status.ok()) Replace(*std::move(store), former);
-      done(std::move(status));
+    if (store.ok()) {
+      const absl::Status status = directory_->Install(options.directory, {id.term, id.index});
+      if (!status.ok()) store = status;
+    }
+    core_->Post([this, former, store = std::move(store), alive]() mutable {
+      if (!alive.expired()) FinishInstall(std::move(store), former);
     });
   });
+}
+
+// Raft has decided for the state, so a full disk is waited for: the old state serves reads
+// meanwhile.
+void SnapshotKeeper::FinishInstall(absl::StatusOr<std::shared_ptr<storage::Store>> store,
+                                   const std::string& former) {
+  const absl::Status status = store.status();
+  if (absl::IsResourceExhausted(status) || absl::IsUnavailable(status)) {
+    if (!stopped_) install_retry_->Arm(kInstallRetry, [this] { TryInstall(); });
+    return;
+  }
+  InstallDone done = std::move(std::exchange(installation_, std::nullopt)->done);
+  if (status.ok()) Replace(*std::move(store), former);
+  done(status);
 }
 
 // The old one's end waits for the disk.

@@ -84,6 +84,8 @@ class SnapshotKeeper final : public Snapshots {
   void OnReceived(const std::string& name, std::string directory);
 
  private:
+  static constexpr absl::Duration kInstallRetry = absl::Seconds(1);
+
   struct Kept {
     CheckpointPtr checkpoint;
     raft::Snapshot snapshot;
@@ -104,6 +106,16 @@ class SnapshotKeeper final : public Snapshots {
   static absl::StatusOr<std::shared_ptr<storage::Store>> Adopt(storage::StoreOptions options,
                                                                const raft::EntryId& id,
                                                                const Records& own);
+  struct Installation {
+    storage::StoreOptions options;  // of the state that arrived
+    raft::EntryId id;
+    Records own;
+    InstallDone done;
+  };
+  // Begins an attempt at `installation_`; one that finds no room is followed by another.
+  void TryInstall();
+  void FinishInstall(absl::StatusOr<std::shared_ptr<storage::Store>> store,
+                     const std::string& former);
   void Replace(std::shared_ptr<storage::Store> store, const std::string& former);
 
   const Options options_;
@@ -120,6 +132,8 @@ class SnapshotKeeper final : public Snapshots {
   std::optional<Kept> kept_;
   std::optional<LogIndex> making_from_;       // one is being made, of this entry or a later one
   std::map<std::string, Received> received_;  // by name
+  std::optional<Installation> installation_;  // under way
+  std::unique_ptr<Timer> install_retry_;
 };
 
 }  // namespace keelson::server

@@ -32,7 +32,8 @@ class Snapshots {
   virtual void Send(const raft::Message& message, SendDone done) = 0;
 
   // Puts the state that arrived with `snapshot` in the place of the store's. When `done` runs with
-  // Ok the store is the new one, and so it is after a crash. Otherwise the member cannot go on.
+  // Ok the store is the new one, and so it is after a crash. Otherwise the member cannot go on. A
+  // full disk is no failure: `done` runs when there was room.
   using InstallDone = absl::AnyInvocable<void(absl::Status)>;
   virtual void Install(const raft::Snapshot& snapshot, InstallDone done) = 0;
 

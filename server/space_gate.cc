@@ -111,7 +111,9 @@ void SpaceGate::OnTick() {
   }
 }
 
-void SpaceGate::OnDiskFree(uint64_t bytes) { guard_.OnDiskFree(bytes); }
+void SpaceGate::OnDiskFree(uint64_t bytes) {
+  guard_.OnDiskFree(bytes, environment_.store->UnflushedBytes());
+}
 
 void SpaceGate::OnLogFull(bool full) {
   log_full_ = full;

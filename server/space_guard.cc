@@ -7,8 +7,8 @@ namespace keelson::server {
 uint64_t SpaceGuard::ScarceRoom() const {
   uint64_t room = kUnlimited;
   if (near_quota()) room = quota() - std::min(quota(), in_use());
-  if (disk_free_ < 2 * options_.disk_reserve_bytes) {
-    room = std::min(room, disk_free_ - options_.disk_reserve_bytes);
+  if (disk_free() < 2 * options_.disk_reserve_bytes) {
+    room = std::min(room, disk_free() - options_.disk_reserve_bytes);
   }
   return room;
 }
@@ -18,6 +18,7 @@ SpaceGuard::Verdict SpaceGuard::Ask(uint64_t cost, absl::Duration now) {
   if (has_quota() && in_use() + cost >= quota()) return {Answer::kOverQuota, absl::ZeroDuration()};
   const uint64_t room = ScarceRoom();
   in_flight_ += cost;
+  disk_taken_ += 2 * cost;
   if (room == kUnlimited) return {};
   // The room is not 0: else one of the above has answered, but for a disk at exactly its reserve.
   const double share = static_cast<double>(cost) / static_cast<double>(std::max<uint64_t>(room, 1));

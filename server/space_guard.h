@@ -8,6 +8,7 @@
 #ifndef KEELSON_SERVER_SPACE_GUARD_H_
 #define KEELSON_SERVER_SPACE_GUARD_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -45,8 +46,12 @@ class SpaceGuard {
     in_flight_ -= cost;
     landed_ += cost;
   }
-  // Bytes free on the fullest of the member's disks.
-  void OnDiskFree(uint64_t bytes) { disk_free_ = bytes; }
+  // Bytes free on the fullest of the member's disks, and those that the store holds in memory and
+  // is to write there. What is taken after that is reckoned twice, once for the log.
+  void OnDiskFree(uint64_t bytes, uint64_t unflushed) {
+    disk_free_ = bytes - std::min(bytes, unflushed);
+    disk_taken_ = 0;
+  }
   // The log or the store has failed for want of space (true), or goes on again.
   void OnDiskFull(bool full) { disk_full_ = full; }
 
@@ -66,7 +71,7 @@ class SpaceGuard {
   bool near_quota() const {
     return has_quota() && static_cast<double>(in_use()) >= kSlowFrom * static_cast<double>(quota());
   }
-  bool out_of_disk() const { return disk_full_ || disk_free_ < options_.disk_reserve_bytes; }
+  bool out_of_disk() const { return disk_full_ || disk_free() < options_.disk_reserve_bytes; }
 
  private:
   static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
@@ -74,6 +79,7 @@ class SpaceGuard {
   bool has_quota() const { return options_.quota_bytes > 0; }
   uint64_t quota() const { return static_cast<uint64_t>(options_.quota_bytes); }
   uint64_t in_use() const { return measured_ + landed_ + in_flight_; }
+  uint64_t disk_free() const { return disk_free_ - std::min(disk_free_, disk_taken_); }
   // Bytes that may still be added where room is scarce; kUnlimited where it is not.
   uint64_t ScarceRoom() const;
 
@@ -82,6 +88,7 @@ class SpaceGuard {
   uint64_t in_flight_ = 0;  // costs of what was taken and is not done
   uint64_t landed_ = 0;     // … done since the measurement
   uint64_t disk_free_ = kUnlimited;
+  uint64_t disk_taken_ = 0;  // of it, since
   bool disk_full_ = false;
   absl::Duration next_ = -absl::InfiniteDuration();  // when the next command may go
 };

@@ -91,19 +91,36 @@ TEST_F(NoQuotaTest, NothingIsTooMuch) {
 }
 
 TEST_F(NoQuotaTest, TheDisksReserveIsNotTouched) {
-  guard_.OnDiskFree(300 * kMiB);
+  guard_.OnDiskFree(300 * kMiB, 0);
   EXPECT_EQ(Wait(1), absl::ZeroDuration());
-  guard_.OnDiskFree(160 * kMiB);  // 60 above the reserve
+  guard_.OnDiskFree(160 * kMiB, 0);  // 60 above the reserve
   EXPECT_EQ(Wait(1), absl::Seconds(1));
-  guard_.OnDiskFree(99 * kMiB);
+  guard_.OnDiskFree(99 * kMiB, 0);
   EXPECT_TRUE(guard_.out_of_disk());
   EXPECT_EQ(Ask(1), Answer::kNoDiskSpace);
-  guard_.OnDiskFree(300 * kMiB);
+  guard_.OnDiskFree(300 * kMiB, 0);
+  EXPECT_EQ(Ask(1), Answer::kTake);
+}
+
+TEST_F(NoQuotaTest, WhatTheStoreHasYetToWriteIsNotFree) {
+  guard_.OnDiskFree(300 * kMiB, 201 * kMiB);
+  EXPECT_EQ(Ask(1), Answer::kNoDiskSpace);
+  guard_.OnDiskFree(99 * kMiB, 300 * kMiB);
+  EXPECT_EQ(Ask(1), Answer::kNoDiskSpace);
+}
+
+TEST_F(NoQuotaTest, WhatWasTakenSinceTheDiskWasLookedAtIsNotFreeEither) {
+  guard_.OnDiskFree(300 * kMiB, 0);
+  EXPECT_EQ(Ask(60), Answer::kTake);
+  EXPECT_EQ(Ask(41), Answer::kTake) << "180 are left";
+  EXPECT_TRUE(guard_.out_of_disk()) << "98 are left";
+  EXPECT_EQ(Ask(1), Answer::kNoDiskSpace);
+  guard_.OnDiskFree(300 * kMiB, 0);
   EXPECT_EQ(Ask(1), Answer::kTake);
 }
 
 TEST_F(NoQuotaTest, AFailureForWantOfSpaceCountsWhateverTheSystemSaysIsFree) {
-  guard_.OnDiskFree(uint64_t{1} << 40);
+  guard_.OnDiskFree(uint64_t{1} << 40, 0);
   guard_.OnDiskFull(true);
   EXPECT_EQ(Ask(1), Answer::kNoDiskSpace);
   guard_.OnDiskFull(false);
@@ -112,7 +129,7 @@ TEST_F(NoQuotaTest, AFailureForWantOfSpaceCountsWhateverTheSystemSaysIsFree) {
 
 TEST_F(SpaceGuardTest, AFullDiskIsNoMatterOfTheQuota) {
   guard_.OnMeasured(2000 * kMiB);
-  guard_.OnDiskFree(0);
+  guard_.OnDiskFree(0, 0);
   EXPECT_EQ(Ask(1), Answer::kNoDiskSpace) << "no alarm for what passes by itself";
 }
 

@@ -395,10 +395,11 @@ absl::Status SegmentedLog::TruncatePrefix(LogIndex first_kept) {
     if (first_kept < table_.first()) return absl::OkStatus();
     first_segment =
         first_kept > table_.last() ? active_->header.sequence : table_.PlaceOf(first_kept).segment;
+    // The state in the segments dropped must be on disk in one that is kept: each begins with it,
+    // but for one in which nothing was written yet.
+    if (previous_end_.has_value() && first_segment == active_->header.sequence) --first_segment;
     if (first_segment == segments_.front()->header.sequence) return absl::OkStatus();
   }
-  // The state in the segments dropped must be on disk in one that is kept.
-  if (previous_end_.has_value()) return absl::OkStatus();
   if (const absl::Status status = Sync(); !status.ok()) return Poison(status);
   DropSegmentsBefore(first_segment);
   return absl::OkStatus();

@@ -388,6 +388,39 @@ TEST_F(RaftLogFullDiskTest, AnAttemptAtASegmentLeavesNothingBehind) {
   EXPECT_THAT(Names(), testing::Not(testing::Contains(testing::EndsWith(".tmp"))));
 }
 
+TEST_F(RaftLogFullDiskTest, ALogThatIsCutMakesRoomForWhatWasRefused) {
+  const LogState state{Term(1), NodeId(2), LogIndex(0)};
+  ASSERT_TRUE(log_->Append({{.state = state, .records = {}, .must_sync = true}}).ok());
+  Append(1, 100);
+  FillDisk();
+  const uint64_t refused = AppendUntilFull(101);
+  ASSERT_TRUE(log_->TruncatePrefix(LogIndex(refused)).ok());
+  EXPECT_GT(log_->FirstIndex(), LogIndex(1));
+  Append(refused, refused + 20);  // the disk is as full as before
+  Kill();
+  ASSERT_TRUE(Reopen().ok());
+  EXPECT_EQ(log_->LastIndex(), LogIndex(refused + 20));
+  EXPECT_EQ(log_->state(), state);
+}
+
+// The segment that was begun for the refused group says nothing: the one before stays for its
+// state.
+TEST_F(RaftLogFullDiskTest, ALogIsCutUpToTheSegmentBeforeOneThatHoldsNothingYet) {
+  const LogState state{Term(1), NodeId(2), LogIndex(0)};
+  ASSERT_TRUE(log_->Append({{.state = state, .records = {}, .must_sync = true}}).ok());
+  Append(1, 100);
+  const uint64_t used = (uint64_t{1} << 62) - files_.FreeBytes("raft").value();
+  files_.SetCapacity(used + 2 * kSmallSegment + 1000);
+  ASSERT_TRUE(absl::IsResourceExhausted(log_->Append({Entries(101, 191, true)})));
+  ASSERT_TRUE(log_->TruncatePrefix(LogIndex(101)).ok());
+  EXPECT_GT(log_->FirstIndex(), LogIndex(70));
+  EXPECT_LE(log_->FirstIndex(), LogIndex(100));
+  Kill();
+  ASSERT_TRUE(Reopen().ok());
+  EXPECT_EQ(log_->LastIndex(), LogIndex(100));
+  EXPECT_EQ(log_->state(), state);
+}
+
 TEST_F(RaftLogFullDiskTest, TheThreadThatMakesSegmentsGoesOnByItself) {
   log_.reset();
   options_.background_thread = true;

@@ -66,8 +66,10 @@ void Reclaimer::Run() {
       if (!resume) waiting.swap(waiting_);
     }
     if (resume) {
-      // RocksDB writes out what it holds in memory; as long as there is no room it fails again.
-      if (rocks_->db->Resume().ok()) {
+      // RocksDB writes out what it holds in memory; as long as there is no room it fails again. It
+      // tells of an error before it takes note of it itself, and then has nothing to resume from:
+      // only a flush shows that all is well.
+      if (rocks_->db->Resume().ok() && Flush().ok()) {
         on_resumed_();
         continue;
       }
@@ -81,12 +83,15 @@ void Reclaimer::Run() {
   }
 }
 
+absl::Status Reclaimer::Flush() {
+  return FromRocks(rocks_->db->Flush(rocksdb::FlushOptions(), rocks_->families()), "cannot flush");
+}
+
 // Files of `rev` without removed versions are not rewritten but handed from level to level:
 // revisions only ascend, so that they overlap nothing. Those of the key index overlap and are
 // merged whole.
 absl::Status Reclaimer::Rewrite() {
-  KV_RETURN_IF_ERROR(
-      FromRocks(rocks_->db->Flush(rocksdb::FlushOptions(), rocks_->families()), "cannot flush"));
+  KV_RETURN_IF_ERROR(Flush());
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.allow_write_stall = false;

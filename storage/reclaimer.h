@@ -45,6 +45,7 @@ class Reclaimer {
   static constexpr absl::Duration kResumeRetry = absl::Seconds(1);
 
   void Run();
+  absl::Status Flush();
   absl::Status Rewrite();
   void WakeThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -107,6 +107,7 @@ class ReplaceableStore : public Store {
   void StopReclaiming() override { store_->StopReclaiming(); }
   bool reclaimable() const override { return store_->reclaimable(); }
   bool disk_full() const override { return store_->disk_full(); }
+  uint64_t UnflushedBytes() const override { return store_->UnflushedBytes(); }
   uint64_t SizeOnDisk() const override { return store_->SizeOnDisk(); }
   uint64_t SizeInUse() const override { return store_->SizeInUse(); }
   int64_t KeyCount() const override { return store_->KeyCount(); }

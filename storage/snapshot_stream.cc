@@ -154,7 +154,16 @@ absl::Status SnapshotReceiver::Take(std::string_view bytes) {
 absl::Status SnapshotReceiver::TakeHeader(std::string_view bytes) {
   header_ += bytes;
   KV_ASSIGN_OR_RETURN(description_, DecodeSnapshotHeader(header_));
-  if (directory_.has_value()) KV_RETURN_IF_ERROR(files_->CreateDirectory(*directory_));
+  if (directory_.has_value()) {
+    KV_RETURN_IF_ERROR(files_->CreateDirectory(*directory_));
+    // Known before anything of it is written: what has no room must not take what there is.
+    const auto free = files_->FreeBytes(*directory_);
+    if (free.ok() && *free < SnapshotStreamBytes(*description_) + kRoomLeftBytes) {
+      return absl::ResourceExhaustedError(absl::StrCat("no room for a snapshot of ",
+                                                       SnapshotStreamBytes(*description_),
+                                                       " bytes in ", *directory_));
+    }
+  }
   if (!description_->files.empty()) KV_RETURN_IF_ERROR(OpenFile());
   return NextFile();
 }

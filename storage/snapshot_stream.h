@@ -54,6 +54,9 @@ class SnapshotSource {
 
 class SnapshotReceiver {
  public:
+  // What is left free beside a snapshot, for those who write to the same disk meanwhile.
+  static constexpr uint64_t kRoomLeftBytes = 32 << 20;
+
   // Makes `directory`, which must not be there. Without one the stream is only checked.
   // `files` outlives the receiver.
   SnapshotReceiver(std::optional<std::string> directory, FileSystem* files);
@@ -61,7 +64,8 @@ class SnapshotReceiver {
   SnapshotReceiver& operator=(const SnapshotReceiver&) = delete;
 
   // The next bytes of the stream, cut as it comes. DataLoss: damaged. FailedPrecondition: of
-  // another format. After an error every call gives it again.
+  // another format. ResourceExhausted: there is no room for all of it, or was none for a part.
+  // After an error every call gives it again.
   absl::Status Append(std::string_view bytes);
   // Bytes taken so far: where a sender has to go on.
   uint64_t offset() const { return offset_; }

@@ -206,6 +206,18 @@ TEST_F(SnapshotStreamTest, FullDiskIsTold) {
   EXPECT_EQ(receiver.Finish(), status);
 }
 
+TEST_F(SnapshotStreamTest, WhatHasNoRoomIsRefusedBeforeAnythingIsWritten) {
+  const uint64_t used = (uint64_t{1} << 62) - files_.FreeBytes("to").value();
+  files_.SetCapacity(used + stream_.size() + SnapshotReceiver::kRoomLeftBytes - 1);
+  SnapshotReceiver refused("to", &files_);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.Append(stream_)));
+  EXPECT_EQ(*files_.List("to"), std::vector<std::string>());
+  files_.SetCapacity(used + stream_.size() + SnapshotReceiver::kRoomLeftBytes);
+  SnapshotReceiver taken("to", &files_);
+  EXPECT_TRUE(taken.Append(stream_).ok());
+  EXPECT_TRUE(taken.Finish().ok());
+}
+
 // ---------------------------------------------------------------------------------------- install
 
 // A snapshot is received and installed on a disk that loses power after any number of changes. The

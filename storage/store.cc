@@ -201,6 +201,7 @@ class RocksStore final : public Store {
   void StopReclaiming() override { reclaimer_.Stop(); }
   bool reclaimable() const override { return removed_bytes_ > 0; }
   bool disk_full() const override { return disk_full_.load(std::memory_order_relaxed); }
+  uint64_t UnflushedBytes() const override;
   uint64_t SizeOnDisk() const override;
   uint64_t SizeInUse() const override;
   int64_t KeyCount() const override { return index_->LiveKeys(); }
@@ -1019,11 +1020,18 @@ absl::StatusOr<bool> RocksStore::WriteIndex(size_t keys, bool wait) {
   return true;
 }
 
-uint64_t RocksStore::SizeOnDisk() const {
+uint64_t RocksStore::UnflushedBytes() const {
   uint64_t total = 0;
   for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
-    total += rocks_->Property(family, rocksdb::DB::Properties::kTotalSstFilesSize) +
-             rocks_->Property(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
+    total += rocks_->Property(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
+  }
+  return total;
+}
+
+uint64_t RocksStore::SizeOnDisk() const {
+  uint64_t total = UnflushedBytes();
+  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
+    total += rocks_->Property(family, rocksdb::DB::Properties::kTotalSstFilesSize);
   }
   return total;
 }

@@ -241,6 +241,8 @@ class Store {
   // True: it takes no writes because the disk is full, as far as it has tried.
   virtual bool disk_full() const = 0;
 
+  // Bytes that are in memory only, to be written to files.
+  virtual uint64_t UnflushedBytes() const = 0;
   // Bytes of all files and of what is to be written to them.
   virtual uint64_t SizeOnDisk() const = 0;
   // Without files and records that have been replaced and wait for their removal. Versions count

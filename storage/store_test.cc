@@ -1,8 +1,12 @@
 #include "storage/store.h"
 
+#include <thread>
+
 #include "absl/synchronization/notification.h"
 #include "base/random.h"
 #include "gtest/gtest.h"
+#include "storage/crashing_file_system.h"
+#include "storage/crashing_rocks.h"
 #include "storage/store_contract.h"
 #include "storage/temporary_directory.h"
 
@@ -211,6 +215,68 @@ TEST_F(StoreSpaceTest, AStoreThatClosesAnswersWhoWaits) {
   for (int i = 0; i < 5; ++i) store_->Reclaim([&](const absl::Status&) { ++answers; });
   store_.reset();
   EXPECT_EQ(answers, 5);
+}
+
+// --------------------------------------------------------------------------------- a disk that is
+// full
+
+class StoreFullDiskTest : public testing::Test {
+ protected:
+  StoreFullDiskTest() { Open(); }
+  ~StoreFullDiskTest() override {
+    const CrashingRocks::Running running(rocks_);
+    store_.reset();
+  }
+
+  void Open() {
+    const CrashingRocks::Running running(rocks_);
+    auto store = Store::Open({.directory = "state", .environment = &rocks_});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  absl::Status Put(int key) {
+    store_->BeginEntry(store_->applied() + 1, Term(1));
+    EXPECT_TRUE(store_->Put("k" + std::to_string(key), std::string(1000, 'v'), {}, false).ok());
+    store_->EndEntry();
+    return store_->CommitBatch();
+  }
+  void FillDisk() { files_.SetCapacity(0); }
+  void MakeRoom() { files_.SetCapacity(uint64_t{1} << 40); }
+
+  CrashingFileSystem files_{1};
+  CrashingRocks rocks_{files_};
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(StoreFullDiskTest, AFlushThatFindsNoRoomIsMadeUpForByItself) {
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Put(i).ok());
+  const CrashingRocks::Running running(rocks_);
+  FillDisk();
+  EXPECT_TRUE(absl::IsResourceExhausted(store_->Flush()));
+  EXPECT_TRUE(store_->disk_full());
+  EXPECT_LT(store_->durable_applied(), LogIndex(100));
+  EXPECT_EQ(store_->KeyCount(), 100) << "what is in memory is served";
+  MakeRoom();
+  while (store_->disk_full()) std::this_thread::yield();  // it is tried every second
+  ASSERT_TRUE(store_->Flush().ok());
+  EXPECT_EQ(store_->durable_applied(), LogIndex(100));
+  ASSERT_TRUE(Put(100).ok());
+}
+
+TEST_F(StoreFullDiskTest, OneThatIsClosedOnAFullDiskLosesOnlyWhatTheLogStillHas) {
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(Put(i).ok());
+  {
+    const CrashingRocks::Running running(rocks_);
+    ASSERT_TRUE(store_->Flush().ok());
+    for (int i = 50; i < 100; ++i) ASSERT_TRUE(Put(i).ok());
+    FillDisk();
+    EXPECT_TRUE(absl::IsResourceExhausted(store_->Flush()));
+    store_.reset();
+  }
+  MakeRoom();
+  Open();
+  EXPECT_EQ(store_->applied(), LogIndex(50));
+  EXPECT_EQ(store_->KeyCount(), 50);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ struct CoreCluster::Host {
   bool worker_held = false;
   SeededRandom random;
   std::unique_ptr<storage::RaftLog> log;
+  FillingFileSystem files;  // of what says which state counts
   std::unique_ptr<storage::StoreDirectory> states;
   std::unique_ptr<StallingStore> store;
   std::unique_ptr<InlineLogWriter> log_writer;
@@ -82,7 +83,7 @@ void CoreCluster::CreateDisks(int n) {
 void CoreCluster::Start(int n) {
   KV_CHECK(!running(n));
   auto host = std::make_unique<Host>(this, n, random_.Next());
-  auto states = storage::StoreDirectory::Open(Directory(n, "states"));
+  auto states = storage::StoreDirectory::Open(Directory(n, "states"), &host->files);
   KV_CHECK(states.ok()) << states.status();
   host->states = std::make_unique<storage::StoreDirectory>(*std::move(states));
   storage::StoreOptions store_options;
@@ -151,6 +152,7 @@ void CoreCluster::Crash(int n) { KV_CHECK(hosts_.erase(n) == 1); }
 
 MemberCore& CoreCluster::core(int n) { return *hosts_.at(n)->core; }
 StallingStore& CoreCluster::store(int n) { return *hosts_.at(n)->store; }
+FillingFileSystem& CoreCluster::files(int n) { return hosts_.at(n)->files; }
 void CoreCluster::HoldWorker(int n) { hosts_.at(n)->worker_held = true; }
 storage::RaftLog& CoreCluster::log(int n) { return *hosts_.at(n)->log; }
 InlineLogWriter& CoreCluster::log_writer(int n) { return *hosts_.at(n)->log_writer; }

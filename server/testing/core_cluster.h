@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "server/member_core.h"
 #include "server/snapshot_keeper.h"
+#include "server/testing/filling_file_system.h"
 #include "server/testing/inline_log_writer.h"
 #include "server/testing/manual_executor.h"
 #include "server/testing/stalling_store.h"
@@ -53,6 +54,8 @@ class CoreCluster {
   int snapshots_sent() const { return snapshots_sent_; }
   // What waits for member `n`'s disk outside of its log (checkpoints, installing) goes on waiting.
   void HoldWorker(int n);
+  // Where the records lie that say which of its states counts. A new one after each start.
+  FillingFileSystem& files(int n);
   // The next ones arrive damaged.
   void DamageSnapshots(int count) { damage_left_ = count; }
   // What on_fatal was given; Ok when it was not called.

@@ -28,6 +28,15 @@ class StallingStore final : public storage::ReplaceableStore {
     return absl::UnavailableError("the store would stall");
   }
 
+  // Steps of compaction are refused as Unavailable, as on a full disk, until told otherwise.
+  void StallCompaction(bool stall) { stall_compaction_ = stall; }
+  int compact_steps() const { return compact_steps_; }
+  absl::StatusOr<bool> CompactStep(int64_t keys_max) override {
+    ++compact_steps_;
+    if (stall_compaction_) return absl::UnavailableError("the store would stall");
+    return ReplaceableStore::CompactStep(keys_max);
+  }
+
   // The next value put is another one than everybody else's.
   void CorruptNextPut() { corrupt_next_put_ = true; }
   absl::StatusOr<std::optional<SharedBytes>> Put(std::string_view key, std::string_view value,
@@ -47,6 +56,8 @@ class StallingStore final : public storage::ReplaceableStore {
 
  private:
   int stalls_left_ = 0;
+  bool stall_compaction_ = false;
+  int compact_steps_ = 0;
   absl::Status failure_;
   std::optional<uint64_t> size_in_use_;
   bool corrupt_next_put_ = false;

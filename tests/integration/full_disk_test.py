@@ -23,6 +23,7 @@ class SmallDisk:
     """A file system of DISK_BYTES under a member's directory."""
 
     def __init__(self, member):
+        self.member = member
         self.path = member.data_dir.parent
         self.path.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "keelson-test", str(self.path)], check=True)
@@ -33,10 +34,12 @@ class SmallDisk:
     def fill(self, leave=0):
         """Takes all room but `leave` bytes."""
         def filled():
+            # Looked for first: a segment of the log that is being made is given up, and then there is room again.
+            making = self.member.running() and list((self.path / "data/member/log").glob("*.tmp"))
             disk = os.statvfs(self.path)
             count = min(disk.f_bavail * disk.f_frsize - leave, 8 << 20)
             if count <= 0:
-                return True
+                return not making
             with open(self.filler, "ab") as file, contextlib.suppress(OSError):  # the member writes, too
                 os.posix_fallocate(file.fileno(), file.tell(), count)
             return False
@@ -57,20 +60,22 @@ def can_mount():
 class FullDiskTest(unittest.TestCase):
     size = 1
 
-    def start(self, size, small):
-        self.cluster = Cluster(size, start=False)
-        self.addCleanup(self.cluster.close)
+    def start(self, size, small, flags=()):
+        self.cluster = Cluster(size, flags, start=False)
+        self.stack.callback(self.cluster.close)
         self.disks = [SmallDisk(self.cluster[i]) for i in small]
         for disk in self.disks:
-            self.addCleanup(disk.close)
+            self.stack.callback(disk.close)
         self.cluster.start()
         self.acknowledged = {}
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)
-        super().run(result)
-        if len(result.failures) + len(result.errors) > before and hasattr(self, "cluster"):
-            self.cluster.show_logs()
+        self.disks = []
+        with contextlib.ExitStack() as self.stack:
+            super().run(result)
+            if self.disks and len(result.failures) + len(result.errors) > before:
+                self.cluster.show_logs()
 
     def put(self, member, key, size=1000, timeout=10):
         value = os.urandom(size)
@@ -194,6 +199,29 @@ class FullDiskTest(unittest.TestCase):
         wait_until(lambda: full.status().raftAppliedIndex >= self.cluster[1].status().raftAppliedIndex - 5, 60,
                    "the member catches up")
         self.check_all(full)
+
+    def test_a_member_that_needs_a_snapshot_waits_for_room(self):
+        self.start(3, [0], ("--snapshot-count=20", "--snapshot-catchup-entries=3"))
+        away, disk, other = self.cluster[0], self.disks[0], self.cluster[1]
+        self.put(away, b"before")
+        self.cluster.wait_equal()
+        away.kill()
+        log = other.data_dir / "member/log"
+        first = min(log.glob("*.seg"))
+        for i in range(600):
+            if min(log.glob("*.seg")) != first:
+                break
+            self.put(other, b"during/%d" % i, 1 << 20, timeout=20)
+        self.assertNotEqual(min(log.glob("*.seg")), first, "the raft log is never cut")
+        disk.fill(leave=1 << 20)
+        away.start()
+        wait_until(lambda: "no room for a snapshot" in away.log.read_text(), 30, "it says that there is no room")
+        self.put(other, b"meanwhile")
+        self.assertTrue(away.running())
+        disk.make_room()
+        away.wait_ready()
+        self.cluster.wait_equal(60)
+        self.check_all(away)
 
 
 if __name__ == "__main__":

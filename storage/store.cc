@@ -236,6 +236,7 @@ class RocksStore final : public Store {
     if (!hashing_) return;
     state_hash_ = MixStateHash(state_hash_, static_cast<uint8_t>(table), key, value);
   }
+  uint64_t IndexSizeInUse() const;
   void OnDiskFull() {
     disk_full_.store(true, std::memory_order_relaxed);
     reclaimer_.Resume();
@@ -1036,13 +1037,27 @@ uint64_t RocksStore::SizeOnDisk() const {
   return total;
 }
 
-// Of what is in memory, `meta` is left out: it is the same few records written again and again.
+// Each change of a key replaces its record in the index, and what was replaced is in the files
+// until RocksDB merges them. It tells how many records there are, and the index how many count; its
+// own estimate, by the ranges of the files, is too low as long as few were merged.
+uint64_t RocksStore::IndexSizeInUse() const {
+  const auto property = [this](const std::string& name) {
+    return rocks_->Property(rocks_->idx, name);
+  };
+  const double records = static_cast<double>(property(rocksdb::DB::Properties::kEstimateNumKeys));
+  const double keys = static_cast<double>(std::max<int64_t>(index_->LiveKeys(), 0));
+  const double files = static_cast<double>(property(rocksdb::DB::Properties::kLiveSstFilesSize));
+  return std::max(static_cast<uint64_t>(records <= keys ? files : files * keys / records),
+                  property(rocksdb::DB::Properties::kEstimateLiveDataSize));
+}
+
+// Of what is in memory, only `rev` counts: the others' is the same records written again and again.
 uint64_t RocksStore::SizeInUse() const {
   uint64_t total = rocks_->Property(rocks_->rev, rocksdb::DB::Properties::kCurSizeAllMemTables);
-  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
+  for (rocksdb::ColumnFamilyHandle* family : {rocks_->meta, rocks_->rev, rocks_->hist}) {
     total += rocks_->Property(family, rocksdb::DB::Properties::kLiveSstFilesSize);
   }
-  return total;
+  return total + IndexSizeInUse();
 }
 
 }  // namespace

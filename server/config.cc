@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
+#include "server/feature_gates.h"
 
 namespace keelson::server {
 namespace {
@@ -34,6 +35,8 @@ struct RawFlags {
   std::string keepalive_timeout = "20s";
   std::string progress_interval = "10m";
   std::string corrupt_check_time = "0s";
+  std::string feature_gates;
+  bool experimental_initial_corrupt_check = false;
   std::string log_outputs = "default";
   uint64_t max_concurrent_streams = 4294967295;
   bool version = false;
@@ -110,8 +113,10 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Wait for the answer to a ping before closing the connection.");
   add("watch-progress-notify-interval", flags.progress_interval,
       "Interval of progress notifications to watchers.");
-  add_switch("experimental-initial-corrupt-check", c.initial_corrupt_check,
-             "Stop soon after the start if the others' state was another one here.");
+  add("feature-gates", flags.feature_gates,
+      "etcd's, as A=true,B=false. Only InitialCorruptCheck does something here.");
+  add_switch("experimental-initial-corrupt-check", flags.experimental_initial_corrupt_check,
+             "The name of the feature gate InitialCorruptCheck before etcd 3.6.");
   add("corrupt-check-time", flags.corrupt_check_time,
       "Interval at which the leader compares the members' state; 0: 5s.");
   add("experimental-corrupt-check-time", flags.corrupt_check_time,
@@ -204,6 +209,20 @@ absl::Status CheckLogging(const Config& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetCorruptChecks(const RawFlags& flags, bool experimental_given, Config& config) {
+  KV_ASSIGN_OR_RETURN(config.corrupt_check_time,
+                      ParseGoDuration("corrupt-check-time", flags.corrupt_check_time));
+  KV_ASSIGN_OR_RETURN(const FeatureGates gates, FeatureGates::Parse(flags.feature_gates));
+  if (gates.given(kInitialCorruptCheck) && experimental_given) {
+    return absl::InvalidArgumentError(
+        "--experimental-initial-corrupt-check and --feature-gates=InitialCorruptCheck cannot be "
+        "given both; please just use --feature-gates");
+  }
+  config.initial_corrupt_check =
+      gates.enabled(kInitialCorruptCheck) || flags.experimental_initial_corrupt_check;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
   Config config = std::move(flags.config);
   if (config.name.empty()) return absl::InvalidArgumentError("--name must not be empty");
@@ -244,8 +263,8 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
                       ParseGoDuration("grpc-keepalive-timeout", flags.keepalive_timeout));
   KV_ASSIGN_OR_RETURN(config.watch_progress_notify_interval,
                       ParseGoDuration("watch-progress-notify-interval", flags.progress_interval));
-  KV_ASSIGN_OR_RETURN(config.corrupt_check_time,
-                      ParseGoDuration("corrupt-check-time", flags.corrupt_check_time));
+  KV_RETURN_IF_ERROR(
+      SetCorruptChecks(flags, given("--experimental-initial-corrupt-check"), config));
   if (config.watch_progress_notify_interval == absl::ZeroDuration()) {
     config.watch_progress_notify_interval = absl::Minutes(10);
   }

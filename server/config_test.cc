@@ -88,10 +88,23 @@ TEST(ConfigTest, ASwitchTakesItsValueByEqualsOnly) {
 
 TEST(ConfigTest, TheComparisonOfStatesIsSetByItsOldNamesAndItsNewOne) {
   EXPECT_EQ(Good({}).corrupt_check_time, absl::ZeroDuration());
-  EXPECT_FALSE(Good({}).initial_corrupt_check);
   EXPECT_EQ(Good({"--corrupt-check-time=4s"}).corrupt_check_time, absl::Seconds(4));
   EXPECT_EQ(Good({"--experimental-corrupt-check-time=1m"}).corrupt_check_time, absl::Minutes(1));
+}
+
+TEST(ConfigTest, TheComparisonAtTheStartIsAFeatureGateAndWasAFlag) {
+  EXPECT_FALSE(Good({}).initial_corrupt_check);
+  EXPECT_TRUE(Good({"--feature-gates=InitialCorruptCheck=true"}).initial_corrupt_check);
+  EXPECT_FALSE(Good({"--feature-gates=InitialCorruptCheck=false"}).initial_corrupt_check);
   EXPECT_TRUE(Good({"--experimental-initial-corrupt-check"}).initial_corrupt_check);
+  EXPECT_TRUE(
+      Good({"--experimental-initial-corrupt-check=true", "--feature-gates=CompactHashCheck=true"})
+          .initial_corrupt_check);
+  EXPECT_TRUE(Refusal({"--experimental-initial-corrupt-check=true",
+                       "--feature-gates=InitialCorruptCheck=true"})
+                  .starts_with("1: --experimental-initial-corrupt-check and "));
+  EXPECT_TRUE(Refusal({"--feature-gates=NoSuchGate=true"})
+                  .starts_with("1: invalid value \"NoSuchGate=true\" for flag --feature-gates"));
 }
 
 TEST(ConfigTest, TheQuotaMayBeNegativeForNone) {

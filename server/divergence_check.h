@@ -42,56 +42,45 @@ class RecentStateHashes {
 // decided yet.
 std::vector<NodeId> FindDivergent(const std::map<NodeId, std::optional<uint64_t>>& hashes);
 
+// All members' hashes, as this one comes by them.
+struct StateHashes {
+  NodeId self;
+  const Clock* clock;
+  std::function<std::vector<NodeId>()> members;  // with this one
+  std::function<LogIndex()> applied;             // here
+  std::function<std::optional<uint64_t>(LogIndex)> hash_at;
+  // Another member's; always answers, perhaps at once.
+  using Answer = absl::AnyInvocable<void(std::optional<uint64_t>)>;
+  std::function<void(NodeId, LogIndex, Answer)> ask;
+};
+
 class DivergenceCheck {
  public:
-  struct Environment {
-    NodeId self;
-    const Clock* clock;
-    std::function<std::vector<NodeId>()> members;  // with this one
-    std::function<LogIndex()> applied;
-    std::function<std::optional<uint64_t>(LogIndex)> hash_at;  // here
-    // Another member's; always answers.
-    using Answer = absl::AnyInvocable<void(std::optional<uint64_t>)>;
-    std::function<void(NodeId, LogIndex, Answer)> ask;
-    std::function<void(NodeId)> raise;  // the alarm
-    // This member was found at fault by CheckAtStart.
-    std::function<void()> stop_self;
-  };
-  // `interval`: from one comparison to the next.
-  DivergenceCheck(absl::Duration interval, Environment environment);
+  // `interval`: from one comparison to the next. `raise` raises the alarm.
+  DivergenceCheck(absl::Duration interval, StateHashes states, std::function<void(NodeId)> raise);
 
-  // Compares what this member has at its start with what the others had there, as soon as a
-  // majority says (etcd's --experimental-initial-corrupt-check). Given up after kStartMax: they may
-  // have gone too far to know.
-  void CheckAtStart();
   // To be called several times a second.
   void OnTick(bool is_leader);
 
  private:
   // How long an index is left to the others to apply.
   static constexpr absl::Duration kSettle = absl::Milliseconds(500);
-  static constexpr absl::Duration kStartMax = absl::Seconds(30);
 
   struct Round {
     std::map<NodeId, std::optional<uint64_t>> hashes;
     size_t missing = 0;  // answers
   };
 
-  using Judgement = void (DivergenceCheck::*)(const Round&);
   // Asks all for their hash at `index`; the round is over when all have answered.
-  std::shared_ptr<Round> Ask(LogIndex index, Judgement judge);
+  void Ask(LogIndex index);
   void Judge(const Round& round);
-  void JudgeSelf(const Round& round);
 
   const absl::Duration interval_;
-  const Environment environment_;
-  std::optional<LogIndex> index_;        // chosen, and not yet asked for
-  absl::Duration next_;                  // when to choose, or to ask
-  std::shared_ptr<Round> round_;         // under way
-  std::optional<LogIndex> start_index_;  // still to be compared
-  absl::Duration start_next_;
-  absl::Duration start_give_up_;
-  std::shared_ptr<Round> start_round_;
+  const StateHashes states_;
+  const std::function<void(NodeId)> raise_;
+  std::optional<LogIndex> index_;  // chosen, and not yet asked for
+  absl::Duration next_;            // when to choose, or to ask
+  std::shared_ptr<Round> round_;   // under way
 };
 
 }  // namespace keelson::server

@@ -122,32 +122,6 @@ TEST_F(DivergenceTest, WhatDivergedLongAgoIsStillFound) {
   ExpectAlarmOf(bad);
 }
 
-TEST_F(DivergenceTest, AMemberThatDivergedStopsItselfAtItsNextStart) {
-  const int bad = leader_ % 3 + 1;
-  cluster_.CheckDivergenceAtStart();
-  cluster_.store(bad).CorruptNextPut();
-  EXPECT_EQ(Put(leader_, "v"), "ok");
-  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.store(bad).revision() == Revision(2); }));
-  ASSERT_TRUE(cluster_.store(bad).Flush().ok());
-  cluster_.Crash(bad);
-  cluster_.Start(bad);
-  EXPECT_TRUE(cluster_.RunUntil([&] { return !cluster_.fatal(bad).ok(); }));
-  EXPECT_TRUE(absl::IsDataLoss(cluster_.fatal(bad)));
-}
-
-TEST_F(DivergenceTest, MembersThatAgreeStartAndSoDoesOneThatNobodyAnswers) {
-  EXPECT_EQ(Put(leader_, "v"), "ok");
-  cluster_.CheckDivergenceAtStart();
-  for (int n = 1; n <= 3; ++n) {
-    ASSERT_TRUE(cluster_.store(n).Flush().ok());
-    cluster_.Crash(n);
-    cluster_.Isolate(n, n == 1 ? Link::kDown : Link::kUp);
-    cluster_.Start(n);
-    cluster_.Run(absl::Seconds(40));
-    EXPECT_TRUE(cluster_.fatal(n).ok()) << cluster_.fatal(n);
-  }
-}
-
 // Members that crash apply entries again, lag and lead in turn; their hashes stay the same.
 TEST_F(DivergenceTest, CrashesLagsAndLeadersRaiseNoAlarm) {
   for (int turn = 0; turn < 6; ++turn) {

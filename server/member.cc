@@ -109,10 +109,8 @@ class Member::Impl {
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
-    for (const Url& url : config_.listen_client_urls) {
-      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port));
-    }
-    return absl::OkStatus();
+    // Who may not be let take part is not to be reached by clients before that is known.
+    return config_.initial_corrupt_check ? absl::OkStatus() : ListenToClients();
   }
 
   absl::Status Run() {
@@ -124,9 +122,7 @@ class Member::Impl {
     snapshot_thread_ = std::thread([this] { snapshot_loop_.run(); });
     pthread_setname_np(snapshot_thread_.native_handle(), "snapshot");
     DialPeers();
-    core_.Start();
-    if (config_.initial_cluster.size() == 1) core_.node().Campaign();
-    Publish();
+    core_.Start([this] { Serve(); });
     signals_.async_wait([this](const asio::error_code& error, int signal) {
       if (error) return;
       spdlog::info("received signal {}; shutting down", signal);
@@ -249,6 +245,21 @@ class Member::Impl {
       spdlog::warn("--quota-backend-bytes {} is more than etcd's recommended maximum of {}", quota,
                    kRecommendedQuotaMax);
     }
+  }
+
+  absl::Status ListenToClients() {
+    for (const Url& url : config_.listen_client_urls) {
+      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port));
+    }
+    return absl::OkStatus();
+  }
+
+  void Serve() {
+    if (config_.initial_corrupt_check) {
+      if (absl::Status status = ListenToClients(); !status.ok()) return OnFatal(std::move(status));
+    }
+    if (config_.initial_cluster.size() == 1) core_.node().Campaign();
+    Publish();
   }
 
   void DialPeers() {

@@ -80,15 +80,35 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
                      Submit(op_field, request, std::move(done));
                    },
                    on_notice_}),
-      divergence_check_(options.divergence_check_interval, DivergenceEnvironment()),
+      divergence_check_(options.divergence_check_interval, AllStateHashes(),
+                        [this](NodeId member) { RaiseCorrupt(member); }),
+      start_check_(AllStateHashes(), executor_),
       housekeeping_(executor_->NewTimer()) {}
 
 // The store's thread posts to the executor, which may go after us but before the store.
 MemberCore::~MemberCore() { store_->StopReclaiming(); }
 
-void MemberCore::Start() {
+void MemberCore::Start(Task on_started) {
+  if (!options_.divergence_check_at_start) {
+    Begin();
+    return on_started();
+  }
+  start_check_.Run([this, on_started = std::move(on_started)](StartVerdict verdict) mutable {
+    if (verdict == StartVerdict::kDiffers) {
+      return OnFatal(
+          absl::DataLossError("the other members had another state where this one stands"));
+    }
+    on_notice_(verdict == StartVerdict::kAgrees
+                   ? "this member's state agrees with the others'"
+                   : "too few members could say whether this one's state agrees with theirs");
+    Begin();
+    on_started();
+  });
+}
+
+void MemberCore::Begin() {
+  started_ = true;
   node_.Start();
-  if (options_.divergence_check_at_start) divergence_check_.CheckAtStart();
   housekeeping_->Arm(kHousekeeping, [this] { OnHousekeeping(); });
   ScheduleCompaction();
 }
@@ -96,6 +116,7 @@ void MemberCore::Start() {
 void MemberCore::Stop() {
   if (stopped_) return;
   stopped_ = true;
+  start_check_.Stop();
   node_.Stop();
   housekeeping_->Cancel();
   lessor_.Demote();
@@ -248,35 +269,25 @@ void MemberCore::TruncateLog() {
 // -------------------------------------------------------------------------------------------
 // divergence
 
-DivergenceCheck::Environment MemberCore::DivergenceEnvironment() {
-  DivergenceCheck::Environment environment;
-  environment.self = options_.id;
-  environment.clock = clock_;
-  environment.members = [this] {
+StateHashes MemberCore::AllStateHashes() {
+  StateHashes states;
+  states.self = options_.id;
+  states.clock = clock_;
+  states.members = [this] {
     std::vector<NodeId> ids;
     for (const auto& member : Members(*store_)) ids.emplace_back(member.id());
     return ids;
   };
-  environment.applied = [this] { return node_.applied(); };
-  environment.hash_at = [this](LogIndex index) {
-    return state_machine_.state_hashes().Find(index);
-  };
-  environment.ask = [this](NodeId peer, LogIndex index, DivergenceCheck::Environment::Answer done) {
+  states.applied = [this] { return node_.applied(); };
+  states.hash_at = [this](LogIndex index) { return state_machine_.state_hashes().Find(index); };
+  states.ask = [this](NodeId peer, LogIndex index, StateHashes::Answer done) {
     const PeerRequest request{PeerRequestKind::kStateHash,
                               LeaseId(static_cast<int64_t>(index.value()))};
     ask_(peer, request, [done = std::move(done)](PeerAnswer answer) mutable {
       done(answer ? std::optional(static_cast<uint64_t>(*answer)) : std::nullopt);
     });
   };
-  environment.raise = [this](NodeId member) { RaiseCorrupt(member); };
-  environment.stop_self = [this] {
-    // Not within the answer of a peer, whose connection goes with us.
-    executor_->Post([this, alive = std::weak_ptr<int>(alive_)] {
-      if (alive.expired() || stopped_) return;
-      OnFatal(absl::DataLossError("this member has other data than the majority of the others"));
-    });
-  };
-  return environment;
+  return states;
 }
 
 void MemberCore::RaiseCorrupt(NodeId member) {

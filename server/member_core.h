@@ -24,6 +24,7 @@
 #include "server/pending_requests.h"
 #include "server/responses.h"
 #include "server/space_gate.h"
+#include "server/start_check.h"
 #include "server/state_machine.h"
 #include "server/watch_hub.h"
 #include "storage/store.h"
@@ -76,7 +77,9 @@ class MemberCore final : public NodeDelegate {
   MemberCore(MemberOptions options, const Environment& environment);
   ~MemberCore() override;
 
-  void Start();
+  // `on_started` runs, perhaps at once, when the member takes part and may serve clients. With
+  // divergence_check_at_start that is after StartCheck, which may also end the member.
+  void Start(Task on_started);
   // Answers everything that waits with "server stopped" and goes silent.
   void Stop();
 
@@ -127,7 +130,9 @@ class MemberCore final : public NodeDelegate {
 
   // --- for the transport
 
-  void OnRaftMessage(raft::Message message) { node_.OnMessage(std::move(message)); }
+  void OnRaftMessage(raft::Message message) {
+    if (started_) node_.OnMessage(std::move(message));
+  }
   void OnUnreachable(NodeId peer) { node_.OnUnreachable(peer); }
   void OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond);
 
@@ -141,7 +146,8 @@ class MemberCore final : public NodeDelegate {
   void OnFatal(absl::Status status) override;
 
  private:
-  DivergenceCheck::Environment DivergenceEnvironment();
+  void Begin();
+  StateHashes AllStateHashes();
   void RaiseCorrupt(NodeId member);
   void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
   void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
@@ -178,6 +184,8 @@ class MemberCore final : public NodeDelegate {
   Node node_;
   SpaceGate space_gate_;
   DivergenceCheck divergence_check_;
+  StartCheck start_check_;
+  bool started_ = false;
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;

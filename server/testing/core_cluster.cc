@@ -31,6 +31,7 @@ struct CoreCluster::Host {
   ManualExecutor executor;
   ManualExecutor worker;
   bool worker_held = false;
+  bool serving = false;
   SeededRandom random;
   std::unique_ptr<storage::RaftLog> log;
   FillingFileSystem files;  // of what says which state counts
@@ -144,14 +145,17 @@ void CoreCluster::Start(int n) {
   };
   environment.on_notice = [](const std::string&) {};
   host->core = std::make_unique<MemberCore>(options, environment);
-  host->core->Start();
+  MemberCore* const core = host->core.get();
+  bool* const serving = &host->serving;
   hosts_[n] = std::move(host);
+  core->Start([serving] { *serving = true; });
 }
 
 void CoreCluster::Crash(int n) { KV_CHECK(hosts_.erase(n) == 1); }
 
 MemberCore& CoreCluster::core(int n) { return *hosts_.at(n)->core; }
 StallingStore& CoreCluster::store(int n) { return *hosts_.at(n)->store; }
+bool CoreCluster::serving(int n) const { return hosts_.at(n)->serving; }
 FillingFileSystem& CoreCluster::files(int n) { return hosts_.at(n)->files; }
 void CoreCluster::HoldWorker(int n) { hosts_.at(n)->worker_held = true; }
 storage::RaftLog& CoreCluster::log(int n) { return *hosts_.at(n)->log; }

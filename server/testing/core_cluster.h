@@ -44,6 +44,8 @@ class CoreCluster {
   // As a crash: what is in memory is gone.
   void Crash(int n);
   bool running(int n) const { return hosts_.contains(n); }
+  // It takes part, and would let clients in.
+  bool serving(int n) const;
   MemberCore& core(int n);
   StallingStore& store(int n);
   InlineLogWriter& log_writer(int n);

@@ -1,0 +1,32 @@
+// FeatureGates: etcd's --feature-gates, "A=true,B=false". All of etcd's gates are known, so that
+// command lines written for it are taken; which of them do something here is said in --help.
+#ifndef KEELSON_SERVER_FEATURE_GATES_H_
+#define KEELSON_SERVER_FEATURE_GATES_H_
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace keelson::server {
+
+inline constexpr std::string_view kInitialCorruptCheck = "InitialCorruptCheck";
+
+class FeatureGates {
+ public:
+  // InvalidArgument: an unknown gate, or a value that is not a bool as Go writes it.
+  static absl::StatusOr<FeatureGates> Parse(const std::string& text);
+
+  // REQUIRES: `gate` is one of etcd's.
+  bool enabled(std::string_view gate) const;
+  // Named in the text, be it on or off.
+  bool given(std::string_view gate) const { return given_.contains(gate); }
+
+ private:
+  std::map<std::string, bool, std::less<>> given_;  // AllAlpha and AllBeta too
+};
+
+}  // namespace keelson::server
+
+#endif  // KEELSON_SERVER_FEATURE_GATES_H_

@@ -15,9 +15,10 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/status_macros.h"
-#include "rocksdb/listener.h"
 #include "rocksdb/write_batch.h"
 #include "storage/errors.h"
+#include "storage/etcd_hash.h"
+#include "storage/flush_listener.h"
 #include "storage/key_index.h"
 #include "storage/lease_table.h"
 #include "storage/range_query.h"
@@ -26,6 +27,7 @@
 #include "storage/revision_pins.h"
 #include "storage/rocks.h"
 #include "storage/state_hash.h"
+#include "storage/version_compaction.h"
 #include "storage/version_reader.h"
 
 namespace keelson::storage {
@@ -35,9 +37,6 @@ namespace {
 uint64_t RecentBytes(const StoreOptions& options) { return options.memory_budget_bytes / 8; }
 uint64_t IndexBytes(const StoreOptions& options) { return options.memory_budget_bytes / 4; }
 
-// A key with so many versions in a row is looked for when it is compacted; the history of another
-// is shortened when it next changes.
-constexpr int64_t kVersionsLeft = 16;
 // Keys written back at a time at the end.
 constexpr size_t kClosingKeys = 10000;
 
@@ -56,26 +55,6 @@ rocksdb::WriteOptions WithoutWal(bool wait) {
   return write;
 }
 
-// Tells that the durable position may have moved, and that the disk was full for RocksDB's own
-// work.
-class FlushListener final : public rocksdb::EventListener {
- public:
-  explicit FlushListener(std::function<void()> on_disk_full)
-      : on_disk_full_(std::move(on_disk_full)) {}
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    if (status->IsNoSpace()) on_disk_full_();
-  }
-  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
-    flushed_.store(true, std::memory_order_release);
-  }
-  bool TakeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
-
- private:
-  const std::function<void()> on_disk_full_;
-  // Set by RocksDB's threads, taken by whoever asks for the durable position; stands alone.
-  std::atomic<bool> flushed_{true};
-};
-
 absl::StatusOr<StoredEvent> EventOf(VersionId id, const SharedBytes& record) {
   VersionRecord parsed;
   KeyValue kv;
@@ -89,24 +68,6 @@ absl::StatusOr<StoredEvent> EventOf(VersionId id, const SharedBytes& record) {
                      .kv = record.Slice(record.size() - parsed.kv.size(), parsed.kv.size()),
                      .key = kv.key,
                      .previous = parsed.previous.main};
-}
-
-// A change as etcd stores it:
-//   key    := main:be64 '_' sub:be64 ['t']      't': a tombstone
-//   value  := the KeyValue; of a tombstone one with the key only
-void AppendEtcdChange(VersionId id, bool tombstone, std::string_view key, std::string_view kv,
-                      std::string& to) {
-  AppendBig64(to, static_cast<uint64_t>(id.main.value()));
-  to.push_back('_');
-  AppendBig64(to, static_cast<uint64_t>(id.sub));
-  if (!tombstone) {
-    to.append(kv);
-    return;
-  }
-  to.push_back('t');
-  KeyValue deleted;
-  deleted.key = key;
-  AppendKeyValue(deleted, to);
 }
 
 // A pin for the length of a scope.
@@ -199,7 +160,7 @@ class RocksStore final : public Store {
   absl::StatusOr<bool> CompactStep(int64_t keys_max) override;
   void Reclaim(std::function<void(absl::Status)> done) override;
   void StopReclaiming() override { reclaimer_.Stop(); }
-  bool reclaimable() const override { return removed_bytes_ > 0; }
+  bool reclaimable() const override { return compaction_.removed_bytes() > 0; }
   bool disk_full() const override { return disk_full_.load(std::memory_order_relaxed); }
   uint64_t UnflushedBytes() const override;
   uint64_t SizeOnDisk() const override;
@@ -279,9 +240,7 @@ class RocksStore final : public Store {
   int64_t changes_ = 0;              // of keys, in the entry under way
   bool hashing_ = false;             // what is under way is an entry
   uint64_t state_hash_ = 0;
-  CompactionProgress compaction_;
-  // About what the versions removed since the last Reclaim took.
-  uint64_t removed_bytes_ = 0;
+  VersionCompaction compaction_;
 
   mutable absl::Mutex mutex_;
   Position published_ ABSL_GUARDED_BY(mutex_);  // after the last finished entry
@@ -373,7 +332,7 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
     case MetaTable::kPosition:
       return ParsePosition(value, working_) ? absl::OkStatus() : malformed();
     case MetaTable::kCompaction:
-      return ParseCompactionProgress(value, compaction_) ? absl::OkStatus() : malformed();
+      return compaction_.Load(value) ? absl::OkStatus() : malformed();
     case MetaTable::kLease:
       if (!ParseLeaseMetaKey(key, lease.id) || !ParseLease(value, lease)) return malformed();
       leases_.Put(lease);
@@ -404,7 +363,7 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
 }
 
 absl::Status RocksStore::LoadIndex() {
-  if (!index_->FinishLoad(compaction_.through)) {
+  if (!index_->FinishLoad(compaction_.through())) {
     return absl::DataLossError("state store: the counts of keys are not complete");
   }
   if (index_->through() > working_.revision) {
@@ -862,10 +821,6 @@ absl::StatusOr<Revision> RocksStore::Events(
   return next;
 }
 
-// etcd's hash: CRC-32C of the bucket's name, then of each change its key and value in etcd's own
-// bytes. A change at or before the compacted revision counts if it is live at `at`. Where no key at
-// all is live, etcd has nothing to compare with and hashes what its compaction left: the tombstones
-// of exactly the compacted revision.
 absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
   const Revision compacted = Now().compacted;
   // Which old versions count depends on what replaced them: none of it may go meanwhile.
@@ -875,36 +830,15 @@ absl::StatusOr<Store::KvHash> RocksStore::HashKv(Revision revision) const {
   if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
   if (at < now.compacted) return absl::OutOfRangeError(kCompactedMessage);
   KV_ASSIGN_OR_RETURN(const int64_t live_keys, index_->Count({{}, {}, true}, at));
-  const bool nothing_live = live_keys == 0;
-  uint32_t crc = Crc32c("key");
-  std::string bytes;
-  bool malformed = false;
+  EtcdHasher hasher({.at = at, .compacted = compacted, .nothing_live = live_keys == 0}, *index_);
   absl::Status status;
   const auto hash = [&](VersionId id, std::string_view stored, const SharedBytes*) {
-    VersionRecord record;
-    KeyValue kv;
-    malformed = !ParseVersionRecord(stored, record) || !ParseKeyValue(record.kv, kv);
-    if (malformed) return false;
-    const bool tombstone = record.kind == EventKind::kDelete;
-    if (id.main <= compacted) {
-      if (nothing_live) {
-        if (!tombstone || id.main != compacted) return true;
-      } else {
-        const auto live = index_->Find(kv.key, at);
-        status = live.status();
-        if (!status.ok()) return false;
-        if (!live->has_value() || (*live)->id != id) return true;
-      }
-    }
-    AppendEtcdChange(id, tombstone, kv.key, record.kv, bytes);
-    crc = Crc32cExtend(crc, bytes);
-    bytes.clear();
-    return true;
+    status = hasher.Add(id, stored);
+    return status.ok();
   };
   KV_RETURN_IF_ERROR(ScanVersions(Revision(1), at, hash));
   KV_RETURN_IF_ERROR(status);
-  if (malformed) return absl::DataLossError("state store: malformed version record");
-  return KvHash{.hash = crc, .compacted = compacted, .revision = at};
+  return KvHash{.hash = hasher.hash(), .compacted = compacted, .revision = at};
 }
 
 std::unique_ptr<Store::Pin> RocksStore::PinRevision(Revision revision) {
@@ -934,12 +868,10 @@ void RocksStore::ForEachRecord(
 
 // -------------------------------------------------------------------------------------- background
 
-// Goes once over the revisions between the last target and the new one: each names the version it
-// replaced, and that one goes. So the work is that of the changes compacted, not of the keys.
 absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   KV_CHECK(!OnEntryThread() && batch_.Count() == 0) << "compaction within a batch";
   const Revision target = pins_->LowestOr(working_.compacted);
-  if (target <= compaction_.through) return true;
+  if (target <= compaction_.through()) return true;
   if (index_->through() < target) {
     // What the index may have to go through again at open must not be removed.
     KV_ASSIGN_OR_RETURN(bool wrote,
@@ -947,59 +879,18 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
     KV_CHECK(wrote) << "the index is complete, but not through " << target.value();
     return false;
   }
-  std::string start;
-  AppendVersionKey(compaction_.next, start);
-  rocksdb::ReadOptions read;
-  read.fill_cache = false;
-  std::unique_ptr<rocksdb::Iterator> it(rocks_->db->NewIterator(read, rocks_->rev));
   rocksdb::WriteBatch batch;
-  absl::flat_hash_set<std::string> keys;  // to be trimmed
-  CompactionProgress progress = compaction_;
-  progress.through = target;
-  progress.next = {target, 0};
-  int64_t visited = 0;
-  uint64_t removed_bytes = 0;
-  const uint64_t average =
-      SizeInUse() / (1 + rocks_->Property(rocks_->rev, rocksdb::DB::Properties::kEstimateNumKeys));
-  for (it->Seek(start); it->Valid(); it->Next()) {
-    VersionId id;
-    VersionRecord record;
-    KeyValue kv;
-    if (!ParseVersionKey(ToView(it->key()), id) ||
-        !ParseVersionRecord(ToView(it->value()), record) || !ParseKeyValue(record.kv, kv)) {
-      return absl::DataLossError("state store: malformed version record");
-    }
-    if (id.main > target) break;
-    if (visited++ == keys_max) {
-      progress.through = compaction_.through;
-      progress.next = id;
-      break;
-    }
-    const bool gone = record.kind == EventKind::kDelete && id.main < target;
-    if (gone) batch.Delete(rocks_->rev, it->key());
-    if (record.previous.main) {
-      std::string previous;
-      AppendVersionKey(record.previous, previous);
-      batch.Delete(rocks_->rev, previous);
-      // What it took is not known without reading it: as much as what replaced it, or the average.
-      removed_bytes += std::max<uint64_t>(kVersionKeyBytes + it->value().size(), average);
-    }
-    if (gone || kv.version > kVersionsLeft) keys.emplace(kv.key);
-  }
-  KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
-  index_->RaiseFloor(target);
-  for (const std::string& key : keys) KV_RETURN_IF_ERROR(index_->Trim(key, batch));
-  batch.Put(rocks_->meta, MetaKey(MetaTable::kCompaction), EncodeCompactionProgress(progress));
+  KV_ASSIGN_OR_RETURN(const VersionCompaction::Step step,
+                      compaction_.Build(target, keys_max, *rocks_, *index_, batch));
   KV_RETURN_IF_ERROR(WriteWithIndex(batch, /*wait=*/false));
-  compaction_ = progress;
-  removed_bytes_ += removed_bytes;
-  if (compaction_.through != target) return false;
-  if (removed_bytes_ > SizeInUse() / 8) Reclaim(nullptr);
+  compaction_.Written(step);
+  if (compaction_.through() != target) return false;
+  if (compaction_.removed_bytes() > SizeInUse() / 8) Reclaim(nullptr);
   return true;
 }
 
 void RocksStore::Reclaim(std::function<void(absl::Status)> done) {
-  removed_bytes_ = 0;
+  compaction_.ForgetRemoved();
   reclaimer_.Reclaim(std::move(done));
 }
 

@@ -451,7 +451,11 @@ void Raft::TickLeader() {
       return;
     }
   }
-  if (heartbeat_ticks_ >= config_.heartbeat_ticks) BroadcastHeartbeat();
+  if (heartbeat_ticks_ < config_.heartbeat_ticks) return;
+  BroadcastHeartbeat();
+  // TimeoutNow may be lost, or come to a member that has a change of membership yet to apply and
+  // must not campaign: it is told again, while the transfer lasts.
+  if (const Progress* peer = tracker_.Find(transferee_)) MaybeHandOver(*peer);
 }
 
 void Raft::BroadcastHeartbeat() {

@@ -220,6 +220,18 @@ TEST_F(LeaderTransfer, SecondTransferToSameNode) {
   ExpectLeader(1);
 }
 
+// Lost, or come to a member that could not campaign just then.
+TEST_F(LeaderTransfer, TheMemberIsToldAgainWithEveryHeartbeat) {
+  cluster_.Drop([](const Message& message) { return Is<TimeoutNow>(message); });
+  Transfer(1, 3);
+  TickLeader(2);
+  ASSERT_EQ(cluster_.Leader(), 1u);
+  ASSERT_EQ(Transferee(), NodeId{3});
+  cluster_.Heal();
+  TickLeader(1);
+  ExpectLeader(3);
+}
+
 // A member that was removed is told to take over, and even gets votes.
 TEST_F(LeaderTransfer, TransferNonMember) {
   LoneMember member;

@@ -14,6 +14,9 @@ inline constexpr const char* kOwnKeys[] = {kMemberIdKey, kNameKey, kTokenKey};
 // Replicated.
 inline constexpr char kClusterIdKey[] = "cluster_id";  // be64
 inline constexpr char kConfStateKey[] = "conf_state";  // EncodeConfState, as of the applied index
+// kRemovedPrefix id:be64: a member that was removed, whose id never comes back; the value is empty.
+inline constexpr char kRemovedPrefix[] = "removed/";
+inline constexpr char kDowngradeKey[] = "downgrade";  // keelson.proto.DowngradeInfo; absent: none
 
 }  // namespace keelson::server
 

@@ -106,6 +106,14 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Applied entries kept in the raft log for members that are a little behind.");
   add("snapshot-bytes-per-second", c.snapshot_bytes_per_second,
       "Most that is sent of snapshots to other members; 0: no limit.");
+  add_switch("strict-reconfig-check", c.strict_reconfig_check,
+             "Refuse changes of the membership that could cost the quorum.");
+  add("max-learners", c.max_learners, "Most members that are learners at the same time.");
+  add_switch("promote-learners", c.promote_learners,
+             "As leader, make voters of learners that have caught up (etcd: never by itself).");
+  add_switch(
+      "force-new-cluster", c.force_new_cluster,
+      "Go on alone, as the only member, with the data of this one. Unsafe while others run.");
   add("grpc-keepalive-min-time", flags.keepalive_min_time, "Shortest interval of client pings.");
   add("grpc-keepalive-interval", flags.keepalive_interval,
       "Interval of our pings to silent clients.");

@@ -42,6 +42,10 @@ struct Config {
   uint64_t snapshot_count = 100000;
   uint64_t snapshot_catchup_entries = 5000;
   uint64_t snapshot_bytes_per_second = 64 << 20;
+  bool strict_reconfig_check = true;
+  uint32_t max_learners = 1;
+  bool promote_learners = false;
+  bool force_new_cluster = false;
   absl::Duration grpc_keepalive_min_time = absl::Seconds(5);
   absl::Duration grpc_keepalive_interval = absl::Hours(2);
   absl::Duration grpc_keepalive_timeout = absl::Seconds(20);

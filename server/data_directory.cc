@@ -12,6 +12,8 @@
 #include "base/coding.h"
 #include "base/status_macros.h"
 #include "server/cluster_records.h"
+#include "server/force_new_cluster.h"
+#include "server/join.h"
 #include "server/membership.h"
 #include "server/raft_codec.h"
 
@@ -41,8 +43,38 @@ absl::Status MakeDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-NodeId OwnId(const Config& config) {
-  return ComputeMemberId(config.initial_cluster.at(config.name), config.initial_cluster_token);
+// The state that a member begins with.
+struct FirstState {
+  Bootstrap bootstrap;
+  NodeId own;
+  // Of a member that joins it is empty: what it is, it learns with the first snapshot.
+  raft::ConfState conf;
+  storage::LogIdentity identity() const { return {bootstrap.cluster_id, own}; }
+};
+
+FirstState FirstStateOfNew(const Config& config, const Bootstrap& bootstrap) {
+  FirstState first{bootstrap, OwnId(config, bootstrap), {}};
+  for (const auto& member : bootstrap.members) first.conf.voters.emplace_back(member.id());
+  return first;
+}
+
+absl::StatusOr<FirstState> MakeFirstState(const Config& config) {
+  if (config.initial_cluster_new) {
+    return FirstStateOfNew(config,
+                           MakeBootstrap(config.initial_cluster, config.initial_cluster_token));
+  }
+  KV_ASSIGN_OR_RETURN(Bootstrap bootstrap, FindCluster(config));
+  const NodeId own = OwnId(config, bootstrap);
+  return FirstState{std::move(bootstrap), own, {}};
+}
+
+void PutFirstState(const Config& config, const FirstState& first, storage::Store& store) {
+  for (const etcdserverpb::Member& member : first.bootstrap.members) StoreMember(store, member);
+  store.PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(first.conf));
+  store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(first.bootstrap.cluster_id));
+  store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(first.own.value()));
+  store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
+  store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
 }
 
 bool HasUrlsOf(const etcdserverpb::Member& member, const std::vector<Url>& urls) {
@@ -56,8 +88,9 @@ bool HasUrlsOf(const etcdserverpb::Member& member, const std::vector<Url>& urls)
 // and the peer URLs on the first start only; a directory of another member or cluster is then
 // served under a wrong name. What the flags say of the other members is not looked at again here
 // either.
-absl::Status CheckIdentity(const Config& config, const storage::LogIdentity& identity,
+absl::Status CheckIdentity(const Config& config, const storage::RaftLog& log,
                            const storage::Store& store) {
+  const storage::LogIdentity& identity = log.identity();
   const auto refuse = [&](const std::string& owns, const std::string& wants) {
     return absl::FailedPreconditionError(absl::StrCat(
         "data directory ", config.data_dir, " belongs to member ",
@@ -72,12 +105,19 @@ absl::Status CheckIdentity(const Config& config, const storage::LogIdentity& ide
   if (config.initial_cluster_token_given && token != config.initial_cluster_token) {
     return refuse(absl::StrCat("--initial-cluster-token ", token), config.initial_cluster_token);
   }
+  // The URLs may have been updated by an entry that is not applied yet, and a state that came from
+  // another member may be from before this one was added.
   const std::optional<etcdserverpb::Member> self = FindMember(store, identity.member_id);
-  if (!self) return absl::DataLossError("the store does not know its own member");
-  if (config.initial_advertise_peer_urls_given &&
+  const bool settled = log.LastIndex() == store.applied();
+  if (self && settled && config.initial_advertise_peer_urls_given &&
       !HasUrlsOf(*self, config.initial_advertise_peer_urls)) {
     return refuse(absl::StrCat("--initial-advertise-peer-urls ", self->peerurls(0)),
                   config.initial_advertise_peer_urls[0].text);
+  }
+  if (WasRemoved(store, identity.member_id)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the member has been permanently removed from the cluster; data directory ",
+                     config.data_dir, " must be removed before a new member can use it"));
   }
   return absl::OkStatus();
 }
@@ -94,11 +134,10 @@ absl::Status CheckLogCoversStore(const storage::RaftLog& log, const storage::Sto
   return absl::OkStatus();
 }
 
-// What every member is given at its first start, the same for all, before the first entry.
-absl::Status WriteBootstrap(const Config& config, const Bootstrap& bootstrap,
-                            storage::Store& store) {
+// What a member is given at its first start, before the first entry.
+absl::Status WriteFirstState(const Config& config, const FirstState& first, storage::Store& store) {
   store.BeginEntry(LogIndex(0), Term(0));
-  PutBootstrap(config, bootstrap, store);
+  PutFirstState(config, first, store);
   store.EndEntry();
   KV_RETURN_IF_ERROR(store.CommitBatch());
   return store.Flush();
@@ -120,14 +159,7 @@ absl::Status RecordMembership(storage::Store& store) {
 }  // namespace
 
 void PutBootstrap(const Config& config, const Bootstrap& bootstrap, storage::Store& store) {
-  for (const etcdserverpb::Member& member : bootstrap.members) StoreMember(store, member);
-  raft::ConfState conf;
-  for (const auto& member : bootstrap.members) conf.voters.emplace_back(member.id());
-  store.PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(conf));
-  store.PutRecord(storage::Table::kCluster, kClusterIdKey, Big64(bootstrap.cluster_id));
-  store.PutRecord(storage::Table::kCluster, kMemberIdKey, Big64(OwnId(config).value()));
-  store.PutRecord(storage::Table::kCluster, kNameKey, config.name);
-  store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
+  PutFirstState(config, FirstStateOfNew(config, bootstrap), store);
 }
 
 absl::Status ResetLogBehindSnapshot(const storage::LogPosition& installed,
@@ -170,7 +202,10 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
   KV_RETURN_IF_ERROR(directory.states->RemoveLeftovers());
   const bool store_is_new = !directory.store->FindRecord(storage::Table::kCluster, kNameKey);
   const bool log_exists = storage::RaftLog::Exists(log_options.directory);
-  const Bootstrap bootstrap = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
+  FirstState first;
+  if (store_is_new) {
+    KV_ASSIGN_OR_RETURN(first, MakeFirstState(config));
+  }
 
   if (!log_exists) {
     if (!store_is_new) {
@@ -180,13 +215,7 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
           " is not; this member must not take part again: remove it from the cluster and add it "
           "anew"));
     }
-    if (!config.initial_cluster_new) {
-      return absl::FailedPreconditionError(
-          "--initial-cluster-state existing needs a running cluster that this member was added to; "
-          "joining one is not supported by this version");
-    }
-    KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Create(
-                                           log_options, {bootstrap.cluster_id, OwnId(config)}));
+    KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Create(log_options, first.identity()));
   } else {
     KV_ASSIGN_OR_RETURN(directory.log, storage::RaftLog::Open(log_options));
   }
@@ -197,13 +226,12 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
   if (store_is_new) {
     // The first start may have died between making the log and writing the store; a log with
     // entries means that there was a store.
-    if (directory.log->LastIndex().value() != 0 ||
-        directory.identity != storage::LogIdentity{bootstrap.cluster_id, OwnId(config)}) {
+    if (directory.log->LastIndex().value() != 0 || directory.identity != first.identity()) {
       return absl::FailedPreconditionError(absl::StrCat("the raft log ", log_options.directory,
                                                         " has entries or is another member's, but ",
                                                         store_options.directory, " is empty"));
     }
-    KV_RETURN_IF_ERROR(WriteBootstrap(config, bootstrap, *directory.store));
+    KV_RETURN_IF_ERROR(WriteFirstState(config, first, *directory.store));
     return directory;
   }
   if (directory.store->FindRecord(storage::Table::kCluster, kMemberIdKey) !=
@@ -211,11 +239,15 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
     return absl::FailedPreconditionError(absl::StrCat(
         log_options.directory, " and ", store_options.directory, " belong to different members"));
   }
-  KV_RETURN_IF_ERROR(CheckIdentity(config, directory.identity, *directory.store));
+  KV_RETURN_IF_ERROR(CheckIdentity(config, *directory.log, *directory.store));
   KV_RETURN_IF_ERROR(
       ResetLogBehindSnapshot(directory.states->installed(), *directory.store, *directory.log));
   KV_RETURN_IF_ERROR(CheckLogCoversStore(*directory.log, *directory.store));
   KV_RETURN_IF_ERROR(RecordMembership(*directory.store));
+  if (config.force_new_cluster) {
+    KV_RETURN_IF_ERROR(
+        ForceNewCluster(directory.identity.member_id, *directory.store, *directory.log));
+  }
   return directory;
 }
 

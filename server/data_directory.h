@@ -26,8 +26,11 @@ struct DataDirectory {
   std::vector<std::string> paths;  // of the directories written to
 };
 
-// FailedPrecondition: it is of another member or cluster, or half of it is missing.
-// PermissionDenied, Unavailable: it cannot be written, or another process has it.
+// The first start of a member that joins asks the running cluster (server/join.h); with
+// --force-new-cluster a later start makes this member the only one.
+// FailedPrecondition: it is of another member or cluster, this member was removed from it, half of
+// it is missing, or the cluster to join does not know this member. PermissionDenied, Unavailable:
+// it cannot be written, or another process has it.
 absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config);
 
 // A snapshot is installed in two steps: its state takes the place of the old one, then the log is

@@ -54,6 +54,51 @@ absl::Status ErrTimeoutLeaderLost() {
       "etcdserver: request timed out, possibly due to previous leader failure");
 }
 absl::Status ErrCorrupt() { return absl::DataLossError("etcdserver: corrupt cluster"); }
+absl::Status ErrMemberExists() {
+  return absl::FailedPreconditionError("etcdserver: member ID already exist");
+}
+absl::Status ErrPeerUrlsExist() {
+  return absl::FailedPreconditionError("etcdserver: Peer URLs already exists");
+}
+// Unknown on the wire for the same reason as ErrTooManyRequests.
+absl::Status ErrNotEnoughStartedMembers() {
+  return absl::UnknownError(
+      "etcdserver: re-configuration failed due to not enough started members");
+}
+absl::Status ErrBadMemberUrls() {
+  return absl::InvalidArgumentError("etcdserver: given member URLs are invalid");
+}
+absl::Status ErrMemberNotFound() { return absl::NotFoundError("etcdserver: member not found"); }
+absl::Status ErrMemberNotLearner() {
+  return absl::FailedPreconditionError("etcdserver: can only promote a learner member");
+}
+absl::Status ErrLearnerNotReady() {
+  return absl::FailedPreconditionError(
+      "etcdserver: can only promote a learner member which is in sync with leader");
+}
+absl::Status ErrTooManyLearners() {
+  return absl::FailedPreconditionError("etcdserver: too many learner members in cluster");
+}
+absl::Status ErrUnhealthy() { return absl::UnavailableError("etcdserver: unhealthy cluster"); }
+absl::Status ErrNotSupportedForLearner() {
+  return absl::FailedPreconditionError("etcdserver: rpc not supported for learner");
+}
+absl::Status ErrNotLeader() { return absl::FailedPreconditionError("etcdserver: not leader"); }
+absl::Status ErrBadLeaderTransferee() {
+  return absl::FailedPreconditionError("etcdserver: bad leader transferee");
+}
+absl::Status ErrTimeoutLeaderTransfer() {
+  return absl::UnknownError("etcdserver: request timed out, leader transfer took too long");
+}
+absl::Status ErrWrongDowngradeFormat() {
+  return absl::InvalidArgumentError("etcdserver: wrong downgrade target version format");
+}
+absl::Status ErrInvalidDowngradeTarget() {
+  return absl::InvalidArgumentError("etcdserver: invalid downgrade target version");
+}
+absl::Status ErrDowngradeInProgress() {
+  return absl::FailedPreconditionError("etcdserver: cluster has a downgrade job in progress");
+}
 absl::Status ErrWatchCanceled() { return absl::CancelledError("etcdserver: watch canceled"); }
 absl::Status ErrMalformed() {
   return absl::InternalError("grpc: error unmarshalling request: malformed message");

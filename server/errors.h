@@ -27,6 +27,22 @@ absl::Status ErrStopped();
 absl::Status ErrTimeout();
 absl::Status ErrTimeoutLeaderLost();
 absl::Status ErrCorrupt();
+absl::Status ErrMemberExists();
+absl::Status ErrPeerUrlsExist();
+absl::Status ErrNotEnoughStartedMembers();
+absl::Status ErrBadMemberUrls();
+absl::Status ErrMemberNotFound();
+absl::Status ErrMemberNotLearner();
+absl::Status ErrLearnerNotReady();
+absl::Status ErrTooManyLearners();
+absl::Status ErrUnhealthy();
+absl::Status ErrNotSupportedForLearner();
+absl::Status ErrNotLeader();
+absl::Status ErrBadLeaderTransferee();
+absl::Status ErrTimeoutLeaderTransfer();
+absl::Status ErrWrongDowngradeFormat();
+absl::Status ErrInvalidDowngradeTarget();
+absl::Status ErrDowngradeInProgress();
 absl::Status ErrWatchCanceled();
 absl::Status ErrMalformed();  // bytes that are not the method's request
 

@@ -41,6 +41,9 @@ void Range(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   if (!ParseRequest(*call, bytes, request)) return;
   if (absl::Status status = CheckRange(request); !status.ok()) return call->Finish(status);
   const bool serializable = request.serializable();
+  if (!serializable && core->reconfigurator().is_learner()) {
+    return call->Finish(ErrNotSupportedForLearner());
+  }
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
     ReplyWithBody(core, c, KvExecutor(&core->store()).Range(request));
   });

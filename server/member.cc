@@ -4,9 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <csignal>
+#include <map>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
@@ -53,6 +55,9 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   if (config.corrupt_check_time > absl::ZeroDuration()) {
     options.divergence_check_interval = config.corrupt_check_time;
   }
+  options.strict_reconfig_check = config.strict_reconfig_check;
+  options.learners_max = config.max_learners;
+  options.promote_learners = config.promote_learners;
   options.watch.progress_interval = config.watch_progress_notify_interval;
   options.watch.fragment_bytes = config.max_request_bytes + 524288;
   return options;
@@ -105,9 +110,11 @@ class Member::Impl {
     RegisterLease(&core_, &rpc_);
     RegisterCluster(&core_, &rpc_);
     RegisterMaintenance(&core_, &rpc_);
+    RegisterClusterMaintenance(&core_, &rpc_);
     RegisterSnapshot(&core_, {&snapshots_, &executor_, &snapshot_executor_}, &rpc_);
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);
+    rpc_.SetAdmission([this](std::string_view method) { return AdmitToLearner(core_, method); });
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
     // Who may not be let take part is not to be reached by clients before that is known.
     return config_.initial_corrupt_check ? absl::OkStatus() : ListenToClients();
@@ -121,7 +128,7 @@ class Member::Impl {
     WarnOfQuota();
     snapshot_thread_ = std::thread([this] { snapshot_loop_.run(); });
     pthread_setname_np(snapshot_thread_.native_handle(), "snapshot");
-    DialPeers();
+    SyncPeers();
     core_.Start([this] { Serve(); });
     signals_.async_wait([this](const asio::error_code& error, int signal) {
       if (error) return;
@@ -141,6 +148,9 @@ class Member::Impl {
     PeerTransport::Options options;
     options.cluster_id = directory_.identity.cluster_id;
     options.self = directory_.identity.member_id;
+    options.own_urls = absl::StrJoin(config_.initial_advertise_peer_urls, ",",
+                                     [](std::string* out, const Url& url) { *out += url.text; });
+    options.clock = &clock_;
     return options;
   }
 
@@ -156,6 +166,13 @@ class Member::Impl {
     };
     handlers.on_snapshot_connection = [this](NodeId from, asio::ip::tcp::socket socket) {
       snapshot_transfer_.Accept(from, std::move(socket));
+    };
+    handlers.was_removed = [this](NodeId id) { return WasRemoved(*directory_.store, id); };
+    handlers.on_removed = [this] { core_.OnToldOfRemoval(); };
+    handlers.describe_members = [this] {
+      etcdserverpb::MemberListResponse list;
+      for (auto& member : Members(*directory_.store)) *list.add_members() = std::move(member);
+      return list.SerializeAsString();
     };
     handlers.on_notice = [](const std::string& text) { spdlog::info(text); };
     return handlers;
@@ -233,6 +250,9 @@ class Member::Impl {
     environment.ask = [this](NodeId peer, const PeerRequest& request, auto done) {
       transport_.Ask(peer, request, std::move(done));
     };
+    environment.connected_for = [this](NodeId peer) { return transport_.ConnectedFor(peer); };
+    environment.on_members_changed = [this] { SyncPeers(); };
+    environment.on_removed = [this] { OnRemoved(); };
     environment.on_fatal = [this](absl::Status status) { OnFatal(std::move(status)); };
     environment.on_notice = [](const std::string& text) { spdlog::info(text); };
     return environment;
@@ -258,19 +278,40 @@ class Member::Impl {
     if (config_.initial_corrupt_check) {
       if (absl::Status status = ListenToClients(); !status.ok()) return OnFatal(std::move(status));
     }
-    if (config_.initial_cluster.size() == 1) core_.node().Campaign();
+    if (core_.node().status().conf.voters.size() == 1) core_.node().Campaign();
     Publish();
   }
 
-  void DialPeers() {
+  // The transport's peers become the members that the store knows. One that was removed is let go
+  // a little later: it is to hear that its removal is committed, and a leader that was removed must
+  // hear the others say so.
+  void SyncPeers() {
     for (const auto& member : Members(*directory_.store)) {
       if (NodeId(member.id()) == directory_.identity.member_id) continue;
       std::vector<Url> urls;
       for (const std::string& text : member.peerurls()) {
         if (auto url = ParseUrl(text); url.ok()) urls.push_back(*std::move(url));
       }
-      if (!urls.empty()) transport_.AddPeer(NodeId(member.id()), std::move(urls));
+      if (!urls.empty()) transport_.SetPeer(NodeId(member.id()), std::move(urls));
     }
+    for (const NodeId peer : transport_.Peers()) {
+      if (departing_.contains(peer) || !WasRemoved(*directory_.store, peer)) continue;
+      std::unique_ptr<Timer>& timer = departing_[peer];
+      timer = executor_.NewTimer();
+      timer->Arm(core_.options().election_timeout(), [this, peer] {
+        transport_.RemovePeer(peer);
+        spdlog::info("member {} was removed", HexId(peer));
+      });
+    }
+  }
+
+  void OnRemoved() {
+    spdlog::error(
+        "the member has been permanently removed from the cluster; shutting down. Its data "
+        "directory "
+        "{} must be removed before a new member can use it",
+        config_.data_dir);
+    Shutdown();
   }
 
   // Tells the cluster this member's name and client URLs, again until it is known.
@@ -301,6 +342,7 @@ class Member::Impl {
   }
 
   void Shutdown() {
+    if (core_.stopped()) return;
     core_.Stop();
     rpc_.Shutdown(kShutdownGrace, [this] {
       transport_.Stop();
@@ -325,6 +367,7 @@ class Member::Impl {
   rpc::RpcServer rpc_;
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
+  std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected
   std::thread snapshot_thread_;
   DiskWatch disk_watch_;
   absl::Status result_;

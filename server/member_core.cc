@@ -9,6 +9,7 @@
 #include "proto/keelson/command.pb.h"
 #include "server/alarm_key.h"
 #include "server/errors.h"
+#include "server/member_changes.h"
 #include "server/membership.h"
 #include "server/proto_writer.h"
 
@@ -43,6 +44,17 @@ NodeOptions MakeNodeOptions(const MemberOptions& options, const storage::RaftLog
   node.initial_election_tick_advance = options.initial_election_tick_advance;
   node.proposal_wait_max = options.request_timeout();
   return node;
+}
+
+ReconfiguratorOptions MakeReconfiguratorOptions(const MemberOptions& options) {
+  ReconfiguratorOptions reconfiguration;
+  reconfiguration.self = options.id;
+  reconfiguration.strict = options.strict_reconfig_check;
+  reconfiguration.learners_max = options.learners_max;
+  reconfiguration.promote_learners = options.promote_learners;
+  reconfiguration.tick = options.tick;
+  reconfiguration.removal_grace = std::max(absl::Seconds(1), options.election_timeout());
+  return reconfiguration;
 }
 
 }  // namespace
@@ -83,10 +95,32 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
       divergence_check_(options.divergence_check_interval, AllStateHashes(),
                         [this](NodeId member) { RaiseCorrupt(member); }),
       start_check_(AllStateHashes(), executor_),
+      reconfigurator_(MakeReconfiguratorOptions(options), ReconfiguratorEnvironment(environment)),
       housekeeping_(executor_->NewTimer()) {}
 
 // The store's thread posts to the executor, which may go after us but before the store.
 MemberCore::~MemberCore() { store_->StopReclaiming(); }
+
+Reconfigurator::Environment MemberCore::ReconfiguratorEnvironment(const Environment& environment) {
+  Reconfigurator::Environment of;
+  of.executor = executor_;
+  of.clock = clock_;
+  of.store = store_;
+  of.node = &node_;
+  of.connected_for = environment.connected_for;
+  of.submit = [this](const proto::MemberChange& change, Done done) {
+    if (const auto step = RaftStepOf(change)) {
+      return SubmitConfChange(*step, change, std::move(done));
+    }
+    Submit(proto::Command::kMemberChangeFieldNumber, change.SerializeAsString(), std::move(done));
+  };
+  of.ask_leader = [this](const PeerRequest& request, LeaseDone done) {
+    AskLeader(request, std::move(done), clock_->Now() + options_.request_timeout());
+  };
+  of.on_members_changed = environment.on_members_changed;
+  of.on_removed = environment.on_removed;
+  return of;
+}
 
 void MemberCore::Start(Task on_started) {
   if (!options_.divergence_check_at_start) {
@@ -121,6 +155,7 @@ void MemberCore::Stop() {
   housekeeping_->Cancel();
   lessor_.Demote();
   space_gate_.Stop();
+  reconfigurator_.Stop();
   pending_.FailAll(ErrStopped());
   for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(ErrStopped());
   for (PendingRead& read : std::exchange(reads_, {})) {
@@ -137,11 +172,17 @@ Header MemberCore::header() const {
 
 void MemberCore::Submit(int op_field, std::string_view request, Done done) {
   const auto refuse = [&](absl::Status status) { done(Answer{0, std::move(status), {}, {}}); };
-  if (stopped_) return refuse(ErrStopped());
+  if (!serving()) return refuse(ErrStopped());
   if (request.size() > options_.request_bytes_max) return refuse(ErrRequestTooLarge());
   // It could not be applied here before there is room, and every read would have to wait for it.
   if (store_->disk_full()) return refuse(ErrNoSpace());
   const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
+  if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request)))) {
+    pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
+  }
+}
+
+std::string MemberCore::EncodeCommand(uint64_t id, int op_field, std::string_view request) const {
   std::string command;
   command.reserve(request.size() + kCommandOverhead);
   ProtoWriter writer(&command);
@@ -149,13 +190,30 @@ void MemberCore::Submit(int op_field, std::string_view request, Done done) {
   writer.Uint(proto::Command::kOriginFieldNumber, options_.id.value());
   writer.Uint(proto::Command::kRequestFieldNumber, id);
   writer.Message(op_field, request);
-  if (!node_.Propose(SharedBytes(std::move(command)))) {
-    pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
+  return command;
+}
+
+void MemberCore::SubmitConfChange(const raft::ConfChangeStep& step,
+                                  const proto::MemberChange& change, Done done) {
+  if (!serving()) return done(Answer{0, ErrStopped(), {}, {}});
+  const std::string request = change.SerializeAsString();
+  if (request.size() > options_.request_bytes_max) {
+    return done(Answer{0, ErrRequestTooLarge(), {}, {}});
   }
+  // Proposed again and again until it is answered, whatever the answer is.
+  auto proposal = std::make_shared<uint64_t>(0);
+  const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(),
+                                   [this, proposal, done = std::move(done)](Answer answer) mutable {
+                                     node_.ForgetConfChange(*proposal);
+                                     done(std::move(answer));
+                                   });
+  const std::string command = EncodeCommand(id, proto::Command::kMemberChangeFieldNumber, request);
+  *proposal = node_.ProposeConfChange({.steps = {step}, .context = SharedBytes::Copy(command)});
+  if (*proposal == 0) pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
 }
 
 void MemberCore::AwaitLinearizable(ReadDone done) {
-  if (stopped_) return done(ErrStopped());
+  if (!serving()) return done(ErrStopped());
   auto shared = std::make_shared<ReadDone>(std::move(done));
   const uint64_t id = node_.AwaitLinearizable([shared] {
     if (*shared) std::exchange(*shared, nullptr)(absl::OkStatus());
@@ -177,6 +235,7 @@ void MemberCore::OnHousekeeping() {
     std::exchange(*read.done, nullptr)(timeout);
   }
   RevokeExpired();
+  reconfigurator_.OnHousekeeping();
   TruncateLog();
   if (std::exchange(compaction_stalled_, false)) ScheduleCompaction();
   space_gate_.OnTick();
@@ -202,6 +261,7 @@ absl::Status MemberCore::CommitApplied() {
   if (applied.grown) space_gate_.OnGrown();
   watch_hub_.OnEvents(applied.events, store_->revision());
   for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
+  if (applied.members_changed) reconfigurator_.OnMembersChanged();
   if (std::exchange(compaction_due_, false) || applied.compacted) ScheduleCompaction();
   return absl::OkStatus();
 }
@@ -216,6 +276,7 @@ void MemberCore::OnSnapshotInstalled() {
   pending_.FailAll(ErrTimeout());
   state_machine_.OnStoreReplaced();
   watch_hub_.OnStoreReplaced();
+  reconfigurator_.OnMembersChanged();
   compaction_due_ = false;
   ScheduleCompaction();
 }
@@ -281,8 +342,7 @@ StateHashes MemberCore::AllStateHashes() {
   states.applied = [this] { return node_.applied(); };
   states.hash_at = [this](LogIndex index) { return state_machine_.state_hashes().Find(index); };
   states.ask = [this](NodeId peer, LogIndex index, StateHashes::Answer done) {
-    const PeerRequest request{PeerRequestKind::kStateHash,
-                              LeaseId(static_cast<int64_t>(index.value()))};
+    const PeerRequest request{PeerRequestKind::kStateHash, index.value()};
     ask_(peer, request, [done = std::move(done)](PeerAnswer answer) mutable {
       done(answer ? std::optional(static_cast<uint64_t>(*answer)) : std::nullopt);
     });
@@ -323,7 +383,7 @@ void MemberCore::RevokeExpired() {
 void MemberCore::AnswerFromLessor(const PeerRequest& request,
                                   absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (!lessor_.is_primary()) return respond(std::nullopt);
-  if (store_->FindLease(request.lease)) return AnswerUpToDate(request, std::move(respond));
+  if (store_->FindLease(request.lease())) return AnswerUpToDate(request, std::move(respond));
   // A leader at the beginning of its term may not have applied the grant yet; "no such lease" would
   // make the client give up a lease that lives. What was committed before the question has been
   // applied after this.
@@ -337,12 +397,12 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
                                 absl::AnyInvocable<void(PeerAnswer)> respond) {
   switch (request.kind) {
     case PeerRequestKind::kLeaseRenew:
-      lessor_.Renew(request.lease, [respond = std::move(respond)](int64_t ttl) mutable {
+      lessor_.Renew(request.lease(), [respond = std::move(respond)](int64_t ttl) mutable {
         respond(ttl < 0 ? std::nullopt : PeerAnswer(ttl));
       });
       return;
     case PeerRequestKind::kLeaseRemaining:
-      return respond(store_->FindLease(request.lease) ? lessor_.Remaining(request.lease) : -1);
+      return respond(store_->FindLease(request.lease()) ? lessor_.Remaining(request.lease()) : -1);
     default:
       return respond(std::nullopt);  // of a newer member
   }
@@ -350,9 +410,11 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
 
 void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (request.kind == PeerRequestKind::kStateHash) {
-    const auto hash =
-        state_machine_.state_hashes().Find(LogIndex(static_cast<uint64_t>(request.lease.value())));
+    const auto hash = state_machine_.state_hashes().Find(LogIndex(request.id));
     return respond(hash ? PeerAnswer(static_cast<int64_t>(*hash)) : std::nullopt);
+  }
+  if (request.kind == PeerRequestKind::kReadiness) {
+    return respond(reconfigurator_.ReadinessOf(NodeId(request.id)));
   }
   AnswerFromLessor(request, std::move(respond));
 }
@@ -374,18 +436,18 @@ void MemberCore::AskLeader(PeerRequest request, LeaseDone done, absl::Duration g
              });
   };
   const NodeId leader = node_.leader();
-  if (leader == options_.id) return AnswerFromLessor(request, std::move(on_answer));
+  if (leader == options_.id) return OnPeerRequest(request, std::move(on_answer));
   if (!leader) return on_answer(std::nullopt);
   ask_(leader, request, std::move(on_answer));
 }
 
 void MemberCore::RenewLease(LeaseId id, LeaseDone done) {
-  AskLeader({PeerRequestKind::kLeaseRenew, id}, std::move(done),
+  AskLeader({PeerRequestKind::kLeaseRenew, static_cast<uint64_t>(id.value())}, std::move(done),
             clock_->Now() + options_.request_timeout());
 }
 
 void MemberCore::LeaseRemaining(LeaseId id, LeaseDone done) {
-  AskLeader({PeerRequestKind::kLeaseRemaining, id}, std::move(done),
+  AskLeader({PeerRequestKind::kLeaseRemaining, static_cast<uint64_t>(id.value())}, std::move(done),
             clock_->Now() + options_.request_timeout());
 }
 

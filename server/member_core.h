@@ -22,6 +22,7 @@
 #include "server/node.h"
 #include "server/peer_transport.h"
 #include "server/pending_requests.h"
+#include "server/reconfigurator.h"
 #include "server/responses.h"
 #include "server/space_gate.h"
 #include "server/start_check.h"
@@ -48,6 +49,9 @@ struct MemberOptions {
   uint64_t snapshot_catchup_entries = 5000;
   absl::Duration divergence_check_interval = absl::Seconds(5);
   bool divergence_check_at_start = false;
+  bool strict_reconfig_check = true;
+  uint32_t learners_max = 1;
+  bool promote_learners = false;
   WatchHubOptions watch;
 
   absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
@@ -70,6 +74,11 @@ class MemberCore final : public NodeDelegate {
     Snapshots* snapshots = nullptr;  // null: none are made, and the log is never truncated
     // Asks another member; see PeerTransport::Ask.
     std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask;
+    // How long a connection to the member stands; zero: there is none.
+    ConnectedFor connected_for;
+    std::function<void()> on_members_changed;  // as the store has them now
+    // This member was removed from the cluster and is to stop.
+    std::function<void()> on_removed;
     std::function<void(absl::Status)> on_fatal;
     std::function<void(std::string)> on_notice;  // a line for the log
   };
@@ -94,6 +103,9 @@ class MemberCore final : public NodeDelegate {
   void SubmitGrowth(int op_field, std::string_view request, uint64_t cost, Done done) {
     space_gate_.Submit(op_field, request, cost, std::move(done));
   }
+  // As Submit, for what changes raft's membership when it is applied.
+  void SubmitConfChange(const raft::ConfChangeStep& step, const proto::MemberChange& change,
+                        Done done);
   using ReadDone = absl::AnyInvocable<void(absl::Status)>;
   // Runs `done` once a read here is linearizable.
   void AwaitLinearizable(ReadDone done);
@@ -115,6 +127,8 @@ class MemberCore final : public NodeDelegate {
   storage::Store& store() { return *store_; }
   Node& node() { return node_; }
   WatchHub& watch_hub() { return watch_hub_; }
+  Reconfigurator& reconfigurator() { return reconfigurator_; }
+  const Clock& clock() const { return *clock_; }
   Snapshots* snapshots() { return snapshots_; }
   Random& random() { return *random_; }
   std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
@@ -134,6 +148,8 @@ class MemberCore final : public NodeDelegate {
     if (started_) node_.OnMessage(std::move(message));
   }
   void OnUnreachable(NodeId peer) { node_.OnUnreachable(peer); }
+  // A peer refuses this member because it was removed.
+  void OnToldOfRemoval() { reconfigurator_.OnToldOfRemoval(); }
   void OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond);
 
   // --- NodeDelegate
@@ -149,6 +165,9 @@ class MemberCore final : public NodeDelegate {
   void Begin();
   StateHashes AllStateHashes();
   void RaiseCorrupt(NodeId member);
+  Reconfigurator::Environment ReconfiguratorEnvironment(const Environment& environment);
+  std::string EncodeCommand(uint64_t id, int op_field, std::string_view request) const;
+  bool serving() const { return !stopped_ && !reconfigurator_.removed(); }
   void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
   void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
   void AnswerUpToDate(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
@@ -186,6 +205,7 @@ class MemberCore final : public NodeDelegate {
   DivergenceCheck divergence_check_;
   StartCheck start_check_;
   bool started_ = false;
+  Reconfigurator reconfigurator_;
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;

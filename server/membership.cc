@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "server/cluster_records.h"
 #include "server/raft_codec.h"
@@ -23,6 +24,8 @@ std::string MemberKey(NodeId id) {
   return key;
 }
 
+std::string RemovedKey(NodeId id) { return kRemovedPrefix + MemberKey(id); }
+
 }  // namespace
 
 NodeId ComputeMemberId(std::vector<std::string> peer_urls, std::string_view cluster_token) {
@@ -31,6 +34,11 @@ NodeId ComputeMemberId(std::vector<std::string> peer_urls, std::string_view clus
   for (const std::string& url : peer_urls) text += url;
   text += cluster_token;
   return NodeId(Sha1Prefix(text));
+}
+
+// etcd hashes the time where a static bootstrap has the token.
+NodeId ComputeAddedMemberId(std::vector<std::string> peer_urls, int64_t unix_seconds) {
+  return ComputeMemberId(std::move(peer_urls), absl::StrCat(unix_seconds));
 }
 
 uint64_t ComputeClusterId(std::vector<NodeId> members) {
@@ -69,6 +77,15 @@ std::optional<etcdserverpb::Member> FindMember(const storage::Store& store, Node
   etcdserverpb::Member member;
   if (!record || !member.ParseFromString(*record)) return std::nullopt;
   return member;
+}
+
+void RemoveMember(storage::Store& store, NodeId id) {
+  store.DeleteRecord(storage::Table::kMembers, MemberKey(id));
+  store.PutRecord(storage::Table::kCluster, RemovedKey(id), "");
+}
+
+bool WasRemoved(const storage::Store& store, NodeId id) {
+  return store.FindRecord(storage::Table::kCluster, RemovedKey(id)).has_value();
 }
 
 raft::ConfState StoredConfState(const storage::Store& store) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "raft/conf_change.h"
 
 namespace keelson::server {
 namespace {
@@ -65,6 +66,24 @@ bool Node::Propose(SharedBytes command) {
   return true;
 }
 
+uint64_t Node::ProposeConfChange(const raft::ConfChange& change) {
+  if (stopped_ || conf_changes_.size() >= options_.conf_changes_waiting_max) return 0;
+  conf_changes_.push_back(
+      {++last_conf_change_, raft::EncodeConfChange(change), clock_->Now(), clock_->Now(), Term()});
+  ScheduleAdvance();
+  return last_conf_change_;
+}
+
+void Node::ForgetConfChange(uint64_t id) {
+  std::erase_if(conf_changes_, [id](const WaitingConfChange& change) { return change.id == id; });
+}
+
+void Node::TransferLeadership(NodeId to) {
+  if (stopped_) return;
+  raft_.TransferLeadership(to);
+  ScheduleAdvance();
+}
+
 uint64_t Node::AwaitLinearizable(ReadDone done) {
   new_reads_.push_back({++last_read_id_, std::move(done)});
   ScheduleAdvance();
@@ -113,6 +132,7 @@ void Node::ScheduleAdvance() {
 void Node::Advance() {
   if (stopped_) return;
   ProposeWaiting();
+  ProposeConfChanges();
   RequestReads();
   while (!stopped_ && raft_.HasReady()) Carry(raft_.TakeReady());
   forwarded_.clear();
@@ -131,6 +151,22 @@ void Node::ProposeWaiting() {
   } else if (result == raft::ProposeResult::kAccepted) {
     proposals_.clear();
     proposals_queued_.clear();
+  }
+}
+
+// Each alone: raft takes all proposals of a call or none. One that is refused here is tried again
+// with the next turn; of one that was sent on nothing more is heard than that it is applied.
+void Node::ProposeConfChanges() {
+  if (!raft_.leader()) return;
+  const absl::Duration now = clock_->Now();
+  for (WaitingConfChange& change : conf_changes_) {
+    if (change.asked == raft_.term() && now < change.again) continue;
+    const raft::ProposeResult result = raft_.Propose({{raft::EntryType::kConfChange, change.data}});
+    if (result != raft::ProposeResult::kAccepted && result != raft::ProposeResult::kForwarded) {
+      continue;
+    }
+    change.asked = raft_.term();
+    change.again = now + options_.conf_change_retry;
   }
 }
 
@@ -161,6 +197,8 @@ void Node::Keep(const raft::ProposeRequest& request) {
     return;
   }
   for (const raft::Proposal& proposal : request.proposals) {
+    // A change of membership is proposed again by the member that was asked for it.
+    if (proposal.type == raft::EntryType::kConfChange) continue;
     proposals_.push_back(proposal);
     proposals_queued_.push_back(clock_->Now());
   }
@@ -290,6 +328,7 @@ void Node::OnTick() {
   NoticeStalledLog();
   RetryReads();
   DropStaleProposals();
+  DropStaleConfChanges();
   // A loop that was held up does not make up for lost ticks in one burst: that would be an election
   // timeout the leader had no chance to answer.
   const absl::Duration now = clock_->Now();
@@ -332,6 +371,13 @@ void Node::DropStaleProposals() {
   const auto stale = fresh - proposals_queued_.begin();
   proposals_queued_.erase(proposals_queued_.begin(), fresh);
   proposals_.erase(proposals_.begin(), proposals_.begin() + stale);
+}
+
+void Node::DropStaleConfChanges() {
+  const absl::Duration oldest = clock_->Now() - options_.proposal_wait_max;
+  while (!conf_changes_.empty() && conf_changes_.front().queued <= oldest) {
+    conf_changes_.pop_front();
+  }
 }
 
 void Node::NoticeLeadership() {

@@ -69,6 +69,8 @@ struct NodeOptions {
   absl::Duration proposal_wait_max = absl::Seconds(7);  // then nobody waits for it any more
   uint64_t apply_lag_max = 5000;  // committed and not applied: refuse proposals (etcd)
   absl::Duration read_retry = absl::Milliseconds(500);  // etcd's readIndexRetryTime
+  size_t conf_changes_waiting_max = 64;
+  absl::Duration conf_change_retry = absl::Milliseconds(500);
 };
 
 class Node {
@@ -94,6 +96,15 @@ class Node {
   // Queues a command for the log. False: too many are waiting; nothing was done. Otherwise it is
   // proposed as soon as there is a leader; whether it was committed shows only when it is applied.
   bool Propose(SharedBytes command);
+  // As Propose, for a change of membership: raft takes one at a time, and a leader elsewhere
+  // refuses without a word, so it is proposed again until it is forgotten or too old. It may
+  // therefore be committed twice; what it means must allow that. 0: too many are waiting; nothing
+  // was done.
+  uint64_t ProposeConfChange(const raft::ConfChange& change);
+  void ForgetConfChange(uint64_t id);
+  // Asks for it; see RawNode::TransferLeadership.
+  void TransferLeadership(NodeId to);
+
   // Runs `done` when this member has applied everything that was committed before the call (a
   // linearizable read may then be served here). Runs until answered; the caller has a deadline of
   // its own and may ask for removal with the returned id.
@@ -138,6 +149,7 @@ class Node {
   void ScheduleAdvance();
   void Advance();
   void ProposeWaiting();
+  void ProposeConfChanges();
   void RequestReads();
   void Carry(raft::Ready ready);
   void HandOverWrites();
@@ -153,6 +165,7 @@ class Node {
   void OnTick();
   void RetryReads();
   void DropStaleProposals();
+  void DropStaleConfChanges();
   void NoticeLeadership();
   void Fail(absl::Status status);
 
@@ -177,6 +190,16 @@ class Node {
   // What this turn gave to raft to send on, and when it was queued, should it come back unsent.
   std::vector<raft::Proposal> forwarded_;
   std::vector<absl::Duration> forwarded_queued_;
+
+  struct WaitingConfChange {
+    uint64_t id;
+    SharedBytes data;
+    absl::Duration queued;
+    absl::Duration again;  // not to be proposed before
+    Term asked;            // in this term; in a later one at once
+  };
+  std::deque<WaitingConfChange> conf_changes_;  // by id
+  uint64_t last_conf_change_ = 0;
 
   std::deque<Write> held_;  // not yet handed to the log: they wait for a snapshot to be installed
   bool installing_ = false;

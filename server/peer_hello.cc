@@ -8,11 +8,24 @@ namespace {
 
 constexpr std::string_view kFramesMagic = "KEELSONP";
 constexpr std::string_view kSnapshotMagic = "KEELSONS";
+constexpr std::string_view kMembersMagic = "KEELSONM";
+
+std::string_view MagicOf(PeerPurpose purpose) {
+  switch (purpose) {
+    case PeerPurpose::kSnapshot:
+      return kSnapshotMagic;
+    case PeerPurpose::kMembers:
+      return kMembersMagic;
+    case PeerPurpose::kFrames:
+      break;
+  }
+  return kFramesMagic;
+}
 
 }  // namespace
 
 std::string EncodeHello(const Hello& hello) {
-  std::string out(hello.purpose == PeerPurpose::kSnapshot ? kSnapshotMagic : kFramesMagic);
+  std::string out(MagicOf(hello.purpose));
   AppendBig32(out, hello.version);
   AppendBig64(out, hello.cluster);
   AppendBig64(out, hello.from.value());
@@ -27,6 +40,8 @@ std::optional<Hello> DecodeHello(std::string_view bytes) {
   Hello hello;
   if (bytes.starts_with(kSnapshotMagic)) {
     hello.purpose = PeerPurpose::kSnapshot;
+  } else if (bytes.starts_with(kMembersMagic)) {
+    hello.purpose = PeerPurpose::kMembers;
   } else if (!bytes.starts_with(kFramesMagic)) {
     return std::nullopt;
   }
@@ -51,9 +66,30 @@ const char* HelloCodeText(uint8_t code) {
       return "cluster ID mismatch";
     case kWrongMember:
       return "it is not the member expected at this address";
+    case kRemoved:
+      return "the member has been permanently removed from the cluster";
     default:
       return "it refused the connection";
   }
+}
+
+std::string EncodeMembersReply(uint64_t cluster, std::string_view members) {
+  std::string body;
+  AppendBig64(body, cluster);
+  body += members;
+  std::string reply;
+  AppendLittle32(reply, static_cast<uint32_t>(body.size()));
+  AppendLittle32(reply, Crc32c(body));
+  return reply + body;
+}
+
+std::optional<MembersReplyHead> DecodeMembersReplyHead(std::string_view head) {
+  MembersReplyHead decoded;
+  if (!TakeLittle32(head, decoded.size) || !TakeLittle32(head, decoded.crc) ||
+      decoded.size > kMembersBytesMax) {
+    return std::nullopt;
+  }
+  return decoded;
 }
 
 }  // namespace keelson::server

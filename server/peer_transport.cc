@@ -1,7 +1,8 @@
 // frame    := size:le32 crc32c:le32 channel:u8 payload       size and crc cover channel and payload
 // channel 1: a raft message (raft_codec.cc)
-// channel 2: request  := id:varint kind:u8 lease:be64
+// channel 2: request  := id:varint kind:u8 id:be64
 // channel 3: answer   := id:varint present:u8 value:be64
+// channel 4: introduction := the sender's peer URLs, by commas; the first frame of a connection
 #include "server/peer_transport.h"
 
 #include <algorithm>
@@ -31,8 +32,16 @@ constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kReadBytes = 256 << 10;
 constexpr absl::Duration kHelloTimeout = absl::Seconds(5);
 constexpr absl::Duration kAcceptRetry = absl::Milliseconds(100);
+// Members that introduced themselves and are not known otherwise; of their URLs.
+constexpr size_t kGuestsMax = 32;
+constexpr size_t kIntroductionBytesMax = 4096;
 
-enum Channel : uint8_t { kRaftChannel = 1, kRequestChannel = 2, kAnswerChannel = 3 };
+enum Channel : uint8_t {
+  kRaftChannel = 1,
+  kRequestChannel = 2,
+  kAnswerChannel = 3,
+  kIntroductionChannel = 4,
+};
 
 SharedBytes FrameHead(uint8_t channel, const ByteChain& payload) {
   const char channel_byte = static_cast<char>(channel);
@@ -61,17 +70,41 @@ struct PeerTransport::Waiting {
 
 class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
  public:
-  Outgoing(PeerTransport* transport, NodeId peer, std::vector<Url> urls)
+  Outgoing(PeerTransport* transport, NodeId peer)
       : transport_(transport),
         peer_(peer),
-        urls_(std::move(urls)),
         resolver_(*transport->loop_),
         socket_(*transport->loop_),
         timer_(*transport->loop_),
         redial_(transport->options_.redial_min) {}
 
   void Start() { Dial(); }
-  const std::vector<Url>& urls() const { return urls_; }
+
+  // As the cluster knows them. A connection to an address that is no longer among them ends.
+  void SetUrls(std::vector<Url> urls) {
+    is_guest_ = false;
+    recorded_ = std::move(urls);
+    const std::vector<Url> all = this->urls();
+    const bool kept =
+        std::any_of(all.begin(), all.end(), [this](const Url& url) { return url.text == dialed_; });
+    if (connected_ && !kept) Redial("it is reached elsewhere now");
+  }
+  // As the peer itself says; tried after those that the cluster knows.
+  void Introduce(std::vector<Url> urls) { introduced_ = std::move(urls); }
+  std::vector<Url> urls() const {
+    std::vector<Url> all = recorded_;
+    for (const Url& url : introduced_) {
+      const auto same = [&url](const Url& other) { return other.text == url.text; };
+      if (std::none_of(recorded_.begin(), recorded_.end(), same)) all.push_back(url);
+    }
+    return all;
+  }
+  bool is_guest() const { return is_guest_; }
+  absl::Duration connected_for() const {
+    if (!connected_) return absl::ZeroDuration();
+    // Never zero, or it would look as if there were no connection.
+    return std::max(transport_->options_.clock->Now() - connected_at_, absl::Nanoseconds(1));
+  }
 
   void Stop() {
     transport_ = nullptr;
@@ -100,7 +133,9 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
  private:
   void Dial() {
     if (!transport_) return;
-    const Url& url = urls_[next_url_++ % urls_.size()];
+    const std::vector<Url> all = urls();
+    const Url& url = all[next_url_++ % all.size()];
+    dialed_ = url.text;
     resolver_.async_resolve(url.host, std::to_string(url.port),
                             [self = shared_from_this()](const asio::error_code& error,
                                                         tcp::resolver::results_type found) {
@@ -143,14 +178,18 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
         [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
           if (epoch != self->epoch_) return;
           if (error) return self->Redial(error.message());
-          if (self->code_ != kWelcome) return self->Redial(HelloCodeText(self->code_));
-          self->OnConnected();
+          if (self->code_ == kWelcome) return self->OnConnected();
+          const auto transport = self->transport_;
+          self->Redial(HelloCodeText(self->code_));
+          if (self->code_ == kRemoved) transport->handlers_.on_removed();
         });
   }
 
   void OnConnected() {
     timer_.cancel();
     connected_ = true;
+    connected_at_ = transport_->options_.clock->Now();
+    Queue(kIntroductionChannel, ByteChain(transport_->options_.own_urls));
     redial_ = transport_->options_.redial_min;
     last_notice_.clear();
     transport_->handlers_.on_notice(absl::StrCat("connected to peer ", Describe(peer_)));
@@ -221,7 +260,9 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
 
   PeerTransport* transport_;  // null once stopped
   const NodeId peer_;
-  const std::vector<Url> urls_;
+  bool is_guest_ = true;  // not (yet) a member as far as it is known here
+  std::vector<Url> recorded_, introduced_;
+  std::string dialed_;  // the URL of the last attempt
   size_t next_url_ = 0;
   tcp::resolver resolver_;
   tcp::socket socket_;
@@ -231,6 +272,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   std::string hello_;
   uint8_t code_ = 0;
   bool connected_ = false;
+  absl::Duration connected_at_;
   bool writing_ = false;
   bool flush_posted_ = false;
   uint64_t epoch_ = 0;  // of the connection; a completion of an earlier one is ignored
@@ -271,6 +313,16 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   NodeId peer() const { return peer_; }
 
  private:
+  // Whoever is about to join knows neither the cluster's id nor its own.
+  HelloCode Judge(const Hello& hello) const {
+    const Options& options = transport_->options_;
+    if (hello.version != kPeerVersion) return kWrongVersion;
+    if (hello.purpose == PeerPurpose::kMembers) return kWelcome;
+    if (hello.cluster != options.cluster_id) return kWrongCluster;
+    if (hello.to != options.self || hello.from == options.self) return kWrongMember;
+    return transport_->handlers_.was_removed(hello.from) ? kRemoved : kWelcome;
+  }
+
   void OnHello() {
     timer_.cancel();
     const std::optional<Hello> hello = DecodeHello(buffer_);
@@ -278,16 +330,10 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
       transport_->handlers_.on_notice("closed a connection to the peer port: it is no member's");
       return End();
     }
-    const Options& options = transport_->options_;
-    code_ = hello->version != kPeerVersion              ? kWrongVersion
-            : hello->cluster != options.cluster_id      ? kWrongCluster
-            : hello->to != options.self                 ? kWrongMember
-            : !transport_->peers_.contains(hello->from) ? kWrongMember
-                                                        : kWelcome;
+    code_ = Judge(*hello);
     if (code_ != kWelcome) {
       transport_->handlers_.on_notice(
-          absl::StrCat("refused peer ", Describe(hello->from), ": ",
-                       code_ == kWrongCluster ? "cluster ID mismatch" : HelloCodeText(code_)));
+          absl::StrCat("refused peer ", Describe(hello->from), ": ", HelloCodeText(code_)));
     }
     peer_ = hello->from;
     purpose_ = hello->purpose;
@@ -296,6 +342,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
                         if (!self->transport_) return;
                         if (error || self->code_ != kWelcome) return self->End();
                         if (self->purpose_ == PeerPurpose::kSnapshot) return self->HandOver();
+                        if (self->purpose_ == PeerPurpose::kMembers) return self->TellMembers();
                         self->buffer_.clear();
                         self->buffer_.resize(kReadBytes);
                         self->Read();
@@ -314,6 +361,16 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
           if (!self->TakeFrames()) return self->End();
           self->Read();
         });
+  }
+
+  void TellMembers() {
+    buffer_ = EncodeMembersReply(transport_->options_.cluster_id,
+                                 transport_->handlers_.describe_members());
+    asio::async_write(socket_, asio::buffer(buffer_),
+                      [self = shared_from_this()](const asio::error_code&, size_t) {
+                        // Told or not, that was all.
+                        if (self->transport_) self->End();
+                      });
   }
 
   void HandOver() {
@@ -443,10 +500,54 @@ absl::Status PeerTransport::Listen(const Url& url) {
   return absl::OkStatus();
 }
 
-void PeerTransport::AddPeer(NodeId peer, std::vector<Url> urls) {
-  auto outgoing = std::make_shared<Outgoing>(this, peer, std::move(urls));
+void PeerTransport::SetPeer(NodeId peer, std::vector<Url> urls) {
+  const auto it = peers_.find(peer);
+  if (it != peers_.end()) return it->second->SetUrls(std::move(urls));
+  const auto outgoing = std::make_shared<Outgoing>(this, peer);
+  outgoing->SetUrls(std::move(urls));
   peers_.emplace(peer, outgoing);
   outgoing->Start();
+}
+
+void PeerTransport::OnIntroduction(NodeId from, std::string_view payload) {
+  if (payload.size() > kIntroductionBytesMax) return;
+  auto urls = ParseUrls(std::string(payload));
+  if (!urls.ok() || urls->empty()) return;
+  const auto it = peers_.find(from);
+  if (it != peers_.end()) return it->second->Introduce(*std::move(urls));
+  const auto guests = std::count_if(peers_.begin(), peers_.end(),
+                                    [](const auto& peer) { return peer.second->is_guest(); });
+  if (static_cast<size_t>(guests) >= kGuestsMax) return;
+  handlers_.on_notice(absl::StrCat("heard of peer ", Describe(from), " by itself"));
+  const auto outgoing = std::make_shared<Outgoing>(this, from);
+  outgoing->Introduce(*std::move(urls));
+  peers_.emplace(from, outgoing);
+  outgoing->Start();
+}
+
+void PeerTransport::RemovePeer(NodeId peer) {
+  auto node = peers_.extract(peer);
+  if (!node.empty()) node.mapped()->Stop();
+  for (auto it = incoming_.begin(); it != incoming_.end();) {
+    const std::shared_ptr<Incoming> incoming = *it;
+    if (incoming->peer() != peer) {
+      ++it;
+      continue;
+    }
+    incoming->Stop();
+    it = incoming_.erase(it);
+  }
+}
+
+std::vector<NodeId> PeerTransport::Peers() const {
+  std::vector<NodeId> ids;
+  for (const auto& [id, peer] : peers_) ids.push_back(id);
+  return ids;
+}
+
+absl::Duration PeerTransport::ConnectedFor(NodeId peer) const {
+  const auto it = peers_.find(peer);
+  return it == peers_.end() ? absl::ZeroDuration() : it->second->connected_for();
 }
 
 std::vector<Url> PeerTransport::UrlsOf(NodeId peer) const {
@@ -481,7 +582,7 @@ void PeerTransport::Ask(NodeId peer, const PeerRequest& request,
   const uint64_t id = ++last_request_;
   AppendVarint(payload, id);
   payload.push_back(static_cast<char>(request.kind));
-  AppendBig64(payload, static_cast<uint64_t>(request.lease.value()));
+  AppendBig64(payload, request.id);
   const auto it = peers_.find(peer);
   if (it == peers_.end() || !it->second->Queue(kRequestChannel, ByteChain(std::move(payload)))) {
     return done(std::nullopt);
@@ -516,16 +617,18 @@ void PeerTransport::Dispatch(NodeId from, uint8_t channel, const SharedBytes& pa
       return OnPeerRequest(from, payload.view());
     case kAnswerChannel:
       return OnPeerAnswer(payload.view());
+    case kIntroductionChannel:
+      return OnIntroduction(from, payload.view());
     default:
       handlers_.on_notice(absl::StrCat("ignored a frame of unknown channel ", channel));
   }
 }
 
 void PeerTransport::OnPeerRequest(NodeId from, std::string_view payload) {
-  uint64_t id, lease;
+  uint64_t id, subject;
   uint8_t kind;
-  if (!TakeVarint(payload, id) || !TakeByte(payload, kind) || !TakeBig64(payload, lease)) return;
-  handlers_.on_request({static_cast<PeerRequestKind>(kind), LeaseId(static_cast<int64_t>(lease))},
+  if (!TakeVarint(payload, id) || !TakeByte(payload, kind) || !TakeBig64(payload, subject)) return;
+  handlers_.on_request({static_cast<PeerRequestKind>(kind), subject},
                        [this, from, id, alive = std::weak_ptr<int>(alive_)](PeerAnswer answer) {
                          if (alive.expired()) return;
                          std::string out;

@@ -1,5 +1,8 @@
 // PeerTransport: framed messages between members over TCP (docs/peer-protocol.md). Each member
-// dials each other one and sends on that connection; what arrives comes on those it accepted. While
+// dials each other one and sends on that connection; what arrives comes on those it accepted. A
+// member that is not known here is heard all the same, if it belongs to the cluster: this one may
+// have been away while it joined, and can learn of it only by what it sends. It introduces itself
+// with its URLs, for there is nobody else to ask. While
 // a write is under way everything else is gathered for the next one. Nothing is resent: a lost
 // connection loses what was queued, and raft is told.
 //
@@ -24,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "asio/io_context.hpp"
 #include "asio/ip/tcp.hpp"
+#include "base/clock.h"
 #include "base/shared_bytes.h"
 #include "base/types.h"
 #include "server/node.h"
@@ -36,11 +40,13 @@ enum class PeerRequestKind : uint8_t {
   kLeaseRenew = 1,      // answer: the TTL, as Lessor::Renew gives it
   kLeaseRemaining = 2,  // answer: Lessor::Remaining, or -1
   kStateHash = 3,       // of any member; answer: its rolling hash at the index, if it holds that
+  kReadiness = 4,       // answer: Reconfigurator::Readiness
 };
 
 struct PeerRequest {
   PeerRequestKind kind = PeerRequestKind::kLeaseRenew;
-  LeaseId lease;  // of kStateHash: the index
+  uint64_t id = 0;  // of the lease, of the member; of kStateHash: the index
+  LeaseId lease() const { return LeaseId(static_cast<int64_t>(id)); }
 };
 
 // nullopt: the other member is not the leader, cannot be reached, or did not answer in time.
@@ -51,6 +57,8 @@ class PeerTransport final : public RaftTransport {
   struct Options {
     uint64_t cluster_id = 0;
     NodeId self;
+    std::string own_urls;  // as others reach this member, by commas
+    const Clock* clock = nullptr;
     uint64_t frame_bytes_max = 512 << 20;
     uint64_t queued_bytes_max = 64 << 20;  // to one peer; raft messages beyond are dropped
     absl::Duration redial_min = absl::Milliseconds(20);
@@ -64,6 +72,11 @@ class PeerTransport final : public RaftTransport {
     std::function<void(PeerRequest, absl::AnyInvocable<void(PeerAnswer)> respond)> on_request;
     // A peer brings a snapshot; the connection is welcomed and nothing of it read.
     std::function<void(NodeId from, asio::ip::tcp::socket socket)> on_snapshot_connection;
+    std::function<bool(NodeId)> was_removed;
+    // A peer says that this member was removed from the cluster.
+    std::function<void()> on_removed;
+    // What one that is about to join is told: an encoded MemberListResponse.
+    std::function<std::string()> describe_members;
     std::function<void(std::string)> on_notice;  // a line for the log
   };
 
@@ -72,8 +85,14 @@ class PeerTransport final : public RaftTransport {
 
   // Accepts peers on host:port. Error: "listen tcp 127.0.0.1:2380: bind: address already in use".
   absl::Status Listen(const Url& url);
-  // Starts dialing `peer` at one of `urls`, in turn.
-  void AddPeer(NodeId peer, std::vector<Url> urls);
+  // `peer` is a member, reached at one of `urls`: dials it, in turn, or goes on where it is
+  // connected already. REQUIRES: `urls` is not empty.
+  void SetPeer(NodeId peer, std::vector<Url> urls);
+  // It is no member any more: its connections end.
+  void RemovePeer(NodeId peer);
+  std::vector<NodeId> Peers() const;
+  // How long the connection to it stands; zero: there is none.
+  absl::Duration ConnectedFor(NodeId peer) const;
   // Where it is reached; empty: it is no peer.
   std::vector<Url> UrlsOf(NodeId peer) const;
   void Stop();
@@ -90,6 +109,7 @@ class PeerTransport final : public RaftTransport {
   void OnPeerRequest(NodeId from, std::string_view payload);
   void OnPeerAnswer(std::string_view payload);
   void ExpireRequest(uint64_t id);
+  void OnIntroduction(NodeId from, std::string_view payload);
 
   asio::io_context* const loop_;
   const Options options_;

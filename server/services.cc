@@ -9,37 +9,11 @@
 #include "proto/keelson/command.pb.h"
 #include "server/alarm_key.h"
 #include "server/errors.h"
-#include "server/membership.h"
 
 namespace keelson::server {
 namespace {
 
 using rpc::Call;
-
-// ------------------------------------------------------------------------------------------
-// cluster
-
-void ReplyMembers(MemberCore* core, Call& call) {
-  etcdserverpb::MemberListResponse response;
-  Header header = core->header();
-  header.revision = Revision();  // cluster answers carry none (facts 4.1)
-  FillHeader(header, response.mutable_header());
-  for (etcdserverpb::Member& member : Members(core->store())) {
-    *response.add_members() = std::move(member);
-  }
-  ReplyMessage(call, response);
-}
-
-void MemberList(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
-  etcdserverpb::MemberListRequest request;
-  if (!ParseRequest(*call, bytes, request)) return;
-  if (!request.linearizable()) return ReplyMembers(core, *call);
-  core->AwaitLinearizable([core, call = std::move(call)](absl::Status status) {
-    if (call->cancelled()) return;
-    if (!status.ok()) return call->Finish(status);
-    ReplyMembers(core, *call);
-  });
-}
 
 // --------------------------------------------------------------------------------------
 // maintenance
@@ -67,7 +41,8 @@ void Status(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   response.set_raftindex(raft.commit.value());
   response.set_raftterm(raft.term.value());
   response.set_raftappliedindex(core->node().applied().value());
-  response.mutable_downgradeinfo();
+  response.set_islearner(core->reconfigurator().is_learner());
+  FillDowngradeInfo(store, response.mutable_downgradeinfo());
   if (!raft.leader) response.add_errors(std::string(ErrNoLeader().message()));
   if (core->out_of_disk()) {
     response.add_errors("no space left on this member's disk: it refuses what adds to the store");
@@ -220,10 +195,6 @@ void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
 void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
                          std::string_view request, uint64_t cost) {
   core->SubmitGrowth(op_field, request, cost, AnswerCall(core, std::move(call)));
-}
-
-void RegisterCluster(MemberCore* core, rpc::RpcServer* server) {
-  server->RegisterUnary("/etcdserverpb.Cluster/MemberList", BindUnary<MemberList>(core));
 }
 
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server) {

@@ -21,6 +21,8 @@ void RegisterWatch(MemberCore* core, rpc::RpcServer* server);
 void RegisterLease(MemberCore* core, rpc::RpcServer* server);
 void RegisterCluster(MemberCore* core, rpc::RpcServer* server);
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server);
+// MoveLeader, Hash and Downgrade.
+void RegisterClusterMaintenance(MemberCore* core, rpc::RpcServer* server);
 // What Maintenance.Snapshot reads with; all outlive the server's calls.
 struct SnapshotAccess {
   SnapshotKeeper* keeper;
@@ -32,12 +34,19 @@ void RegisterHealth(MemberCore* core, rpc::RpcServer* server);
 // /health and /version over plain HTTP.
 void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);
 
+// A learner answers few methods: an error for all others. Of Range it answers serializable ones
+// only, which the method sees to.
+absl::Status AdmitToLearner(MemberCore& core, std::string_view method);
+
 // Proposes `request` and finishes `call` with the answer: header and body.
 void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
                    std::string_view request);
 // The same for what adds `cost` bytes to the store.
 void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
                          std::string_view request, uint64_t cost);
+// What Status shows of a downgrade under way.
+void FillDowngradeInfo(const storage::Store& store, etcdserverpb::DowngradeInfo* out);
+
 // Finishes a unary call.
 void Reply(rpc::Call& call, const absl::Status& status, std::string response);
 template <typename Message>

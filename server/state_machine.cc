@@ -11,6 +11,7 @@
 #include "server/alarm_key.h"
 #include "server/cluster_records.h"
 #include "server/errors.h"
+#include "server/member_changes.h"
 #include "server/membership.h"
 #include "server/raft_codec.h"
 #include "server/request_cost.h"
@@ -93,10 +94,7 @@ void StateMachine::ApplyEntry(const raft::Entry& entry) {
     return;
   }
   Command command;
-  if (!command.ParseFromArray(entry.data.data(), static_cast<int>(entry.data.size())) ||
-      command.format() != kCommandFormat) {
-    failure_ = absl::DataLossError(absl::StrCat("raft entry ", entry.index.value(),
-                                                " holds no command of format ", kCommandFormat));
+  if (!ParseCommand(entry.index, entry.data.view(), command)) {
     store_->EndEntry();
     return;
   }
@@ -106,21 +104,53 @@ void StateMachine::ApplyEntry(const raft::Entry& entry) {
   std::vector<storage::StoredEvent> events = store_->EndEntry();
   applied_.events.insert(applied_.events.end(), std::make_move_iterator(events.begin()),
                          std::make_move_iterator(events.end()));
+  AnswerTo(command, std::move(body));
+}
+
+bool StateMachine::ParseCommand(LogIndex index, std::string_view bytes, Command& command) {
+  if (command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
+      command.format() == kCommandFormat) {
+    return true;
+  }
+  failure_ = absl::DataLossError(
+      absl::StrCat("raft entry ", index.value(), " holds no command of format ", kCommandFormat));
+  return false;
+}
+
+void StateMachine::AnswerTo(const Command& command, absl::StatusOr<std::string> body) {
   if (NodeId(command.origin()) != self_) return;
   Answer answer{command.request(), body.status(), {}, store_->revision()};
   if (body.ok()) answer.body = *std::move(body);
   applied_.answers.push_back(std::move(answer));
 }
 
-// The membership goes into the batch of the applied index: a restart begins with the membership of
-// exactly the state it finds.
 void StateMachine::ApplyConfChange(const raft::Entry& entry) {
   const std::optional<raft::ConfChange> change = raft::DecodeConfChange(entry.data);
   if (!change || !change_conf_) return;  // raft proposes none that it cannot read
-  const absl::StatusOr<raft::ConfState> conf = change_conf_(entry.index, *change);
-  if (!conf.ok()) return;
+  Command command;
+  // Raft's own, which leave a joint configuration, mean nothing beyond.
+  if (!change->context.empty() && !ParseCommand(entry.index, change->context.view(), command)) {
+    return;
+  }
+  AnswerTo(command, ChangeMembership(entry, *change, command));
+}
+
+// The membership goes into the batch of the applied index, what raft and what clients know of it
+// alike: a restart begins with the membership of exactly the state it finds.
+absl::StatusOr<std::string> StateMachine::ChangeMembership(const raft::Entry& entry,
+                                                           const raft::ConfChange& change,
+                                                           const Command& command) {
+  if (command.has_member_change()) {
+    KV_RETURN_IF_ERROR(CheckMemberChange(*store_, command.member_change()));
+  }
+  const absl::StatusOr<raft::ConfState> conf = change_conf_(entry.index, change);
+  // No other reason is left: the rest was checked when it was proposed, and above.
+  if (!conf.ok()) return ErrNotEnoughStartedMembers();
   store_->PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(*conf));
   applied_.members_changed = true;
+  if (!command.has_member_change()) return std::string();
+  CarryOutMemberChange(*store_, command.member_change());
+  return MemberChangeAnswer(*store_, command.member_change());
 }
 
 absl::StatusOr<Applied> StateMachine::Commit() {
@@ -150,6 +180,10 @@ absl::StatusOr<std::string> StateMachine::Execute(const Command& command, Term t
       return Alarm(command.alarm());
     case Command::kMemberAttributes:
       return SetAttributes(command.member_attributes());
+    case Command::kMemberChange:
+      return UpdateMember(command.member_change());
+    case Command::kDowngrade:
+      return SetDowngrade(command.downgrade());
     default:
       return absl::UnimplementedError("etcdserver: unknown command");
   }
@@ -238,6 +272,24 @@ absl::StatusOr<std::string> StateMachine::SetAttributes(const proto::MemberAttri
   *member->mutable_clienturls() = request.client_urls();
   StoreMember(*store_, *member);
   applied_.members_changed = true;
+  return std::string();
+}
+
+// What changes raft's membership comes with an entry of another type.
+absl::StatusOr<std::string> StateMachine::UpdateMember(const proto::MemberChange& change) {
+  if (!change.has_update()) return absl::UnimplementedError("etcdserver: unknown command");
+  KV_RETURN_IF_ERROR(CheckMemberChange(*store_, change));
+  CarryOutMemberChange(*store_, change);
+  applied_.members_changed = true;
+  return MemberChangeAnswer(*store_, change);
+}
+
+absl::StatusOr<std::string> StateMachine::SetDowngrade(const proto::DowngradeInfo& request) {
+  if (request.enabled()) {
+    store_->PutRecord(storage::Table::kCluster, kDowngradeKey, request.SerializeAsString());
+  } else {
+    store_->DeleteRecord(storage::Table::kCluster, kDowngradeKey);
+  }
   return std::string();
 }
 

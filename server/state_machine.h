@@ -71,6 +71,12 @@ class StateMachine {
  private:
   void ApplyEntry(const raft::Entry& entry);
   void ApplyConfChange(const raft::Entry& entry);
+  absl::StatusOr<std::string> ChangeMembership(const raft::Entry& entry,
+                                               const raft::ConfChange& change,
+                                               const proto::Command& command);
+  // False: it is no command, and the machine has failed.
+  bool ParseCommand(LogIndex index, std::string_view bytes, proto::Command& command);
+  void AnswerTo(const proto::Command& command, absl::StatusOr<std::string> body);
   absl::StatusOr<std::string> Execute(const proto::Command& command, Term term);
   // What is refused while an alarm is up.
   absl::Status CheckAlarms(const proto::Command& command) const;
@@ -81,6 +87,8 @@ class StateMachine {
   absl::StatusOr<std::string> Checkpoint(const etcdserverpb::LeaseCheckpointRequest& request);
   absl::StatusOr<std::string> Alarm(const etcdserverpb::AlarmRequest& request);
   absl::StatusOr<std::string> SetAttributes(const proto::MemberAttributes& request);
+  absl::StatusOr<std::string> UpdateMember(const proto::MemberChange& change);
+  absl::StatusOr<std::string> SetDowngrade(const proto::DowngradeInfo& request);
 
   storage::Store* const store_;
   const NodeId self_;

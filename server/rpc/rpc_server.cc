@@ -81,6 +81,7 @@ class RpcServer::Impl final : public http::RequestHandler {
   TextMap<std::unique_ptr<Method>> methods_;
   TextSet services_;
   TextMap<HttpHandler> http_handlers_;
+  std::function<absl::Status(std::string_view method)> admission_;  // null: all are admitted
   DeadlineQueue deadlines_;
   const CallEnvironment environment_;
   http::Server http_;  // last: its destruction ends all calls
@@ -100,6 +101,12 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* st
   if (method == methods_.end()) {
     SendStatusOnly(stream, UnknownMethod(path, services_));
     return nullptr;
+  }
+  if (admission_) {
+    if (const absl::Status status = admission_(path); !status.ok()) {
+      SendStatusOnly(stream, status);
+      return nullptr;
+    }
   }
   auto call = std::make_shared<ServerCall>(&environment_, method->second.get(), stream,
                                            std::move(request.headers));
@@ -147,6 +154,10 @@ void RpcServer::RegisterBidi(std::string method, BidiHandler handler) {
 }
 void RpcServer::RegisterHttp(std::string path, HttpHandler handler) {
   impl_->http_handlers_.insert_or_assign(std::move(path), std::move(handler));
+}
+
+void RpcServer::SetAdmission(std::function<absl::Status(std::string_view method)> admission) {
+  impl_->admission_ = std::move(admission);
 }
 
 absl::Status RpcServer::Listen(const std::string& host, uint16_t port) {

@@ -54,6 +54,8 @@ class RpcServer {
   void RegisterBidi(std::string method, BidiHandler handler);
   // Exact path; anything else is 404.
   void RegisterHttp(std::string path, HttpHandler handler);
+  // Asked for each gRPC call of a registered method before its handler; an error ends the call.
+  void SetAdmission(std::function<absl::Status(std::string_view method)> admission);
 
   // Accepts on host:port (host may be a name, an IPv4 or a bracketed IPv6 address; port 0 picks
   // one). May be called several times. Error: the address cannot be resolved or bound ("listen tcp

@@ -1,8 +1,10 @@
 #include "server/testing/core_cluster.h"
 
 #include "base/check.h"
+#include "base/status_macros.h"
 #include "server/cluster_records.h"
 #include "server/data_directory.h"
+#include "server/force_new_cluster.h"
 #include "server/membership.h"
 #include "storage/snapshot_stream.h"
 
@@ -45,7 +47,17 @@ struct CoreCluster::Host {
 
 CoreCluster::CoreCluster(int members, uint64_t seed, const SpaceOptions& space)
     : members_(members), space_(space), random_(seed) {
-  for (int n = 1; n <= members; ++n) CreateDisks(n);
+  std::vector<etcdserverpb::Member> records;
+  raft::ConfState conf;
+  for (int n = 1; n <= members; ++n) {
+    ids_[n] = NodeId(static_cast<uint64_t>(n));
+    conf.voters.push_back(ids_[n]);
+    etcdserverpb::Member& member = records.emplace_back();
+    member.set_id(ids_[n].value());
+    member.set_name("m" + std::to_string(n));
+    member.add_peerurls("http://m" + std::to_string(n) + ":2380");
+  }
+  for (int n = 1; n <= members; ++n) CreateDisks(n, records, conf);
   for (int n = 1; n <= members; ++n) Start(n);
 }
 
@@ -55,20 +67,49 @@ std::string CoreCluster::Directory(int n, const std::string& what) const {
   return directory_.File(std::to_string(n) + "-" + what);
 }
 
-void CoreCluster::CreateDisks(int n) {
+int CoreCluster::NumberOf(NodeId id) const {
+  for (const auto& [n, of] : ids_) {
+    if (of == id) return n;
+  }
+  return 0;
+}
+
+absl::Status CoreCluster::ForceAlone(int n) {
+  hosts_.clear();
+  auto states = storage::StoreDirectory::Open(Directory(n, "states"));
+  KV_RETURN_IF_ERROR(states.status());
+  KV_ASSIGN_OR_RETURN(auto store, storage::Store::Open({.directory = states->current()}));
+  storage::RaftLogOptions options;
+  options.directory = Directory(n, "log");
+  options.segment_bytes = 1 << 20;
+  options.background_thread = false;
+  options.unsafe_no_sync = true;
+  KV_ASSIGN_OR_RETURN(auto log, storage::RaftLog::Open(options));
+  KV_RETURN_IF_ERROR(ForceNewCluster(id(n), *store, *log));
+  log.reset();
+  store.reset();
+  Start(n);
+  return absl::OkStatus();
+}
+
+int CoreCluster::Join(NodeId id, int told_by) {
+  const int n = ++members_;
+  ids_[n] = id;
+  CreateDisks(n, Members(store(told_by)), {});
+  Start(n);
+  return n;
+}
+
+void CoreCluster::CreateDisks(int n, const std::vector<etcdserverpb::Member>& members,
+                              const raft::ConfState& conf) {
   auto states = storage::StoreDirectory::Open(Directory(n, "states"));
   KV_CHECK(states.ok()) << states.status();
   auto store = storage::Store::Open({.directory = states->current()});
   KV_CHECK(store.ok()) << store.status();
   (*store)->BeginEntry(LogIndex(0), Term(0));
-  for (int i = 1; i <= members_; ++i) {
-    etcdserverpb::Member member;
-    member.set_id(static_cast<uint64_t>(i));
-    StoreMember(**store, member);
-  }
+  for (const etcdserverpb::Member& member : members) StoreMember(**store, member);
   (*store)->PutRecord(storage::Table::kCluster, kNameKey, std::to_string(n));
-  (*store)->PutRecord(storage::Table::kCluster, kConfStateKey,
-                      EncodeConfState(StoredConfState(**store)));
+  (*store)->PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(conf));
   (*store)->EndEntry();
   KV_CHECK((*store)->CommitBatch().ok());
   KV_CHECK((*store)->Flush().ok());
@@ -77,8 +118,20 @@ void CoreCluster::CreateDisks(int n) {
   options.segment_bytes = 1 << 20;
   options.background_thread = false;
   options.unsafe_no_sync = true;
-  auto log = storage::RaftLog::Create(options, {7, NodeId(static_cast<uint64_t>(n))});
+  auto log = storage::RaftLog::Create(options, {7, ids_[n]});
   KV_CHECK(log.ok()) << log.status();
+}
+
+MemberOptions CoreCluster::OptionsOf(int n) const {
+  MemberOptions options;
+  options.cluster_id = 7;
+  options.id = ids_.at(n);
+  options.space = space_;
+  options.snapshot_count = 1;
+  options.snapshot_catchup_entries = catchup_entries_;
+  options.divergence_check_at_start = check_at_start_;
+  if (adjust_) adjust_(options);
+  return options;
 }
 
 void CoreCluster::Start(int n) {
@@ -120,13 +173,6 @@ void CoreCluster::Start(int n) {
   keeper_options.age_max = kCheckpointAge;
   host->snapshots = std::make_unique<SnapshotKeeper>(keeper_options, keeping);
 
-  MemberOptions options;
-  options.cluster_id = 7;
-  options.id = NodeId(static_cast<uint64_t>(n));
-  options.space = space_;
-  options.snapshot_count = 1;
-  options.snapshot_catchup_entries = catchup_entries_;
-  options.divergence_check_at_start = check_at_start_;
   MemberCore::Environment environment;
   environment.executor = &host->executor;
   environment.random = &host->random;
@@ -137,14 +183,22 @@ void CoreCluster::Start(int n) {
   environment.transport = &host->port;
   environment.snapshots = host->snapshots.get();
   environment.ask = [this, n](NodeId peer, const PeerRequest& request, auto done) {
-    Ask(n, static_cast<int>(peer.value()), request, std::move(done));
+    Ask(n, NumberOf(peer), request, std::move(done));
+  };
+  environment.connected_for = [this, n](NodeId peer) {
+    return LinkOf(n, NumberOf(peer)) == Link::kUp ? absl::Hours(1) : absl::ZeroDuration();
+  };
+  environment.on_members_changed = [] {};
+  environment.on_removed = [this, n] {
+    KV_CHECK(removed_.insert(n).second) << "told twice";
+    core(n).Stop();
   };
   environment.on_fatal = [this, n](absl::Status status) {
     KV_CHECK(fatal_[n].ok()) << "a second end";
     fatal_[n] = std::move(status);
   };
   environment.on_notice = [](const std::string&) {};
-  host->core = std::make_unique<MemberCore>(options, environment);
+  host->core = std::make_unique<MemberCore>(OptionsOf(n), environment);
   MemberCore* const core = host->core.get();
   bool* const serving = &host->serving;
   hosts_[n] = std::move(host);
@@ -178,7 +232,7 @@ Link CoreCluster::LinkOf(int from, int to) const {
 }
 
 bool CoreCluster::Send(int from, const raft::Message& message) {
-  const int to = static_cast<int>(message.to.value());
+  const int to = NumberOf(message.to);
   switch (LinkOf(from, to)) {
     case Link::kDown:
       return false;
@@ -200,7 +254,7 @@ bool CoreCluster::Send(int from, const raft::Message& message) {
 void CoreCluster::SendSnapshot(int from, const raft::Message& message,
                                const SnapshotKeeper::CheckpointPtr& checkpoint,
                                Snapshots::SendDone done) {
-  const int to = static_cast<int>(message.to.value());
+  const int to = NumberOf(message.to);
   const auto finish = [&](raft::SnapshotResult result) {
     hosts_.at(from)->executor.Post([result, done = std::move(done)]() mutable { done(result); });
   };
@@ -248,13 +302,17 @@ void CoreCluster::Ask(int from, int to, const PeerRequest& request,
 // ------------------------------------------------------------------------------------- time
 
 void CoreCluster::Settle() {
-  for (bool any = true; any;) {
-    any = false;
-    for (auto& [n, host] : hosts_) {
-      any = host->executor.RunOne() || any;
-      any = (!host->worker_held && host->worker.RunOne()) || any;
-    }
+  while (SettleOneRound()) {
   }
+}
+
+bool CoreCluster::SettleOneRound() {
+  bool any = false;
+  for (auto& [n, host] : hosts_) {
+    any = host->executor.RunOne() || any;
+    any = (!host->worker_held && host->worker.RunOne()) || any;
+  }
+  return any;
 }
 
 void CoreCluster::Run(absl::Duration time) {
@@ -293,8 +351,8 @@ int CoreCluster::AwaitLeader() {
         const int leader = Leader();
         if (leader == 0) return false;
         for (const auto& [n, host] : hosts_) {
-          if (host->core->stopped()) continue;
-          if (host->core->node().leader() != NodeId(static_cast<uint64_t>(leader))) return false;
+          if (host->core->stopped() || host->core->reconfigurator().removed()) continue;
+          if (host->core->node().leader() != id(leader)) return false;
         }
         return true;
       },

@@ -2,13 +2,14 @@
 // with a message bus that encodes and decodes every message and whose links can be cut. Time is a
 // FakeClock; one seed gives one run.
 //
-// Members are numbered from 1; number n has the id n.
+// Members are numbered from 1; number n has the id n, unless it joined: then the cluster chose it.
 #ifndef KEELSON_SERVER_TESTING_CORE_CLUSTER_H_
 #define KEELSON_SERVER_TESTING_CORE_CLUSTER_H_
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,18 @@ class CoreCluster {
   void CheckDivergenceAtStart() { check_at_start_ = true; }
   // As a crash: what is in memory is gone.
   void Crash(int n);
+  // Makes the disks of the member `id`, which was added, as its first start would on what the
+  // running member `told_by` says, and starts it. Returns its number.
+  int Join(NodeId id, int told_by);
+  // All crash; `n` comes back by itself, as with --force-new-cluster.
+  absl::Status ForceAlone(int n);
+  NodeId id(int n) const { return ids_.at(n); }
+  // 0: none.
+  int NumberOf(NodeId id) const;
+  // What every member is started with from now on.
+  void Adjust(std::function<void(MemberOptions&)> adjust) { adjust_ = std::move(adjust); }
+  // The member was told that it is one no more, and has stopped.
+  bool removed(int n) const { return removed_.contains(n); }
   bool running(int n) const { return hosts_.contains(n); }
   // It takes part, and would let clients in.
   bool serving(int n) const;
@@ -73,6 +86,8 @@ class CoreCluster {
   void Run(absl::Duration time);
   // Runs everything that needs no time.
   void Settle();
+  // Runs one task of each member. False: there was none.
+  bool SettleOneRound();
   // Until `holds`, or false after `time_max`.
   bool RunUntil(const std::function<bool()>& holds, absl::Duration time_max = absl::Seconds(30));
 
@@ -92,10 +107,15 @@ class CoreCluster {
   void SendSnapshot(int from, const raft::Message& message,
                     const SnapshotKeeper::CheckpointPtr& checkpoint, Snapshots::SendDone done);
   std::string Directory(int n, const std::string& what) const;
-  void CreateDisks(int n);
+  void CreateDisks(int n, const std::vector<etcdserverpb::Member>& members,
+                   const raft::ConfState& conf);
+  MemberOptions OptionsOf(int n) const;
 
-  const int members_;
+  int members_;
   const SpaceOptions space_;
+  std::map<int, NodeId> ids_;
+  std::function<void(MemberOptions&)> adjust_;
+  std::set<int> removed_;
   uint64_t catchup_entries_ = 5000;
   int snapshots_sent_ = 0;
   int damage_left_ = 0;

@@ -60,8 +60,9 @@ FirstState FirstStateOfNew(const Config& config, const Bootstrap& bootstrap) {
 
 absl::StatusOr<FirstState> MakeFirstState(const Config& config) {
   if (config.initial_cluster_new) {
-    return FirstStateOfNew(config,
-                           MakeBootstrap(config.initial_cluster, config.initial_cluster_token));
+    const Bootstrap made = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
+    KV_RETURN_IF_ERROR(CheckNotBootstrapped(config, made));
+    return FirstStateOfNew(config, made);
   }
   KV_ASSIGN_OR_RETURN(Bootstrap bootstrap, FindCluster(config));
   const NodeId own = OwnId(config, bootstrap);

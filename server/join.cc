@@ -27,6 +27,7 @@ namespace {
 using asio::ip::tcp;
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(2);
+constexpr absl::Duration kPeekTimeout = absl::Seconds(1);
 constexpr absl::Duration kFindTimeout = absl::Seconds(10);
 constexpr absl::Duration kFindRetry = absl::Milliseconds(200);
 
@@ -174,6 +175,30 @@ absl::StatusOr<Bootstrap> FindCluster(const Config& config, const MembersSource&
     }
   }
   return last;
+}
+
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap,
+                                  const MembersSource& ask) {
+  const uint64_t own = OwnId(config, bootstrap).value();
+  for (const auto& [name, urls] : config.initial_cluster) {
+    if (name == config.name) continue;
+    KV_ASSIGN_OR_RETURN(const Url url, ParseUrl(urls.front()));
+    const absl::StatusOr<Bootstrap> running = ask(url);
+    if (!running.ok() || running->cluster_id != bootstrap.cluster_id) continue;
+    for (const etcdserverpb::Member& member : running->members) {
+      // It has told the others its URLs, so it was there.
+      if (member.id() != own || member.clienturls().empty()) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          "member ", absl::Hex(own), " has already been bootstrapped: ", urls.front(),
+          " knows it; if its data is lost, remove it from the cluster and add it anew"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap) {
+  return CheckNotBootstrapped(config, bootstrap,
+                              [](const Url& url) { return AskForMembers(url, kPeekTimeout); });
 }
 
 absl::StatusOr<Bootstrap> FindCluster(const Config& config) {

@@ -24,6 +24,13 @@ using MembersSource = std::function<absl::StatusOr<Bootstrap>(const Url&)>;
 absl::StatusOr<Bootstrap> FindCluster(const Config& config, const MembersSource& ask);
 absl::StatusOr<Bootstrap> FindCluster(const Config& config);
 
+// For the first start of a member of a new cluster: refuses if the cluster runs and knows this
+// member already, which then has lost its data and must not vote again as if nothing had happened.
+// Asks every other member once; those that do not answer say nothing.
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap,
+                                  const MembersSource& ask);
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap);
+
 // FailedPrecondition: the running cluster has other members than --initial-cluster.
 absl::Status CheckMembers(const Config& config, const Bootstrap& running);
 

@@ -81,6 +81,26 @@ TEST_F(JoinTest, OtherMembersThanThoseOfTheFlagsAreRefused) {
   EXPECT_THAT(Find(), HasSubstr("no match found for existing member 6"));
 }
 
+TEST_F(JoinTest, AMemberThatTheClusterKnowsDoesNotBeginAnew) {
+  const Bootstrap bootstrap = Running(kTwo);
+  const auto check = [&](const std::string& answer, uint64_t cluster = 7) {
+    const absl::Status status =
+        CheckNotBootstrapped(config_, bootstrap, [&](const Url&) -> absl::StatusOr<Bootstrap> {
+          if (answer.empty()) return absl::UnavailableError("nobody there");
+          Bootstrap running = Running(answer);
+          running.cluster_id = cluster;
+          return running;
+        });
+    return status.ok() ? "ok" : std::string(status.message());
+  };
+  const std::string known =
+      std::string(kOne) + "members { ID: 6 peerURLs: 'http://b:1' clientURLs: 'http://b:2' }";
+  EXPECT_THAT(check(known), HasSubstr("member 6 has already been bootstrapped: http://a:1 knows"));
+  EXPECT_EQ(check(known, /*cluster=*/8), "ok");
+  EXPECT_EQ(check(kTwo), "ok") << "it has not been there yet";
+  EXPECT_EQ(check(""), "ok");
+}
+
 TEST_F(JoinTest, TheOrderOfUrlsDoesNotMatter) {
   config_.initial_cluster["b"] = {"http://b:2", "http://b:1"};
   answers_["http://a:1"] =

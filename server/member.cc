@@ -311,6 +311,7 @@ class Member::Impl {
         "directory "
         "{} must be removed before a new member can use it",
         config_.data_dir);
+    transport_.Stop();  // nobody listens to it any more
     Shutdown();
   }
 

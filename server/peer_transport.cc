@@ -35,6 +35,7 @@ constexpr absl::Duration kAcceptRetry = absl::Milliseconds(100);
 // Members that introduced themselves and are not known otherwise; of their URLs.
 constexpr size_t kGuestsMax = 32;
 constexpr size_t kIntroductionBytesMax = 4096;
+constexpr size_t kRefusedMax = 64;
 
 enum Channel : uint8_t {
   kRaftChannel = 1,
@@ -331,10 +332,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
       return End();
     }
     code_ = Judge(*hello);
-    if (code_ != kWelcome) {
-      transport_->handlers_.on_notice(
-          absl::StrCat("refused peer ", Describe(hello->from), ": ", HelloCodeText(code_)));
-    }
+    if (code_ != kWelcome) transport_->NoticeRefusal(hello->from, code_);
     peer_ = hello->from;
     purpose_ = hello->purpose;
     asio::async_write(socket_, asio::buffer(&code_, 1),
@@ -523,6 +521,15 @@ void PeerTransport::OnIntroduction(NodeId from, std::string_view payload) {
   outgoing->Introduce(*std::move(urls));
   peers_.emplace(from, outgoing);
   outgoing->Start();
+}
+
+// Whoever is refused comes back twice a second.
+void PeerTransport::NoticeRefusal(NodeId from, uint8_t code) {
+  if (refused_.size() >= kRefusedMax) refused_.clear();
+  const auto [it, is_new] = refused_.emplace(from, code);
+  if (!is_new && it->second == code) return;
+  it->second = code;
+  handlers_.on_notice(absl::StrCat("refused peer ", Describe(from), ": ", HelloCodeText(code)));
 }
 
 void PeerTransport::RemovePeer(NodeId peer) {

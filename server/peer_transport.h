@@ -110,6 +110,7 @@ class PeerTransport final : public RaftTransport {
   void OnPeerAnswer(std::string_view payload);
   void ExpireRequest(uint64_t id);
   void OnIntroduction(NodeId from, std::string_view payload);
+  void NoticeRefusal(NodeId from, uint8_t code);
 
   asio::io_context* const loop_;
   const Options options_;
@@ -118,6 +119,7 @@ class PeerTransport final : public RaftTransport {
   std::map<NodeId, std::shared_ptr<Outgoing>> peers_;
   std::set<std::shared_ptr<Incoming>> incoming_;
   std::vector<std::shared_ptr<Listener>> listeners_;
+  std::map<NodeId, uint8_t> refused_;  // who was refused last, and why; told once
   uint64_t last_request_ = 0;
   struct Waiting;
   std::map<uint64_t, std::unique_ptr<Waiting>> waiting_;

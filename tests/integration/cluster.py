@@ -83,6 +83,8 @@ class Member:
         self.peer_url = f"http://127.0.0.1:{self.peer_port}"
         self.data_dir = cluster.folder / name / "data"
         self.log = cluster.folder / name / "log"
+        self.joins = None  # --initial-cluster of one that joins a running cluster
+        self.more_flags = []
         self.process = None
         self._client = None
 
@@ -90,8 +92,9 @@ class Member:
         return [f"--name={self.name}", f"--data-dir={self.data_dir}",
                 f"--listen-client-urls={self.client_url}", f"--advertise-client-urls={self.client_url}",
                 f"--listen-peer-urls={self.peer_url}", f"--initial-advertise-peer-urls={self.peer_url}",
-                f"--initial-cluster={self.cluster.initial_cluster()}", "--initial-cluster-state=new",
-                f"--initial-cluster-token={self.cluster.token}", *self.cluster.extra_flags]
+                f"--initial-cluster={self.joins or self.cluster.initial_cluster()}",
+                f"--initial-cluster-state={'existing' if self.joins else 'new'}",
+                f"--initial-cluster-token={self.cluster.token}", *self.cluster.extra_flags, *self.more_flags]
 
     def start(self):
         assert not self.running(), f"{self.name} is running"
@@ -180,6 +183,7 @@ class Cluster:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keelson-test-"))
         self.token = "test-" + self.folder.name
         self.extra_flags = [*(["--logger=zap"] if IS_ETCD else []), *flags]
+        self.former = []
         self.members = [Member(self, f"m{i + 1}") for i in range(size)]
         try:
             if start:
@@ -200,6 +204,24 @@ class Cluster:
     def wait_ready(self, seconds=READY_SECONDS):
         for member in self.members:
             member.wait_ready(seconds)
+
+    def add_member(self, name, asked, learner=False, start=True):
+        """Adds a member through `asked` and starts it; it is not waited for, a learner would not answer as others do."""
+        member = Member(self, name)
+        asked.client.Cluster.MemberAdd(peerURLs=[member.peer_url], isLearner=learner, timeout=10)
+        member.joins = ",".join([*(f"{m.name}={m.peer_url}" for m in self.members), f"{name}={member.peer_url}"])
+        self.members.append(member)
+        if start:
+            member.start()
+        return member
+
+    def forget_member(self, member, seconds=15):
+        """Waits until a removed member has ended by itself; returns its exit status."""
+        status = wait_until(lambda: (member.process.poll() is not None) and (member.process.poll(),), seconds,
+                            f"{member.name}, which was removed, ends")[0]
+        self.members.remove(member)
+        self.former.append(member)
+        return status
 
     def __getitem__(self, i):
         return self.members[i]
@@ -243,14 +265,14 @@ class Cluster:
         return [(a.hash, a.compact_revision) for a in answers]
 
     def show_logs(self, lines=25):
-        for member in self.members:
+        for member in [*self.members, *self.former]:
             if member.log.exists():
                 text = member.log.read_text(errors="replace").splitlines()
                 print(f"---- log of {member.name}, last {min(lines, len(text))} of {len(text)} lines ({member.log})", file=sys.stderr)
                 print("\n".join(text[-lines:]), file=sys.stderr, flush=True)
 
     def close(self, keep=False):
-        for member in self.members:
+        for member in [*self.members, *self.former]:
             member.close()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -15,14 +15,6 @@ using rpc::Call;
 
 constexpr int64_t kLeaseTtlMax = 9'000'000'000;  // seconds; etcd's
 
-// Positive and not 0, as clients expect of a chosen id.
-int64_t NewLeaseId(MemberCore* core) {
-  while (true) {
-    const auto id = static_cast<int64_t>(core->random().Next() >> 1);
-    if (id != 0 && !core->store().FindLease(LeaseId(id))) return id;
-  }
-}
-
 void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   etcdserverpb::LeaseGrantRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
@@ -144,6 +136,13 @@ class KeepAliveReceiver final : public rpc::StreamReceiver {
 };
 
 }  // namespace
+
+int64_t NewLeaseId(MemberCore* core) {
+  while (true) {
+    const auto id = static_cast<int64_t>(core->random().Next() >> 1);
+    if (id != 0 && !core->store().FindLease(LeaseId(id))) return id;
+  }
+}
 
 void RegisterLease(MemberCore* core, rpc::RpcServer* server) {
   server->RegisterUnary("/etcdserverpb.Lease/LeaseGrant", BindUnary<Grant>(core));

@@ -111,6 +111,8 @@ class Member::Impl {
     RegisterCluster(&core_, &rpc_);
     RegisterMaintenance(&core_, &rpc_);
     RegisterClusterMaintenance(&core_, &rpc_);
+    RegisterLock(&core_, &rpc_);
+    RegisterElection(&core_, &rpc_);
     RegisterSnapshot(&core_, {&snapshots_, &executor_, &snapshot_executor_}, &rpc_);
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);

@@ -23,6 +23,8 @@ void RegisterCluster(MemberCore* core, rpc::RpcServer* server);
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server);
 // MoveLeader, Hash and Downgrade.
 void RegisterClusterMaintenance(MemberCore* core, rpc::RpcServer* server);
+void RegisterLock(MemberCore* core, rpc::RpcServer* server);
+void RegisterElection(MemberCore* core, rpc::RpcServer* server);
 // What Maintenance.Snapshot reads with; all outlive the server's calls.
 struct SnapshotAccess {
   SnapshotKeeper* keeper;
@@ -44,6 +46,9 @@ void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_fie
 // The same for what adds `cost` bytes to the store.
 void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
                          std::string_view request, uint64_t cost);
+// Positive and not 0, as clients expect of a lease id that is chosen for them.
+int64_t NewLeaseId(MemberCore* core);
+
 // What Status shows of a downgrade under way.
 void FillDowngradeInfo(const storage::Store& store, etcdserverpb::DowngradeInfo* out);
 

@@ -1,5 +1,5 @@
-// Client: a connection to the store, which may be one server or several that are one cluster. Any etcd
-// v3 server will do.
+// Client: a connection to the store, which may be one server or several that are one cluster. Any
+// etcd v3 server will do.
 //
 //   auto client = Client::Create({.endpoints = {"127.0.0.1:2379", "127.0.0.1:22379"}});
 //   (*client)->kv().Put("greeting", "hello");
@@ -39,7 +39,7 @@ class Client {
   Lease& lease() { return lease_; }
   Cluster& cluster() { return cluster_; }
   Maintenance& maintenance() { return maintenance_; }
-  // For Watcher, WatchQueue and LeaseKeeper.
+  // For Watcher, WatchQueue and LeaseKeeper; Session takes the client.
   Core& core() { return *core_; }
 
   std::vector<std::string> endpoints() const;

@@ -18,6 +18,8 @@ constexpr Method<Stub, etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse> 
     &Endpoint::maintenance, &Stub::Alarm, &Stub::AsyncAlarm};
 constexpr Method<Stub, etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>
     kDefragment = {&Endpoint::maintenance, &Stub::Defragment, &Stub::AsyncDefragment};
+constexpr Method<Stub, etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>
+    kMoveLeader = {&Endpoint::maintenance, &Stub::MoveLeader, &Stub::AsyncMoveLeader};
 constexpr Method<etcdserverpb::KV::Stub, etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>
     kRange = {&Endpoint::kv, &etcdserverpb::KV::Stub::Range, &etcdserverpb::KV::Stub::AsyncRange};
 
@@ -72,6 +74,14 @@ absl::StatusOr<etcdserverpb::AlarmResponse> Maintenance::AlarmDisarm(
   request.set_alarm(alarm.alarm());
   // To clear an alarm twice is to clear it once.
   return CallBlocking(core_, kAlarm, CallKind::kRead, request, options);
+}
+
+absl::StatusOr<etcdserverpb::MoveLeaderResponse> Maintenance::MoveLeader(
+    const std::string& endpoint, uint64_t target_id, const CallOptions& options) {
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<Endpoint> only, core_.Named(endpoint));
+  etcdserverpb::MoveLeaderRequest request;
+  request.set_targetid(target_id);
+  return CallBlocking(core_, kMoveLeader, CallKind::kWrite, request, options, std::move(only));
 }
 
 absl::Status Maintenance::Snapshot(const std::string& endpoint,

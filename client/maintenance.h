@@ -37,6 +37,12 @@ class Maintenance {
   absl::StatusOr<etcdserverpb::AlarmResponse> AlarmDisarm(const etcdserverpb::AlarmMember& alarm,
                                                           const CallOptions& options = {});
 
+  // Hands leadership over to the voter `target_id`; `endpoint` is the leader's. Answers when the
+  // old leader follows the new one.
+  absl::StatusOr<etcdserverpb::MoveLeaderResponse> MoveLeader(const std::string& endpoint,
+                                                              uint64_t target_id,
+                                                              const CallOptions& options = {});
+
   // A snapshot of the member's state, in pieces as they come: what a file of it consists of, its
   // SHA-256 at the end included. `take` returns whether it wants more; Cancelled if not. An error:
   // the snapshot is not whole. Not tried again.

@@ -9,7 +9,7 @@ import unittest
 import cluster
 import wire
 import grpc
-from cluster import ClusterTest, ETCDCTL, IS_ETCD, environment, run_command, wait_until
+from cluster import ClusterTest, ETCDCTL, IS_ETCD, IS_ETCDCTL, KVCTL, environment, run_command, wait_until
 
 with_etcd3 = unittest.skip("python3-etcd3 is not installed")
 try:
@@ -56,9 +56,8 @@ class Command:
         return status
 
 
-class LockTest(ClusterTest):
+class Base(ClusterTest):
     flags = ("--heartbeat-interval=50", "--election-timeout=500")
-    command = ETCDCTL
 
     def setUp(self):
         self.name = self.id().rsplit(".", 1)[-1].encode()
@@ -80,10 +79,8 @@ class LockTest(ClusterTest):
         """Until so many are in the line."""
         wait_until(lambda: len(self.keys()) == count, 10, f"{count} keys")
 
-    def ctl(self, *arguments, member=0):
-        return [self.command, "--endpoints=" + self.cluster[member].endpoint, *arguments]
 
-    # ------------------------------------------------------------------------------------------------------------------ Lock
+class ServiceTest(Base):
 
     def test_a_lock_is_a_key_of_the_lease_with_its_revisions(self):
         lease = self.lease()
@@ -189,8 +186,6 @@ class LockTest(ClusterTest):
         self.assertEqual((waits.code().name, waits.details()), ("UNKNOWN", "mutex: session is expired"))
         self.clients[2].Lock.Unlock(key=first.key)
 
-    # ------------------------------------------------------------------------------------------------------------------ Election
-
     def test_an_election_from_campaign_to_resignation(self):
         lease = self.lease()
         election = self.clients[1].Election
@@ -243,7 +238,24 @@ class LockTest(ClusterTest):
                                 (third.leader.key, b"d", True)])
         self.clients[0].Election.Resign(leader=third.leader)
 
-    # ------------------------------------------------------------------------------------------------------------------ clients
+    @with_etcd3
+    def test_python_locks_and_unlocks(self):
+        # Debian's library fails by itself where it would have to wait, so nobody waits here.
+        for member in (1, 2, 0):
+            client = etcd3.client(host="127.0.0.1", port=self.cluster[member].client_port, timeout=10)
+            with client.lock("python-lock", ttl=10) as lock:
+                self.assertTrue(lock.is_acquired())
+                lock.refresh()
+                self.assertEqual(len(self.clients[0].KV.Range(key=b"/locks/python-lock").kvs), 1)
+            self.assertFalse(lock.is_acquired())
+            client.close()
+
+
+class EtcdctlTest(Base):
+    command = ETCDCTL
+
+    def ctl(self, *arguments, member=0):
+        return [self.command, "--endpoints=" + self.cluster[member].endpoint, *arguments]
 
     def test_a_command_line_holds_a_lock_until_it_ends(self):
         name = self.name.decode()
@@ -287,17 +299,23 @@ class LockTest(ClusterTest):
         listener.end()
         wait_until(lambda: self.keys() == [], 10, "nobody is elected any more")
 
-    @with_etcd3
-    def test_python_locks_and_unlocks(self):
-        # Debian's library fails by itself where it would have to wait, so nobody waits here.
-        for member in (1, 2, 0):
-            client = etcd3.client(host="127.0.0.1", port=self.cluster[member].client_port, timeout=10)
-            with client.lock("python-lock", ttl=10) as lock:
-                self.assertTrue(lock.is_acquired())
-                lock.refresh()
-                self.assertEqual(len(self.clients[0].KV.Range(key=b"/locks/python-lock").kvs), 1)
-            self.assertFalse(lock.is_acquired())
-            client.close()
+
+@unittest.skipIf(IS_ETCDCTL, "that is EtcdctlTest")
+class KvctlTest(EtcdctlTest):
+    command = KVCTL
+
+    def test_what_is_wrong_with_the_words_is_said(self):
+        for words, status, said in ((["lock"], 128, "lock takes a lock name argument and an optional command to execute"),
+                                    (["elect"], 128, "elect takes one election name argument and an optional proposal argument"),
+                                    (["elect", "a", "b", "c"], 128, "elect takes one election name argument and an optional proposal argument"),
+                                    (["elect", "a"], 128, "no proposal argument but -l not set"),
+                                    (["elect", "-l", "a", "b"], 128, "proposal given but -l is set"),
+                                    (["lock", "a", "--", "no-such-program"], 1, 'exec: "no-such-program": executable file not found in $PATH'),
+                                    (["lock", "a", "-w", "table"], 4, "table not supported as output format")):
+            for command in {self.command, ETCDCTL}:
+                done = run_command([command, "--endpoints=" + self.cluster[0].endpoint, *words])
+                self.assertEqual((done.returncode, done.stderr.decode()), (status, f"Error: {said}\n"), [command, *words])
+        self.assertEqual(self.keys(b"a"), [])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 import cluster
 import wire
 import grpc
-from cluster import Cluster, ETCDCTL, IS_ETCD, run_command, wait_until
+from cluster import Cluster, ETCDCTL, IS_ETCD, IS_ETCDCTL, KVCTL, run_command, wait_until
 from leader_kill_test import Writer
 
 FLAGS = ("--heartbeat-interval=50", "--election-timeout=500")
@@ -345,14 +345,21 @@ class MembershipTest(unittest.TestCase):
     # ------------------------------------------------------------------------------------------------------------------ etcdctl
 
     def test_etcdctl_adds_lists_updates_promotes_and_removes(self):
+        self.check_command_line(ETCDCTL)
+
+    @unittest.skipIf(IS_ETCDCTL, "that is the test before")
+    def test_kvctl_adds_lists_updates_promotes_and_removes(self):
+        self.check_command_line(KVCTL)
+
+    def check_command_line(self, command):
         def test(members):
             def ctl(*arguments, status=0):
-                done = run_command([ETCDCTL, f"--endpoints={members[0].endpoint}", *arguments])
+                done = run_command([command, f"--endpoints={members[0].endpoint}", *arguments])
                 self.assertEqual(done.returncode, status, done.stderr)
                 return done.stdout.decode()
             fresh = cluster.Member(members, "m2")
             text = ctl("member", "add", "m2", "--learner", f"--peer-urls={fresh.peer_url}")
-            self.assertRegex(text, r"^Member +[0-9a-f]+ added to cluster +[0-9a-f]+\n\nETCD_NAME=\"m2\"\nETCD_INITIAL_CLUSTER=\"")
+            self.assertRegex(text, r"^Member +[0-9a-f]+ added (as learner )?to cluster +[0-9a-f]+\n\nETCD_NAME=\"m2\"\nETCD_INITIAL_CLUSTER=\"")
             variables = dict(line.split("=", 1) for line in text.splitlines() if line.startswith("ETCD_"))
             self.assertEqual(variables["ETCD_INITIAL_CLUSTER_STATE"], '"existing"')
             fresh.joins = variables["ETCD_INITIAL_CLUSTER"].strip('"')
@@ -361,7 +368,7 @@ class MembershipTest(unittest.TestCase):
             self.wait_status(fresh)
             number = f"{fresh.id():x}"
             def promoted():
-                done = run_command([ETCDCTL, f"--endpoints={members[0].endpoint}", "member", "promote", number])
+                done = run_command([command, f"--endpoints={members[0].endpoint}", "member", "promote", number])
                 return done.returncode == 0 and done.stdout.decode()
             self.assertRegex(wait_until(promoted, 20, "the learner is promoted"), rf"^Member +{number} promoted in cluster +[0-9a-f]+\n$")
             self.assertRegex(ctl("member", "update", number, f"--peer-urls={fresh.peer_url}"), rf"^Member +{number} updated in cluster")
@@ -369,9 +376,9 @@ class MembershipTest(unittest.TestCase):
             self.assertIn(f"{number}, started, m2, {fresh.peer_url}, {fresh.client_url}, false\n", ctl("member", "list"))
             leader = members.leader()
             other = next(m for m in members if m is not leader)
-            moved = run_command([ETCDCTL, f"--endpoints={members.endpoints()}", "move-leader", f"{other.id():x}"])
+            moved = run_command([command, f"--endpoints={members.endpoints()}", "move-leader", f"{other.id():x}"])
             self.assertEqual(moved.stdout.decode(), f"Leadership transferred from {leader.id():x} to {other.id():x}\n")
-            settled_text = wait_until(lambda: (d := run_command([ETCDCTL, f"--endpoints={members[0].endpoint}", "member", "remove", number]))
+            settled_text = wait_until(lambda: (d := run_command([command, f"--endpoints={members[0].endpoint}", "member", "remove", number]))
                                       .returncode == 0 and d.stdout.decode(), 15, "the member may be removed", interval=0.2)
             self.assertRegex(settled_text, rf"^Member +{number} removed from cluster +[0-9a-f]+\n$")
             self.assertEqual(members.forget_member(fresh), 0)

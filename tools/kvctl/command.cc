@@ -210,11 +210,14 @@ Commands AllCommands() {
   AddAlarmCommands(commands);
   AddCompactionCommand(commands);
   AddDelCommand(commands);
+  AddElectCommand(commands);
   AddEndpointCommands(commands);
   AddGetCommand(commands);
   AddLeaseCommands(commands);
   AddLoadCommand(commands);
+  AddLockCommand(commands);
   AddMemberCommands(commands);
+  AddMoveLeaderCommand(commands);
   AddPutCommand(commands);
   AddSnapshotCommands(commands);
   AddTxnCommand(commands);

@@ -418,6 +418,19 @@ def cases():
     yield Case("member", "list", "-w", "json")
     yield Case("member", "list", "-w", "fields", differs=no_zero_revision)
     yield Case("member", "list", "-w", "protobuf")
+    for words in (["add"], ["add", "a", "b", "http://x"], ["add", "a"], ["add", "a", "--peer-urls=foo"],
+                  ["add", "a", "--peer-urls=http://h"], ["add", "a", "--peer-urls=http://h:1/p"], ["add", "a", "--peer-urls=ftp://h:1"],
+                  ["remove"], ["remove", "zz"], ["remove", "77"], ["remove", "11112222333344445"], ["remove", "1", "2"],
+                  ["update"], ["update", "77"], ["update", "zz", "--peer-urls=x"], ["update", "77", "--peer-urls=x"],
+                  ["update", "77", "--peer-urls=http://h:1"], ["promote"], ["promote", "zz"], ["promote", "77"]):
+        yield Case("member", *words)
+    for words in ([], ["zz"], ["1", "2"], ["77"]):
+        yield Case("move-leader", *words)
+    yield Case("lock")
+    yield Case("lock", "l", "--", "sh", "-c", "echo held")
+    yield Case("lock", "l", "--", "nosuch-program")
+    for words in ([], ["a"], ["a", "b", "c"], ["-l", "a", "b"]):
+        yield Case("elect", *words)
     yield Case("endpoint", "health", differs=time_taken)
     yield Case("endpoint", "health", "-w", "json", differs=time_taken)
     yield Case("endpoint", "health", "-w", "fields", differs=time_taken)

@@ -67,21 +67,25 @@ class JsonPrinter final : public Printer {
 
   // With --hex the ids are strings of hexadecimal digits, as people know them.
   Exit MemberList(const etcdserverpb::MemberListResponse& response) override {
+    return MembersOf(response);
+  }
+  Exit MemberAdd(const etcdserverpb::MemberAddResponse& response) override {
     if (!hex_) return Whole(response);
-    etcdserverpb::ResponseHeader header = response.header();
-    header.clear_cluster_id();
-    header.clear_member_id();
-    std::vector<std::string> members;
-    for (etcdserverpb::Member member : response.members()) {
-      const std::string id = absl::StrCat("\"ID\":\"", absl::Hex(member.id()), "\"");
-      member.clear_id();
-      members.push_back(Object({id, GoJsonMembers(member)}));
-    }
-    const std::string ids =
-        absl::StrCat("\"cluster_id\":\"", absl::Hex(response.header().cluster_id()),
-                     "\",\"member_id\":\"", absl::Hex(response.header().member_id()), "\"");
-    return Line(absl::StrCat("{\"header\":", Object({ids, GoJsonMembers(header)}), ",\"members\":[",
-                             absl::StrJoin(members, ","), "]}"));
+    return Line(Object({HexHeader(response.header()),
+                        absl::StrCat("\"member\":", HexMember(response.member())),
+                        HexMembers(response.members())}));
+  }
+  Exit MemberRemove(uint64_t, const etcdserverpb::MemberRemoveResponse& response) override {
+    return MembersOf(response);
+  }
+  Exit MemberUpdate(uint64_t, const etcdserverpb::MemberUpdateResponse& response) override {
+    return MembersOf(response);
+  }
+  Exit MemberPromote(uint64_t, const etcdserverpb::MemberPromoteResponse& response) override {
+    return MembersOf(response);
+  }
+  Exit MoveLeader(uint64_t, uint64_t, const etcdserverpb::MoveLeaderResponse& response) override {
+    return Whole(response);
   }
 
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
@@ -120,6 +124,34 @@ class JsonPrinter final : public Printer {
   }
 
   Exit Whole(const google::protobuf::Message& message) { return Line(GoJson(message)); }
+
+  template <typename Response>
+  Exit MembersOf(const Response& response) {
+    if (!hex_) return Whole(response);
+    return Line(Object({HexHeader(response.header()), HexMembers(response.members())}));
+  }
+
+  static std::string HexHeader(etcdserverpb::ResponseHeader header) {
+    const std::string ids =
+        absl::StrCat("\"cluster_id\":\"", absl::Hex(header.cluster_id()), "\",\"member_id\":\"",
+                     absl::Hex(header.member_id()), "\"");
+    header.clear_cluster_id();
+    header.clear_member_id();
+    return absl::StrCat("\"header\":", Object({ids, GoJsonMembers(header)}));
+  }
+
+  static std::string HexMember(etcdserverpb::Member member) {
+    const std::string id = absl::StrCat("\"ID\":\"", absl::Hex(member.id()), "\"");
+    member.clear_id();
+    return Object({id, GoJsonMembers(member)});
+  }
+
+  template <typename Members>
+  static std::string HexMembers(const Members& members) {
+    std::vector<std::string> texts;
+    for (const etcdserverpb::Member& member : members) texts.push_back(HexMember(member));
+    return absl::StrCat("\"members\":[", absl::StrJoin(texts, ","), "]");
+  }
 
   // The header's fields beside the answer's own.
   Exit Flat(const etcdserverpb::ResponseHeader& header, const std::string& members) {

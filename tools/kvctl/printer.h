@@ -70,6 +70,19 @@ class Printer {
   }
   virtual Exit LeaseList(const etcdserverpb::LeaseLeasesResponse&) { return Unsupported(); }
   virtual Exit MemberList(const etcdserverpb::MemberListResponse&) { return Unsupported(); }
+  virtual Exit MemberAdd(const etcdserverpb::MemberAddResponse&) { return Unsupported(); }
+  virtual Exit MemberRemove(uint64_t id, const etcdserverpb::MemberRemoveResponse&) {
+    return Unsupported();
+  }
+  virtual Exit MemberUpdate(uint64_t id, const etcdserverpb::MemberUpdateResponse&) {
+    return Unsupported();
+  }
+  virtual Exit MemberPromote(uint64_t id, const etcdserverpb::MemberPromoteResponse&) {
+    return Unsupported();
+  }
+  virtual Exit MoveLeader(uint64_t from, uint64_t to, const etcdserverpb::MoveLeaderResponse&) {
+    return Unsupported();
+  }
   virtual Exit Health(const std::vector<EndpointHealth>&) { return Unsupported(); }
   virtual Exit Status(const std::vector<EndpointStatus>&) { return Unsupported(); }
   virtual Exit HashKv(const std::vector<EndpointHash>&) { return Unsupported(); }

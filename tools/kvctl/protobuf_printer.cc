@@ -31,6 +31,19 @@ class ProtobufPrinter final : public Printer {
   Exit MemberList(const etcdserverpb::MemberListResponse& response) override {
     return Raw(response);
   }
+  Exit MemberAdd(const etcdserverpb::MemberAddResponse& response) override { return Raw(response); }
+  Exit MemberRemove(uint64_t, const etcdserverpb::MemberRemoveResponse& response) override {
+    return Raw(response);
+  }
+  Exit MemberUpdate(uint64_t, const etcdserverpb::MemberUpdateResponse& response) override {
+    return Raw(response);
+  }
+  Exit MemberPromote(uint64_t, const etcdserverpb::MemberPromoteResponse& response) override {
+    return Raw(response);
+  }
+  Exit MoveLeader(uint64_t, uint64_t, const etcdserverpb::MoveLeaderResponse& response) override {
+    return Raw(response);
+  }
   Exit Alarm(const etcdserverpb::AlarmResponse& response) override { return Raw(response); }
 
  private:

@@ -91,6 +91,25 @@ class SimplePrinter final : public Printer {
     return Join(MemberRows(response));
   }
 
+  Exit MemberAdd(const etcdserverpb::MemberAddResponse& response) override {
+    return Member(response.member().id(),
+                  response.member().islearner() ? "added as learner to" : "added to",
+                  response.header());
+  }
+  Exit MemberRemove(uint64_t id, const etcdserverpb::MemberRemoveResponse& response) override {
+    return Member(id, "removed from", response.header());
+  }
+  Exit MemberUpdate(uint64_t id, const etcdserverpb::MemberUpdateResponse& response) override {
+    return Member(id, "updated in", response.header());
+  }
+  Exit MemberPromote(uint64_t id, const etcdserverpb::MemberPromoteResponse& response) override {
+    return Member(id, "promoted in", response.header());
+  }
+  Exit MoveLeader(uint64_t from, uint64_t to, const etcdserverpb::MoveLeaderResponse&) override {
+    out() << absl::StreamFormat("Leadership transferred from %x to %x\n", from, to);
+    return Ok();
+  }
+
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
     for (const EndpointHealth& health : endpoints) {
       if (health.error.empty()) {
@@ -128,6 +147,11 @@ class SimplePrinter final : public Printer {
   }
 
  private:
+  Exit Member(uint64_t id, const char* what, const etcdserverpb::ResponseHeader& header) {
+    out() << absl::StreamFormat("Member %16x %s cluster %16x\n", id, what, header.cluster_id());
+    return Ok();
+  }
+
   void Pair(const mvccpb::KeyValue& kv) {
     if (!values_only()) out() << (hex_ ? HexEscape(kv.key()) : kv.key()) << "\n";
     out() << (hex_ ? HexEscape(kv.value()) : kv.value()) << "\n";

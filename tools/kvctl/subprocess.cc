@@ -16,6 +16,13 @@ namespace keelson::kvctl {
 
 absl::Status RunProgram(const std::vector<std::string>& arguments,
                         const std::vector<std::string>& environment) {
+  int ignored;  // the status says it
+  return RunProgram(arguments, environment, &ignored);
+}
+
+absl::Status RunProgram(const std::vector<std::string>& arguments,
+                        const std::vector<std::string>& environment, int* exit_status) {
+  *exit_status = 1;
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -41,6 +48,7 @@ absl::Status RunProgram(const std::vector<std::string>& arguments,
   if (WIFSIGNALED(status)) {
     return absl::AbortedError(absl::StrCat("signal: ", strsignal(WTERMSIG(status))));
   }
+  *exit_status = WEXITSTATUS(status);
   if (WEXITSTATUS(status) != 0) {
     return absl::AbortedError(absl::StrCat("exit status ", WEXITSTATUS(status)));
   }

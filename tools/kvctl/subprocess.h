@@ -14,6 +14,10 @@ namespace keelson::kvctl {
 // REQUIRES: a first argument, the program.
 absl::Status RunProgram(const std::vector<std::string>& arguments,
                         const std::vector<std::string>& environment);
+// As RunProgram; `exit_status` is the program's own if it has ended by itself, and 1 for any other
+// failure.
+absl::Status RunProgram(const std::vector<std::string>& arguments,
+                        const std::vector<std::string>& environment, int* exit_status);
 
 }  // namespace keelson::kvctl
 

@@ -100,6 +100,61 @@ absl::Status ErrDowngradeInProgress() {
   return absl::FailedPreconditionError("etcdserver: cluster has a downgrade job in progress");
 }
 absl::Status ErrWatchCanceled() { return absl::CancelledError("etcdserver: watch canceled"); }
+absl::Status ErrRootUserNotExist() {
+  return absl::FailedPreconditionError("etcdserver: root user does not exist");
+}
+absl::Status ErrRootRoleNotExist() {
+  return absl::FailedPreconditionError("etcdserver: root user does not have root role");
+}
+absl::Status ErrUserAlreadyExist() {
+  return absl::FailedPreconditionError("etcdserver: user name already exists");
+}
+absl::Status ErrUserEmpty() { return absl::InvalidArgumentError("etcdserver: user name is empty"); }
+absl::Status ErrUserNotFound() {
+  return absl::FailedPreconditionError("etcdserver: user name not found");
+}
+absl::Status ErrRoleAlreadyExist() {
+  return absl::FailedPreconditionError("etcdserver: role name already exists");
+}
+absl::Status ErrRoleNotFound() {
+  return absl::FailedPreconditionError("etcdserver: role name not found");
+}
+absl::Status ErrRoleEmpty() { return absl::InvalidArgumentError("etcdserver: role name is empty"); }
+absl::Status ErrAuthFailed() {
+  return absl::InvalidArgumentError(
+      "etcdserver: authentication failed, invalid user ID or password");
+}
+// etcd has no gRPC status for this one and the last of these.
+absl::Status ErrNoPasswordUser() {
+  return absl::UnknownError("auth: authentication failed, password was given for no password user");
+}
+absl::Status ErrPermissionNotGiven() {
+  return absl::InvalidArgumentError("etcdserver: permission not given");
+}
+absl::Status ErrPermissionDenied() {
+  return absl::PermissionDeniedError("etcdserver: permission denied");
+}
+absl::Status ErrRoleNotGranted() {
+  return absl::FailedPreconditionError("etcdserver: role is not granted to the user");
+}
+absl::Status ErrPermissionNotGranted() {
+  return absl::FailedPreconditionError("etcdserver: permission is not granted to the role");
+}
+absl::Status ErrAuthNotEnabled() {
+  return absl::FailedPreconditionError("etcdserver: authentication is not enabled");
+}
+absl::Status ErrInvalidAuthToken() {
+  return absl::UnauthenticatedError("etcdserver: invalid auth token");
+}
+absl::Status ErrInvalidAuthManagement() {
+  return absl::InvalidArgumentError("etcdserver: invalid auth management");
+}
+absl::Status ErrAuthOldRevision() {
+  return absl::InvalidArgumentError("etcdserver: revision of auth store is old");
+}
+absl::Status ErrTokenVerifyOnly() {
+  return absl::UnknownError("auth: token signing attempted with verify-only key");
+}
 absl::Status ErrMalformed() {
   return absl::InternalError("grpc: error unmarshalling request: malformed message");
 }

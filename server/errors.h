@@ -44,6 +44,27 @@ absl::Status ErrWrongDowngradeFormat();
 absl::Status ErrInvalidDowngradeTarget();
 absl::Status ErrDowngradeInProgress();
 absl::Status ErrWatchCanceled();
+// auth
+absl::Status ErrRootUserNotExist();
+absl::Status ErrRootRoleNotExist();
+absl::Status ErrUserAlreadyExist();
+absl::Status ErrUserEmpty();
+absl::Status ErrUserNotFound();
+absl::Status ErrRoleAlreadyExist();
+absl::Status ErrRoleNotFound();
+absl::Status ErrRoleEmpty();
+absl::Status ErrAuthFailed();
+absl::Status ErrNoPasswordUser();
+absl::Status ErrPermissionNotGiven();
+absl::Status ErrPermissionDenied();
+absl::Status ErrRoleNotGranted();
+absl::Status ErrPermissionNotGranted();
+absl::Status ErrAuthNotEnabled();
+absl::Status ErrInvalidAuthToken();
+absl::Status ErrInvalidAuthManagement();
+absl::Status ErrAuthOldRevision();
+absl::Status ErrTokenVerifyOnly();
+
 absl::Status ErrMalformed();  // bytes that are not the method's request
 
 // An error of storage/ as a client sees it; errors that clients never see keep their text.

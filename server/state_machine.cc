@@ -9,6 +9,7 @@
 #include "proto/etcd/rpc.pb.h"
 #include "raft/conf_change.h"
 #include "server/alarm_key.h"
+#include "server/auth/request_checks.h"
 #include "server/cluster_records.h"
 #include "server/errors.h"
 #include "server/member_changes.h"
@@ -54,11 +55,12 @@ bool ChangesData(const Command& command) {
 }  // namespace
 
 StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf)
-    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store) {
+    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store), auth_(store) {
   OnStoreReplaced();
 }
 
 void StateMachine::OnStoreReplaced() {
+  auth_.Reload();
   if (store_->applied()) state_hashes_.Add(store_->applied(), store_->state_hash());
 }
 
@@ -98,7 +100,7 @@ void StateMachine::ApplyEntry(const raft::Entry& entry) {
     store_->EndEntry();
     return;
   }
-  absl::StatusOr<std::string> body = Execute(command, entry.term);
+  absl::StatusOr<std::string> body = Execute(command, entry);
   if (!body.ok() && store_->EntryChanged()) failure_ = body.status();
   if (body.ok() && CostOf(command) > 0) applied_.grown = true;
   std::vector<storage::StoredEvent> events = store_->EndEntry();
@@ -159,8 +161,11 @@ absl::StatusOr<Applied> StateMachine::Commit() {
   return std::exchange(applied_, Applied());
 }
 
-absl::StatusOr<std::string> StateMachine::Execute(const Command& command, Term term) {
+absl::StatusOr<std::string> StateMachine::Execute(const Command& command,
+                                                  const raft::Entry& entry) {
   KV_RETURN_IF_ERROR(CheckAlarms(command));
+  KV_RETURN_IF_ERROR(CheckCommand({auth_, *store_}, command));
+  if (AuthStore::Takes(command)) return auth_.Execute(command, entry.index, applied_.tokens);
   switch (command.op_case()) {
     case Command::kPut:
       return kv_.Put(command.put());
@@ -173,7 +178,7 @@ absl::StatusOr<std::string> StateMachine::Execute(const Command& command, Term t
     case Command::kLeaseGrant:
       return GrantLease(command.lease_grant());
     case Command::kLeaseRevoke:
-      return RevokeLeases(command.lease_revoke(), term);
+      return RevokeLeases(command.lease_revoke(), entry.term);
     case Command::kLeaseCheckpoint:
       return Checkpoint(command.lease_checkpoint());
     case Command::kAlarm:

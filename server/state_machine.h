@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "proto/keelson/command.pb.h"
 #include "raft/types.h"
+#include "server/auth/auth_store.h"
 #include "server/divergence_check.h"
 #include "server/kv_executor.h"
 #include "storage/store.h"
@@ -40,6 +41,7 @@ struct Applied {
   std::vector<storage::StoredEvent> events;
   std::vector<LeaseId> granted;
   std::vector<LeaseId> revoked;
+  std::vector<TokenChange> tokens;
   bool compacted = false;
   bool members_changed = false;
   bool grown = false;  // a command that adds to the store was carried out
@@ -61,12 +63,13 @@ class StateMachine {
   void Apply(absl::Span<const raft::Entry> entries);
   // Unavailable: the store cannot take it now; call again. Any other error is final.
   absl::StatusOr<Applied> Commit();
-  // Forgets the group that was applied and not committed; the store is about to be another one.
+  // Forgets the group that was applied and not committed; OnStoreReplaced follows.
   void Abandon() { applied_ = Applied(); }
   // The store holds another state from now on.
   void OnStoreReplaced();
   // After the newest entries, as this member came to them.
   const RecentStateHashes& state_hashes() const { return state_hashes_; }
+  const AuthStore& auth() const { return auth_; }
 
  private:
   void ApplyEntry(const raft::Entry& entry);
@@ -77,7 +80,7 @@ class StateMachine {
   // False: it is no command, and the machine has failed.
   bool ParseCommand(LogIndex index, std::string_view bytes, proto::Command& command);
   void AnswerTo(const proto::Command& command, absl::StatusOr<std::string> body);
-  absl::StatusOr<std::string> Execute(const proto::Command& command, Term term);
+  absl::StatusOr<std::string> Execute(const proto::Command& command, const raft::Entry& entry);
   // What is refused while an alarm is up.
   absl::Status CheckAlarms(const proto::Command& command) const;
   void ReadAlarms();
@@ -94,6 +97,7 @@ class StateMachine {
   const NodeId self_;
   const ConfChanger change_conf_;
   KvExecutor kv_;
+  AuthStore auth_;
   bool no_space_ = false;  // some member's alarm NOSPACE is up
   bool corrupt_ = false;   // … CORRUPT
   RecentStateHashes state_hashes_;

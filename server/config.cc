@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
+#include "server/auth/bcrypt.h"
 #include "server/feature_gates.h"
 
 namespace keelson::server {
@@ -38,6 +39,7 @@ struct RawFlags {
   std::string feature_gates;
   bool experimental_initial_corrupt_check = false;
   std::string log_outputs = "default";
+  uint32_t auth_token_ttl_s = 300;
   uint64_t max_concurrent_streams = 4294967295;
   bool version = false;
 };
@@ -129,6 +131,10 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Interval at which the leader compares the members' state; 0: 5s.");
   add("experimental-corrupt-check-time", flags.corrupt_check_time,
       "The name of --corrupt-check-time before etcd 3.6.");
+  add("auth-token", c.auth_token,
+      "Kind of tokens: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m.");
+  add("auth-token-ttl", flags.auth_token_ttl_s, "Seconds that an unused simple token is good for.");
+  add("bcrypt-cost", c.bcrypt_cost, "Logarithm of the work for a password hash, 4 to 31.");
   add_switch("unsafe-no-fsync", c.unsafe_no_fsync,
              "Do not sync the raft log: fast, and loses data on power loss.");
   add("log-level", c.log_level, "debug, info, warn or error.");
@@ -200,6 +206,20 @@ absl::Status CheckCluster(const Config& config) {
         absl::StrCat("--initial-cluster has ", config.name, "=", *listed.begin(),
                      " but --initial-advertise-peer-urls is ", *advertised.begin()));
   }
+  return absl::OkStatus();
+}
+
+// A cost that there is none of is the default one, as in etcd.
+absl::Status CheckAuth(uint32_t token_ttl_s, Config& config) {
+  if (config.auth_token != "simple" && !config.auth_token.starts_with("simple,") &&
+      !config.auth_token.starts_with("jwt,")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown --auth-token \"", config.auth_token, "\": simple or jwt,<options>"));
+  }
+  if (config.bcrypt_cost < kBcryptCostMin || config.bcrypt_cost > kBcryptCostMax) {
+    config.bcrypt_cost = kBcryptCostDefault;
+  }
+  if (token_ttl_s != 0) config.auth_token_ttl = absl::Seconds(token_ttl_s);
   return absl::OkStatus();
 }
 
@@ -281,6 +301,7 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
   }
   config.max_concurrent_streams =
       static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
+  KV_RETURN_IF_ERROR(CheckAuth(flags.auth_token_ttl_s, config));
   config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
   KV_RETURN_IF_ERROR(CheckTimes(config));
   KV_RETURN_IF_ERROR(CheckSnapshots(config));

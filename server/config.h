@@ -50,6 +50,9 @@ struct Config {
   absl::Duration grpc_keepalive_interval = absl::Hours(2);
   absl::Duration grpc_keepalive_timeout = absl::Seconds(20);
   absl::Duration watch_progress_notify_interval = absl::Minutes(10);
+  std::string auth_token = "simple";  // or "jwt,<options>"
+  absl::Duration auth_token_ttl = absl::Seconds(300);
+  int bcrypt_cost = 10;
   bool unsafe_no_fsync = false;
   std::string log_level = "info";
   std::string log_format = "json";

@@ -7,8 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "proto/keelson/command.pb.h"
+#include "server/auth/request_checks.h"
 #include "server/errors.h"
 #include "server/kv_checks.h"
+#include "server/request_cost.h"
 #include "server/services.h"
 
 namespace keelson::server {
@@ -33,6 +35,13 @@ std::string LeaseInHex(int64_t lease) {
   const auto bits = static_cast<uint64_t>(lease);
   return lease < 0 ? absl::StrCat("-", absl::Hex(uint64_t{0} - bits))
                    : absl::StrCat(absl::Hex(bits));
+}
+
+// A contender may wait for long, and what it writes then is checked against what its user may by
+// then.
+Caller AsOfNow(const MemberCore& core, Caller caller) {
+  if (caller.known()) caller.auth_revision = core.auth().revision();
+  return caller;
 }
 
 RangeRequest OneKey(const std::string& key) {
@@ -79,33 +88,39 @@ absl::Status AsRecipeError(const absl::Status& status) {
                                                             : status;
 }
 
-void SubmitTxn(MemberCore* core, const TxnRequest& request, WriteDone<TxnResponse> done) {
+void SubmitTxn(MemberCore* core, const Caller& caller, const TxnRequest& request,
+               WriteDone<TxnResponse> done) {
   // Of the server's own making: --max-txn-ops is for clients.
-  const absl::Status status = CheckTxn(request, std::numeric_limits<int>::max());
+  absl::Status status = CheckTxn(request, std::numeric_limits<int>::max());
+  const Caller now = AsOfNow(*core, caller);
+  if (status.ok() && core->auth().enabled()) {
+    status = CheckPermission(core->auth_view(), now, request);
+  }
   if (!status.ok()) return done(status);
-  core->Submit(Command::kTxnFieldNumber, request.SerializeAsString(),
-               [core, done = std::move(done)](const Answer& answer) mutable {
-                 if (!answer.status.ok()) return done(answer.status);
-                 TxnResponse response;
-                 if (!response.ParseFromString(answer.body)) return done(ErrMalformed());
-                 Header header = core->header();
-                 header.revision = answer.revision;
-                 FillHeader(header, response.mutable_header());
-                 done(std::move(response));
-               });
+  core->SubmitGrowth(Command::kTxnFieldNumber, request.SerializeAsString(), now, TxnCost(request),
+                     [core, done = std::move(done)](const Answer& answer) mutable {
+                       if (!answer.status.ok()) return done(answer.status);
+                       TxnResponse response;
+                       if (!response.ParseFromString(answer.body)) return done(ErrMalformed());
+                       Header header = core->header();
+                       header.revision = answer.revision;
+                       FillHeader(header, response.mutable_header());
+                       done(std::move(response));
+                     });
 }
 
-void LeaseFor(MemberCore* core, int64_t lease,
+void LeaseFor(MemberCore* core, const Caller& caller, int64_t lease,
               absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) {
   if (lease != 0) return done(lease);
   etcdserverpb::LeaseGrantRequest request;
   request.set_id(NewLeaseId(core));
   request.set_ttl(std::max(kLeaseTtl, core->options().lease_ttl_min()));
-  core->Submit(Command::kLeaseGrantFieldNumber, request.SerializeAsString(),
-               [id = request.id(), done = std::move(done)](const Answer& answer) mutable {
-                 if (!answer.status.ok()) return done(answer.status);
-                 done(id);
-               });
+  core->SubmitGrowth(Command::kLeaseGrantFieldNumber, request.SerializeAsString(),
+                     AsOfNow(*core, caller), kLeaseGrantCost,
+                     [id = request.id(), done = std::move(done)](const Answer& answer) mutable {
+                       if (!answer.status.ok()) return done(answer.status);
+                       done(id);
+                     });
 }
 
 Contender::Contender(MemberCore* core, Options options)
@@ -116,6 +131,12 @@ Contender::Contender(MemberCore* core, Options options)
 
 void Contender::Start(Done done) {
   done_ = std::move(done);
+  // Its place in the line tells of the keys before it.
+  if (core_->auth().enabled()) {
+    const absl::Status status =
+        CheckPermission(core_->auth_view(), options_.caller, OldestUnder(prefix_));
+    if (!status.ok()) return Finish(status);
+  }
   Enter();
 }
 
@@ -129,9 +150,10 @@ void Contender::Enter() {
   put.set_value(options_.value);
   put.set_lease(options_.lease);
   *txn.add_failure() = RangeOp(OneKey(key_));
-  SubmitTxn(core_, txn, [self = shared_from_this()](absl::StatusOr<TxnResponse> response) {
-    self->OnEntered(std::move(response));
-  });
+  SubmitTxn(core_, options_.caller, txn,
+            [self = shared_from_this()](absl::StatusOr<TxnResponse> response) {
+              self->OnEntered(std::move(response));
+            });
 }
 
 void Contender::OnEntered(absl::StatusOr<TxnResponse> response) {
@@ -155,7 +177,7 @@ void Contender::ReplaceValue() {
   op.mutable_request_put()->set_key(key_);
   op.mutable_request_put()->set_value(options_.value);
   op.mutable_request_put()->set_lease(options_.lease);
-  SubmitTxn(core_, WhileHolding(key_, revision_, std::move(op)),
+  SubmitTxn(core_, options_.caller, WhileHolding(key_, revision_, std::move(op)),
             [self = shared_from_this()](const absl::StatusOr<TxnResponse>& response) {
               if (response.ok() && response->succeeded()) return self->Wait();
               self->DeleteKey();
@@ -253,7 +275,7 @@ void Contender::DeleteKey() {
   RequestOp op;
   op.mutable_request_delete_range()->set_key(key_);
   // If it is lost the lease ends the key.
-  SubmitTxn(core_, WhileHolding(key_, revision_, std::move(op)),
+  SubmitTxn(core_, options_.caller, WhileHolding(key_, revision_, std::move(op)),
             [](const absl::StatusOr<TxnResponse>&) {});
 }
 

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/etcd/rpc.pb.h"
+#include "server/auth/caller.h"
 #include "server/core_watch.h"
 #include "server/member_core.h"
 
@@ -38,15 +39,16 @@ etcdserverpb::TxnRequest WhileHolding(const std::string& key, Revision revision,
 // recipes out by a client of its own inside of the server, whose errors reach the wire as Unknown.
 absl::Status AsRecipeError(const absl::Status& status);
 
-// A write for somebody who reads the answer: the body parsed, its header filled in.
+// A write on behalf of `caller`, as of when it is proposed, for somebody who reads the answer: the
+// body parsed, its header filled in.
 template <typename Response>
 using WriteDone = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
-void SubmitTxn(MemberCore* core, const etcdserverpb::TxnRequest& request,
+void SubmitTxn(MemberCore* core, const Caller& caller, const etcdserverpb::TxnRequest& request,
                WriteDone<etcdserverpb::TxnResponse> done);
 
 // A lease for a client that did not bring one: 60 s, not kept alive (etcd's). Given `lease` as it
 // is if it is not 0.
-void LeaseFor(MemberCore* core, int64_t lease,
+void LeaseFor(MemberCore* core, const Caller& caller, int64_t lease,
               absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done);
 
 class Contender final : public std::enable_shared_from_this<Contender> {
@@ -55,6 +57,7 @@ class Contender final : public std::enable_shared_from_this<Contender> {
     std::string name;
     int64_t lease = 0;
     std::string value;
+    Caller caller;
     // A key that the lease has already gets `value`.
     bool replace_value = false;
     absl::Status lost;  // what is said when the key has gone while it waited

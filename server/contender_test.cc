@@ -78,6 +78,7 @@ class ContenderTest : public testing::Test {
                                     Contender::Options{.name = "name",
                                                        .lease = lease,
                                                        .value = value,
+                                                       .caller = Caller(),
                                                        .replace_value = replace_value,
                                                        .lost = absl::UnknownError("lost")});
     asked->contender->Start([asked = asked.get()](absl::StatusOr<Contender::Won> won) {
@@ -271,7 +272,7 @@ TEST_F(ContenderTest, AMemberThatIsCutOffGivesNothingAway) {
 
 TEST_F(ContenderTest, ALeaseIsMadeForOneThatBringsNone) {
   auto made = std::make_shared<int64_t>(0);
-  LeaseFor(&cluster_.core(leader_), 0, [made](absl::StatusOr<int64_t> lease) {
+  LeaseFor(&cluster_.core(leader_), Caller(), 0, [made](absl::StatusOr<int64_t> lease) {
     ASSERT_TRUE(lease.ok());
     *made = *lease;
   });

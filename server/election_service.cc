@@ -27,11 +27,12 @@ absl::Status ErrNoLeaderKey() { return absl::UnknownError("\"leader\" field must
 // campaign
 
 void Contend(MemberCore* core, const std::shared_ptr<Call>& call,
-             const v3electionpb::CampaignRequest& request, int64_t lease) {
+             const v3electionpb::CampaignRequest& request, const Caller& caller, int64_t lease) {
   const auto contender =
       std::make_shared<Contender>(core, Contender::Options{.name = request.name(),
                                                            .lease = lease,
                                                            .value = request.value(),
+                                                           .caller = caller,
                                                            .replace_value = true,
                                                            .lost = ErrNotElected()});
   // The call keeps the contender, until it is finished; the contender does not keep the call.
@@ -55,32 +56,39 @@ void Contend(MemberCore* core, const std::shared_ptr<Call>& call,
 void Campaign(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   v3electionpb::CampaignRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
-  LeaseFor(core, request.lease(), [core, call, request](absl::StatusOr<int64_t> lease) {
-    if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
-    Contend(core, call, request, *lease);
-  });
+  const absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
+  if (!caller.ok()) return call->Finish(caller.status());
+  LeaseFor(core, *caller, request.lease(),
+           [core, call, request, caller = *caller](absl::StatusOr<int64_t> lease) {
+             if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
+             Contend(core, call, request, caller, *lease);
+           });
 }
 
 void Proclaim(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   v3electionpb::ProclaimRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
   if (!request.has_leader()) return call->Finish(ErrNoLeaderKey());
-  LeaseFor(core, request.leader().lease(), [core, call, request](absl::StatusOr<int64_t> lease) {
-    if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
-    etcdserverpb::RequestOp op;
-    op.mutable_request_put()->set_key(request.leader().key());
-    op.mutable_request_put()->set_value(request.value());
-    op.mutable_request_put()->set_lease(*lease);
-    SubmitTxn(core,
-              WhileHolding(request.leader().key(), Revision(request.leader().rev()), std::move(op)),
-              [call](const absl::StatusOr<TxnResponse>& answer) {
-                if (!answer.ok()) return call->Finish(AsRecipeError(answer.status()));
-                if (!answer->succeeded()) return call->Finish(ErrNotElected());
-                v3electionpb::ProclaimResponse response;
-                *response.mutable_header() = answer->header();
-                ReplyMessage(*call, response);
-              });
-  });
+  const absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
+  if (!caller.ok()) return call->Finish(caller.status());
+  LeaseFor(core, *caller, request.leader().lease(),
+           [core, call, request, caller = *caller](absl::StatusOr<int64_t> lease) {
+             if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
+             etcdserverpb::RequestOp op;
+             op.mutable_request_put()->set_key(request.leader().key());
+             op.mutable_request_put()->set_value(request.value());
+             op.mutable_request_put()->set_lease(*lease);
+             SubmitTxn(core, caller,
+                       WhileHolding(request.leader().key(), Revision(request.leader().rev()),
+                                    std::move(op)),
+                       [call](const absl::StatusOr<TxnResponse>& answer) {
+                         if (!answer.ok()) return call->Finish(AsRecipeError(answer.status()));
+                         if (!answer->succeeded()) return call->Finish(ErrNotElected());
+                         v3electionpb::ProclaimResponse response;
+                         *response.mutable_header() = answer->header();
+                         ReplyMessage(*call, response);
+                       });
+           });
 }
 
 // Of somebody who is not the leader it is no error (etcd).
@@ -90,7 +98,9 @@ void Resign(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   if (!request.has_leader()) return call->Finish(ErrNoLeaderKey());
   etcdserverpb::RequestOp op;
   op.mutable_request_delete_range()->set_key(request.leader().key());
-  SubmitTxn(core,
+  const absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
+  if (!caller.ok()) return call->Finish(caller.status());
+  SubmitTxn(core, *caller,
             WhileHolding(request.leader().key(), Revision(request.leader().rev()), std::move(op)),
             [call](const absl::StatusOr<TxnResponse>& answer) {
               if (!answer.ok()) return call->Finish(AsRecipeError(answer.status()));
@@ -121,6 +131,8 @@ void Leader(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   core->AwaitLinearizable([core, call = std::move(call), request](const absl::Status& status) {
     if (call->cancelled()) return;
     if (!status.ok()) return call->Finish(AsRecipeError(status));
+    const auto allowed = CheckRead(core, *call, OldestUnder(ContenderPrefix(request.name())));
+    if (!allowed.ok()) return call->Finish(AsRecipeError(allowed));
     const auto leader = FindLeader(core, request.name());
     if (!leader.ok()) return call->Finish(AsRecipeError(leader.status()));
     if (!leader->has_kv()) return call->Finish(ErrNobodyElected());
@@ -145,6 +157,8 @@ class Observer final : public rpc::StreamReceiver {
   }
 
   void Begin() {
+    const auto allowed = CheckRead(core_, *call_, OldestUnder(prefix_));
+    if (!allowed.ok()) return call_->Finish(AsRecipeError(allowed));
     const auto leader = FindLeader(core_, name_);
     if (!leader.ok()) return call_->Finish(AsRecipeError(leader.status()));
     if (!leader->has_kv()) {

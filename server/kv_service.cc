@@ -45,6 +45,7 @@ void Range(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
     return call->Finish(ErrNotSupportedForLearner());
   }
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
+    if (absl::Status status = CheckRead(core, c, request); !status.ok()) return c.Finish(status);
     ReplyWithBody(core, c, KvExecutor(&core->store()).Range(request));
   });
 }
@@ -53,7 +54,7 @@ void Put(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
   etcdserverpb::PutRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
   if (absl::Status status = CheckPut(request); !status.ok()) return call->Finish(status);
-  SubmitGrowthForCall(core, std::move(call), proto::Command::kPutFieldNumber, bytes.view(),
+  SubmitForCall(core, std::move(call), proto::Command::kPutFieldNumber, bytes.view(),
                       PutCost(request));
 }
 
@@ -71,11 +72,12 @@ void Txn(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
     return call->Finish(status);
   }
   if (!IsReadOnly(request)) {
-    return SubmitGrowthForCall(core, std::move(call), proto::Command::kTxnFieldNumber, bytes.view(),
+    return SubmitForCall(core, std::move(call), proto::Command::kTxnFieldNumber, bytes.view(),
                                TxnCost(request));
   }
   const bool serializable = IsSerializable(request);
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
+    if (absl::Status status = CheckRead(core, c, request); !status.ok()) return c.Finish(status);
     ReplyWithBody(core, c, KvExecutor(&core->store()).Txn(request));
   });
 }
@@ -83,17 +85,17 @@ void Txn(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
 void Compact(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   etcdserverpb::CompactionRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
-  core->Submit(proto::Command::kCompactionFieldNumber, bytes.view(),
-               [core, call = std::move(call), physical = request.physical()](Answer answer) {
-                 Header header = core->header();
-                 header.revision = answer.revision;
-                 const auto reply = [call, header](absl::Status status) {
-                   if (!status.ok()) return call->Finish(status);
-                   Reply(*call, absl::OkStatus(), WithHeader(header, {}));
-                 };
-                 if (!answer.status.ok() || !physical) return reply(answer.status);
-                 core->AwaitPhysicalCompaction(reply);
-               });
+  SubmitAs(core, call, proto::Command::kCompactionFieldNumber, bytes.view(), /*cost=*/0,
+           [core, call, physical = request.physical()](Answer answer) {
+             Header header = core->header();
+             header.revision = answer.revision;
+             const auto reply = [call, header](absl::Status status) {
+               if (!status.ok()) return call->Finish(status);
+               Reply(*call, absl::OkStatus(), WithHeader(header, {}));
+             };
+             if (!answer.status.ok() || !physical) return reply(answer.status);
+             core->AwaitPhysicalCompaction(reply);
+           });
 }
 
 // A range sent in chunks, each read when the client has taken the one before. The revision is that
@@ -106,6 +108,11 @@ class RangeStreamer final : public rpc::StreamReceiver {
   }
 
   void Begin() {
+    if (absl::Status status = CheckRead(core_, *call_, request_); !status.ok()) {
+      finished_ = true;
+      return call_->Finish(status);
+    }
+    auth_revision_ = core_->auth().enabled() ? core_->auth().revision() : 0;
     header_ = core_->header();
     storage::Store& store = core_->store();
     if (request_.revision() <= 0) request_.set_revision(store.revision().value());
@@ -136,6 +143,11 @@ class RangeStreamer final : public rpc::StreamReceiver {
 
   // False: the stream is at its end.
   bool ProduceChunk() {
+    if (auth_revision_ != 0 && auth_revision_ != core_->auth().revision()) {
+      Release();
+      call_->Finish(ErrAuthOldRevision());
+      return false;
+    }
     RangeRequest step = request_;
     step.set_limit(left_ >= 0 ? std::min(left_, chunk_keys_) : chunk_keys_);
     std::string kvs;
@@ -202,6 +214,7 @@ class RangeStreamer final : public rpc::StreamReceiver {
   int64_t chunk_keys_ = kStreamFirstKeys;
   uint64_t chunk_bytes_;
   uint64_t sent_bytes_ = 0;
+  uint64_t auth_revision_ = 0;  // as of which the client may read; 0: auth is off
   bool begun_ = false;
   bool finished_ = false;
 };

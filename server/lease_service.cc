@@ -2,6 +2,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "proto/etcd/rpc.pb.h"
 #include "proto/keelson/command.pb.h"
 #include "server/errors.h"
@@ -22,7 +23,7 @@ void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   if (request.id() == 0) request.set_id(NewLeaseId(core));
   // Raised here and not at apply, where members with other timeouts would disagree.
   request.set_ttl(std::max(request.ttl(), core->options().lease_ttl_min()));
-  SubmitGrowthForCall(core, std::move(call), proto::Command::kLeaseGrantFieldNumber,
+  SubmitForCall(core, std::move(call), proto::Command::kLeaseGrantFieldNumber,
                       request.SerializeAsString(), kLeaseGrantCost);
 }
 
@@ -33,6 +34,18 @@ void Revoke(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   revoke.add_ids(request.id());
   SubmitForCall(core, std::move(call), proto::Command::kLeaseRevokeFieldNumber,
                 revoke.SerializeAsString());
+}
+
+// What is read of a lease and its keys by whoever may read all of them.
+absl::Status CheckLeaseRead(MemberCore* core, const Call& call, LeaseId id) {
+  KV_ASSIGN_OR_RETURN(const Caller caller, core->auth_gate().Identify(call));
+  KV_RETURN_IF_ERROR(core->auth().CheckUser(caller));
+  return CheckLeaseKeys(core->auth_view(), caller, id, Access::kRead);
+}
+
+absl::Status CheckAnyUser(MemberCore* core, const Call& call) {
+  KV_ASSIGN_OR_RETURN(const Caller caller, core->auth_gate().Identify(call));
+  return core->auth().CheckUser(caller);
 }
 
 void TimeToLive(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -46,6 +59,10 @@ void TimeToLive(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes&
     if (!left.ok()) return call->Finish(left.status());
     core->AwaitLinearizable([core, call, request, left = *left](absl::Status status) {
       if (call->cancelled()) return;
+      if (status.ok()) {
+        status = request.keys() ? CheckLeaseRead(core, *call, LeaseId(request.id()))
+                                : CheckAnyUser(core, *call);
+      }
       if (!status.ok()) return call->Finish(status);
       etcdserverpb::LeaseTimeToLiveResponse response;
       FillHeader(core->header(), response.mutable_header());
@@ -66,9 +83,13 @@ void TimeToLive(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes&
 void Leases(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   etcdserverpb::LeaseLeasesRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
+  if (absl::Status status = CheckAnyUser(core, *call); !status.ok()) return call->Finish(status);
   etcdserverpb::LeaseLeasesResponse response;
   FillHeader(core->header(), response.mutable_header());
   for (const storage::LeaseRecord& lease : core->store().Leases()) {
+    if (absl::Status status = CheckLeaseRead(core, *call, lease.id); !status.ok()) {
+      return call->Finish(status);
+    }
     response.add_leases()->set_id(lease.id.value());
   }
   ReplyMessage(*call, response);
@@ -83,6 +104,10 @@ class KeepAliveReceiver final : public rpc::StreamReceiver {
   void OnMessage(SharedBytes bytes) override {
     etcdserverpb::LeaseKeepAliveRequest request;
     if (!ParseRequest(*call_, bytes, request)) return;
+    if (absl::Status status = CheckRenewal(LeaseId(request.id())); !status.ok()) {
+      self_.reset();
+      return call_->Finish(status);
+    }
     const uint64_t number = first_ + answers_.size();
     answers_.emplace_back();
     // The header is built before the renewal: its revision is at most that of the renewal
@@ -104,6 +129,12 @@ class KeepAliveReceiver final : public rpc::StreamReceiver {
   void OnCancel() override { self_.reset(); }
 
  private:
+  absl::Status CheckRenewal(LeaseId id) {
+    KV_ASSIGN_OR_RETURN(const Caller caller, core_->auth_gate().Identify(*call_));
+    KV_RETURN_IF_ERROR(core_->auth().CheckUser(caller));
+    return CheckLeaseKeys(core_->auth_view(), caller, id, Access::kWrite);
+  }
+
   void OnRenewed(uint64_t number, etcdserverpb::LeaseKeepAliveResponse response,
                  absl::StatusOr<int64_t> ttl) {
     if (!ttl.ok()) {

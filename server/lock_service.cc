@@ -32,15 +32,19 @@ void Contend(MemberCore* core, const std::shared_ptr<Call>& call, Contender::Opt
 void Lock(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   v3lockpb::LockRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
-  LeaseFor(core, request.lease(), [core, call, request](absl::StatusOr<int64_t> lease) {
-    if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
-    Contend(core, call,
-            {.name = request.name(),
-             .lease = *lease,
-             .value = "",
-             .replace_value = false,
-             .lost = absl::UnknownError("mutex: session is expired")});
-  });
+  const absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
+  if (!caller.ok()) return call->Finish(caller.status());
+  LeaseFor(core, *caller, request.lease(),
+           [core, call, request, caller = *caller](absl::StatusOr<int64_t> lease) {
+             if (!lease.ok()) return call->Finish(AsRecipeError(lease.status()));
+             Contend(core, call,
+                     {.name = request.name(),
+                      .lease = *lease,
+                      .value = "",
+                      .caller = caller,
+                      .replace_value = false,
+                      .lost = absl::UnknownError("mutex: session is expired")});
+           });
 }
 
 void Unlock(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -50,13 +54,13 @@ void Unlock(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
   deletion.set_key(request.key());
   if (absl::Status status = CheckDeleteRange(deletion); !status.ok())
     return call->Finish(AsRecipeError(status));
-  core->Submit(proto::Command::kDeleteRangeFieldNumber, deletion.SerializeAsString(),
-               [core, call = std::move(call)](const Answer& answer) {
-                 if (!answer.status.ok()) return call->Finish(AsRecipeError(answer.status));
-                 Header header = core->header();
-                 header.revision = answer.revision;
-                 Reply(*call, absl::OkStatus(), WithHeader(header, {}));
-               });
+  SubmitAs(core, call, proto::Command::kDeleteRangeFieldNumber, deletion.SerializeAsString(),
+           /*cost=*/0, [core, call](const Answer& answer) {
+             if (!answer.status.ok()) return call->Finish(AsRecipeError(answer.status));
+             Header header = core->header();
+             header.revision = answer.revision;
+             Reply(*call, absl::OkStatus(), WithHeader(header, {}));
+           });
 }
 
 }  // namespace

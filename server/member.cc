@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
@@ -33,6 +34,7 @@ namespace {
 
 constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
 constexpr absl::Duration kPublishRetry = absl::Seconds(1);
+constexpr size_t kAuthQueueMax = 1000;  // passwords to hash or compare
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
 constexpr int64_t kRecommendedQuotaMax = int64_t{8} << 30;  // etcd's
 
@@ -58,6 +60,7 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   options.strict_reconfig_check = config.strict_reconfig_check;
   options.learners_max = config.max_learners;
   options.promote_learners = config.promote_learners;
+  options.auth_token_ttl = config.auth_token_ttl;
   options.watch.progress_interval = config.watch_progress_notify_interval;
   options.watch.fragment_bytes = config.max_request_bytes + 524288;
   return options;
@@ -73,15 +76,25 @@ rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
   return options;
 }
 
+// Null: tokens are simple ones.
+absl::StatusOr<std::unique_ptr<Jwt>> LoadJwt(const Config& config) {
+  constexpr std::string_view kJwt = "jwt,";
+  if (!config.auth_token.starts_with(kJwt)) return nullptr;
+  KV_ASSIGN_OR_RETURN(const JwtOptions options,
+                      ParseJwtOptions(std::string_view(config.auth_token).substr(kJwt.size())));
+  return Jwt::Create(options, [] { return absl::Now(); });
+}
+
 std::string HexId(NodeId id) { return fmt::format("{:x}", id.value()); }
 
 }  // namespace
 
 class Member::Impl {
  public:
-  Impl(const Config& config, DataDirectory directory)
+  Impl(const Config& config, DataDirectory directory, std::shared_ptr<const Jwt> jwt)
       : config_(config),
         directory_(std::move(directory)),
+        jwt_(std::move(jwt)),
         loop_(1),
         executor_(&loop_),
         snapshot_loop_(1),
@@ -96,6 +109,7 @@ class Member::Impl {
         snapshot_transfer_(&snapshot_loop_, SnapshotTransferOptions(), SnapshotTransferHandlers()),
         snapshots_(SnapshotOptions(), SnapshotEnvironment()),
         core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
+        auth_worker_(&executor_, kAuthQueueMax),
         rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()),
@@ -105,6 +119,8 @@ class Member::Impl {
   ~Impl() { StopSnapshots(); }
 
   absl::Status Bind() {
+    rpc_.SetAdmission(&core_.auth_gate());
+    RegisterAuth(&core_, {&auth_worker_, jwt_, config_.bcrypt_cost}, &rpc_);
     RegisterKv(&core_, &rpc_);
     RegisterWatch(&core_, &rpc_);
     RegisterLease(&core_, &rpc_);
@@ -116,7 +132,7 @@ class Member::Impl {
     RegisterSnapshot(&core_, {&snapshots_, &executor_, &snapshot_executor_}, &rpc_);
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);
-    rpc_.SetAdmission([this](std::string_view method) { return AdmitToLearner(core_, method); });
+    rpc_.SetMethodCheck([this](std::string_view method) { return AdmitToLearner(core_, method); });
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
     // Who may not be let take part is not to be reached by clients before that is known.
     return config_.initial_corrupt_check ? absl::OkStatus() : ListenToClients();
@@ -248,6 +264,7 @@ class Member::Impl {
     environment.log_writer = &log_writer_;
     environment.store = directory_.store.get();
     environment.transport = &transport_;
+    environment.jwt = jwt_.get();
     environment.snapshots = &snapshots_;
     environment.ask = [this](NodeId peer, const PeerRequest& request, auto done) {
       transport_.Ask(peer, request, std::move(done));
@@ -355,6 +372,7 @@ class Member::Impl {
 
   const Config config_;
   DataDirectory directory_;
+  const std::shared_ptr<const Jwt> jwt_;  // null: tokens are simple ones
   RealClock clock_;
   asio::io_context loop_;
   AsioExecutor executor_;
@@ -367,6 +385,7 @@ class Member::Impl {
   SnapshotTransfer snapshot_transfer_;
   SnapshotKeeper snapshots_;
   MemberCore core_;
+  ThreadedWorker auth_worker_;
   rpc::RpcServer rpc_;
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
@@ -377,8 +396,9 @@ class Member::Impl {
 };
 
 absl::StatusOr<std::unique_ptr<Member>> Member::Open(const Config& config) {
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<const Jwt> jwt, LoadJwt(config));
   KV_ASSIGN_OR_RETURN(DataDirectory directory, OpenDataDirectory(config));
-  auto impl = std::make_unique<Impl>(config, std::move(directory));
+  auto impl = std::make_unique<Impl>(config, std::move(directory), std::move(jwt));
   KV_RETURN_IF_ERROR(impl->Bind());
   return std::unique_ptr<Member>(new Member(std::move(impl)));
 }

@@ -21,7 +21,7 @@ constexpr absl::Duration kAskRetry = absl::Milliseconds(50);
 constexpr int kRevokesAtOnce = 1000;
 constexpr int64_t kCompactionKeys = 2000;  // of one step, between which the loop goes on
 // What a command may carry beyond the client's own bytes.
-constexpr uint64_t kCommandOverhead = 64;
+constexpr uint64_t kCommandOverhead = 80;
 
 raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& log,
                         const storage::Store& store) {
@@ -83,13 +83,16 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
       pending_(random_),
       lessor_(store_, clock_, options.election_timeout()),
       watch_hub_(options.watch, store_, executor_, random_, [this] { return header(); }),
+      auth_gate_({options.auth_token_ttl, environment.jwt, environment.log->LastIndex()},
+                 GateEnvironment()),
       node_(MakeNodeOptions(options, *environment.log, *store_),
             Node::Environment{executor_, random_, clock_, environment.log, environment.log_writer,
                               environment.transport, this, environment.snapshots}),
       space_gate_(options.space, options.id,
                   {executor_, clock_, store_,
-                   [this](int op_field, std::string_view request, Done done) {
-                     Submit(op_field, request, std::move(done));
+                   [this](int op_field, std::string_view request, const Caller& caller,
+                          Done done) {
+                     Submit(op_field, request, caller, std::move(done));
                    },
                    on_notice_}),
       divergence_check_(options.divergence_check_interval, AllStateHashes(),
@@ -100,6 +103,11 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
 
 // The store's thread posts to the executor, which may go after us but before the store.
 MemberCore::~MemberCore() { store_->StopReclaiming(); }
+
+AuthGate::Environment MemberCore::GateEnvironment() {
+  return {&state_machine_.auth(), clock_, [this] { return node_.applied(); },
+          [this](AuthGate::ReadDone done) { AwaitLinearizable(std::move(done)); }};
+}
 
 Reconfigurator::Environment MemberCore::ReconfiguratorEnvironment(const Environment& environment) {
   Reconfigurator::Environment of;
@@ -170,25 +178,28 @@ Header MemberCore::header() const {
 // -----------------------------------------------------------------------------------------
 // requests
 
-void MemberCore::Submit(int op_field, std::string_view request, Done done) {
+void MemberCore::Submit(int op_field, std::string_view request, const Caller& caller, Done done) {
   const auto refuse = [&](absl::Status status) { done(Answer{0, std::move(status), {}, {}}); };
   if (!serving()) return refuse(ErrStopped());
   if (request.size() > options_.request_bytes_max) return refuse(ErrRequestTooLarge());
   // It could not be applied here before there is room, and every read would have to wait for it.
   if (store_->disk_full()) return refuse(ErrNoSpace());
   const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
-  if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request)))) {
+  if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request, caller)))) {
     pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
   }
 }
 
-std::string MemberCore::EncodeCommand(uint64_t id, int op_field, std::string_view request) const {
+std::string MemberCore::EncodeCommand(uint64_t id, int op_field, std::string_view request,
+                                      const Caller& caller) const {
   std::string command;
-  command.reserve(request.size() + kCommandOverhead);
+  command.reserve(request.size() + caller.user.size() + kCommandOverhead);
   ProtoWriter writer(&command);
   writer.Uint(proto::Command::kFormatFieldNumber, kCommandFormat);
   writer.Uint(proto::Command::kOriginFieldNumber, options_.id.value());
   writer.Uint(proto::Command::kRequestFieldNumber, id);
+  writer.Bytes(proto::Command::kUsernameFieldNumber, caller.user);
+  writer.Uint(proto::Command::kAuthRevisionFieldNumber, caller.auth_revision);
   writer.Message(op_field, request);
   return command;
 }
@@ -207,7 +218,7 @@ void MemberCore::SubmitConfChange(const raft::ConfChangeStep& step,
                                      node_.ForgetConfChange(*proposal);
                                      done(std::move(answer));
                                    });
-  const std::string command = EncodeCommand(id, proto::Command::kMemberChangeFieldNumber, request);
+  const std::string command = EncodeCommand(id, proto::Command::kMemberChangeFieldNumber, request, Caller());
   *proposal = node_.ProposeConfChange({.steps = {step}, .context = SharedBytes::Copy(command)});
   if (*proposal == 0) pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
 }
@@ -259,6 +270,7 @@ absl::Status MemberCore::CommitApplied() {
   for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
   for (const LeaseId id : applied.granted) lessor_.OnGranted(id);
   if (applied.grown) space_gate_.OnGrown();
+  auth_gate_.OnTokenChanges(applied.tokens);
   watch_hub_.OnEvents(applied.events, store_->revision());
   for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
   if (applied.members_changed) reconfigurator_.OnMembersChanged();
@@ -275,6 +287,7 @@ void MemberCore::OnSnapshotInstalled() {
   // What was proposed here may be in the snapshot or not; nobody can say any more.
   pending_.FailAll(ErrTimeout());
   state_machine_.OnStoreReplaced();
+  auth_gate_.OnStateReplaced();
   watch_hub_.OnStoreReplaced();
   reconfigurator_.OnMembersChanged();
   compaction_due_ = false;

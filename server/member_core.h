@@ -17,6 +17,8 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/auth/auth_gate.h"
+#include "server/auth/request_checks.h"
 #include "server/divergence_check.h"
 #include "server/lessor.h"
 #include "server/node.h"
@@ -53,6 +55,7 @@ struct MemberOptions {
   uint32_t learners_max = 1;
   bool promote_learners = false;
   WatchHubOptions watch;
+  absl::Duration auth_token_ttl = absl::Seconds(300);
 
   absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
   // etcd's ReqTimeout: 5 s for the disk and the network, and two elections.
@@ -71,6 +74,7 @@ class MemberCore final : public NodeDelegate {
     LogWriter* log_writer;
     storage::Store* store;
     RaftTransport* transport;
+    const Jwt* jwt = nullptr;        // null: simple tokens
     Snapshots* snapshots = nullptr;  // null: none are made, and the log is never truncated
     // Asks another member; see PeerTransport::Ask.
     std::function<void(NodeId, const PeerRequest&, absl::AnyInvocable<void(PeerAnswer)>)> ask;
@@ -97,11 +101,16 @@ class MemberCore final : public NodeDelegate {
   using Done = absl::AnyInvocable<void(Answer)>;
   // Proposes the command whose `op_field` of proto::Command holds `request`; `done` gets its
   // outcome, or the error that kept it from one.
-  void Submit(int op_field, std::string_view request, Done done);
+  void Submit(int op_field, std::string_view request, Done done) {
+    Submit(op_field, request, Caller(), std::move(done));
+  }
+  // The same on behalf of `caller`.
+  void Submit(int op_field, std::string_view request, const Caller& caller, Done done);
   // The same for what adds `cost` bytes to the store (request_cost.h): it may be held for a while
   // or refused for want of space.
-  void SubmitGrowth(int op_field, std::string_view request, uint64_t cost, Done done) {
-    space_gate_.Submit(op_field, request, cost, std::move(done));
+  void SubmitGrowth(int op_field, std::string_view request, const Caller& caller, uint64_t cost,
+                    Done done) {
+    space_gate_.Submit(op_field, request, caller, cost, std::move(done));
   }
   // As Submit, for what changes raft's membership when it is applied.
   void SubmitConfChange(const raft::ConfChangeStep& step, const proto::MemberChange& change,
@@ -130,6 +139,9 @@ class MemberCore final : public NodeDelegate {
   Reconfigurator& reconfigurator() { return reconfigurator_; }
   const Clock& clock() const { return *clock_; }
   Snapshots* snapshots() { return snapshots_; }
+  const AuthStore& auth() const { return state_machine_.auth(); }
+  AuthView auth_view() const { return {state_machine_.auth(), *store_}; }
+  AuthGate& auth_gate() { return auth_gate_; }
   Random& random() { return *random_; }
   std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
   bool stopped() const { return stopped_; }
@@ -166,11 +178,13 @@ class MemberCore final : public NodeDelegate {
   StateHashes AllStateHashes();
   void RaiseCorrupt(NodeId member);
   Reconfigurator::Environment ReconfiguratorEnvironment(const Environment& environment);
-  std::string EncodeCommand(uint64_t id, int op_field, std::string_view request) const;
+  std::string EncodeCommand(uint64_t id, int op_field, std::string_view request,
+                            const Caller& caller) const;
   bool serving() const { return !stopped_ && !reconfigurator_.removed(); }
   void AskLeader(PeerRequest request, LeaseDone done, absl::Duration give_up);
   void AnswerFromLessor(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
   void AnswerUpToDate(const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> respond);
+  AuthGate::Environment GateEnvironment();
   void OnHousekeeping();
   void RevokeExpired();
   void ScheduleCompaction();
@@ -200,6 +214,7 @@ class MemberCore final : public NodeDelegate {
   std::deque<PendingRead> reads_;  // by deadline; answered ones have a null *done
   Lessor lessor_;
   WatchHub watch_hub_;
+  AuthGate auth_gate_;
   Node node_;
   SpaceGate space_gate_;
   DivergenceCheck divergence_check_;

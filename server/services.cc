@@ -9,6 +9,7 @@
 #include "proto/keelson/command.pb.h"
 #include "server/alarm_key.h"
 #include "server/errors.h"
+#include "server/proto_writer.h"
 
 namespace keelson::server {
 namespace {
@@ -174,27 +175,52 @@ void Reply(Call& call, const absl::Status& status, std::string response) {
   call.Finish(status);
 }
 
-namespace {
-
-MemberCore::Done AnswerCall(MemberCore* core, std::shared_ptr<Call> call) {
-  return [core, call = std::move(call)](const Answer& answer) {
+void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
+                   std::string_view request, uint64_t cost) {
+  SubmitAs(core, call, op_field, request, cost, [core, call](const Answer& answer) {
     if (!answer.status.ok()) return call->Finish(answer.status);
     Header header = core->header();
     header.revision = answer.revision;
     Reply(*call, absl::OkStatus(), WithHeader(header, answer.body));
-  };
+  });
 }
 
-}  // namespace
-
-void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
-                   std::string_view request) {
-  core->Submit(op_field, request, AnswerCall(core, std::move(call)));
+void SubmitAs(MemberCore* core, std::shared_ptr<Call> call, int op_field, std::string_view request,
+              uint64_t cost, MemberCore::Done done) {
+  if (!core->auth().enabled()) {
+    return core->SubmitGrowth(op_field, request, Caller(), cost, std::move(done));
+  }
+  auto command = std::make_shared<proto::Command>();
+  std::string bytes;
+  ProtoWriter(&bytes).Message(op_field, request);
+  if (!command->ParseFromString(bytes)) {
+    return done(Answer{0, MalformedRequest(), {}, {}});
+  }
+  Authorize(
+      core, std::move(call),
+      [core, command](const Caller& caller) {
+        return CheckProposal(core->auth_view(), caller, *command);
+      },
+      [core, op_field, request = std::string(request), cost,
+       done = std::move(done)](absl::StatusOr<Caller> caller) mutable {
+        if (!caller.ok()) return done(Answer{0, caller.status(), {}, {}});
+        core->SubmitGrowth(op_field, request, *caller, cost, std::move(done));
+      });
 }
 
-void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
-                         std::string_view request, uint64_t cost) {
-  core->SubmitGrowth(op_field, request, cost, AnswerCall(core, std::move(call)));
+void Authorize(MemberCore* core, std::shared_ptr<Call> call,
+               std::function<absl::Status(const Caller&)> check,
+               absl::AnyInvocable<void(absl::StatusOr<Caller>)> proceed) {
+  absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
+  if (!caller.ok() || check(*caller).ok()) return proceed(std::move(caller));
+  core->AwaitLinearizable([core, call = std::move(call), check = std::move(check),
+                           proceed = std::move(proceed)](absl::Status status) mutable {
+    if (!status.ok()) return proceed(std::move(status));
+    absl::StatusOr<Caller> again = core->auth_gate().Identify(*call);
+    if (again.ok()) status = check(*again);
+    if (!status.ok()) return proceed(std::move(status));
+    proceed(std::move(again));
+  });
 }
 
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server) {

@@ -6,9 +6,17 @@
 #ifndef KEELSON_SERVER_SERVICES_H_
 #define KEELSON_SERVER_SERVICES_H_
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/status_macros.h"
+#include "server/auth/bcrypt.h"
+#include "server/auth/jwt.h"
+#include "server/auth/worker.h"
 #include "server/member_core.h"
 #include "server/rpc/call.h"
 #include "server/rpc/rpc_server.h"
@@ -16,8 +24,16 @@
 
 namespace keelson::server {
 
+// What the Auth service computes with; the worker outlives the server's calls.
+struct AuthServiceOptions {
+  Worker* worker;
+  std::shared_ptr<const Jwt> jwt = nullptr;  // null: simple tokens
+  int bcrypt_cost = kBcryptCostDefault;
+};
+
 void RegisterKv(MemberCore* core, rpc::RpcServer* server);
 void RegisterWatch(MemberCore* core, rpc::RpcServer* server);
+void RegisterAuth(MemberCore* core, AuthServiceOptions options, rpc::RpcServer* server);
 void RegisterLease(MemberCore* core, rpc::RpcServer* server);
 void RegisterCluster(MemberCore* core, rpc::RpcServer* server);
 void RegisterMaintenance(MemberCore* core, rpc::RpcServer* server);
@@ -40,12 +56,27 @@ void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);
 // only, which the method sees to.
 absl::Status AdmitToLearner(MemberCore& core, std::string_view method);
 
-// Proposes `request` and finishes `call` with the answer: header and body.
+// Proposes `request`, which adds up to `cost` bytes to the store (request_cost.h), and finishes `call`
+// with the answer: header and body.
 void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
-                   std::string_view request);
-// The same for what adds `cost` bytes to the store.
-void SubmitGrowthForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
-                         std::string_view request, uint64_t cost);
+                   std::string_view request, uint64_t cost = 0);
+// The same with an outcome that the caller makes an answer of. Proposed on behalf of whoever `call`
+// is from; one who may not gets his refusal as the outcome.
+void SubmitAs(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
+              std::string_view request, uint64_t cost, MemberCore::Done done);
+// Runs `proceed` with who `call` is from, or with why he is refused. This member's state may be
+// behind the cluster's: who seems not to be allowed is asked about again when it has caught up.
+void Authorize(MemberCore* core, std::shared_ptr<rpc::Call> call,
+               std::function<absl::Status(const Caller&)> check,
+               absl::AnyInvocable<void(absl::StatusOr<Caller>)> proceed);
+// Whether whoever `call` is from may make a read, as of this member's state. Reads are checked when
+// they are made, which is when the state is new enough for them.
+template <typename Request>
+absl::Status CheckRead(MemberCore* core, const rpc::Call& call, const Request& request) {
+  KV_ASSIGN_OR_RETURN(const Caller caller, core->auth_gate().Identify(call));
+  return CheckPermission(core->auth_view(), caller, request);
+}
+
 // Positive and not 0, as clients expect of a lease id that is chosen for them.
 int64_t NewLeaseId(MemberCore* core);
 

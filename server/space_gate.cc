@@ -28,8 +28,9 @@ SpaceGuard::Verdict SpaceGate::Judge(uint64_t cost) {
   return guard_.Ask(cost, now);
 }
 
-void SpaceGate::Submit(int op_field, std::string_view request, uint64_t cost, Done done) {
-  if (cost == 0) return environment_.submit(op_field, request, std::move(done));
+void SpaceGate::Submit(int op_field, std::string_view request, const Caller& caller, uint64_t cost,
+                       Done done) {
+  if (cost == 0) return environment_.submit(op_field, request, caller, std::move(done));
   const SpaceGuard::Verdict verdict = Judge(cost);
   switch (verdict.answer) {
     case SpaceGuard::Answer::kNoDiskSpace:
@@ -44,16 +45,17 @@ void SpaceGate::Submit(int op_field, std::string_view request, uint64_t cost, Do
     done(std::move(answer));
   };
   if (verdict.wait > absl::ZeroDuration() || !held_.empty()) {
-    return Hold(verdict.wait, op_field, request, std::move(counted));
+    return Hold(verdict.wait, op_field, request, caller, std::move(counted));
   }
-  environment_.submit(op_field, request, std::move(counted));
+  environment_.submit(op_field, request, caller, std::move(counted));
 }
 
-void SpaceGate::Hold(absl::Duration wait, int op_field, std::string_view request, Done done) {
+void SpaceGate::Hold(absl::Duration wait, int op_field, std::string_view request,
+                     const Caller& caller, Done done) {
   if (stopped_) return done(Answer{0, ErrStopped(), {}, {}});
   if (held_.size() >= kHeldMax) return done(Answer{0, ErrTooManyRequests(), {}, {}});
   held_.push_back(
-      {environment_.clock->Now() + wait, op_field, std::string(request), std::move(done)});
+      {environment_.clock->Now() + wait, op_field, std::string(request), caller, std::move(done)});
   if (held_.size() == 1) ArmTimer();
 }
 
@@ -65,7 +67,7 @@ void SpaceGate::Release() {
   while (!held_.empty() && held_.front().due <= environment_.clock->Now()) {
     Held held = std::move(held_.front());
     held_.pop_front();
-    environment_.submit(held.op_field, held.request, std::move(held.done));
+    environment_.submit(held.op_field, held.request, held.caller, std::move(held.done));
   }
   if (!held_.empty()) ArmTimer();
 }
@@ -87,7 +89,7 @@ void SpaceGate::RaiseAlarm(Done refused) {
   request.set_action(etcdserverpb::AlarmRequest::ACTIVATE);
   request.set_memberid(self_.value());
   request.set_alarm(etcdserverpb::NOSPACE);
-  environment_.submit(proto::Command::kAlarmFieldNumber, request.SerializeAsString(),
+  environment_.submit(proto::Command::kAlarmFieldNumber, request.SerializeAsString(), Caller(),
                       [this](const Answer&) {
                         // An alarm that could not be raised is raised by the next command.
                         raising_ = false;

@@ -18,6 +18,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "server/auth/caller.h"
 #include "server/executor.h"
 #include "server/space_guard.h"
 #include "server/state_machine.h"
@@ -33,7 +34,8 @@ class SpaceGate {
     const Clock* clock;
     storage::Store* store;
     // Proposes a command, whatever its cost; `done` always comes.
-    std::function<void(int op_field, std::string_view request, Done done)> submit;
+    std::function<void(int op_field, std::string_view request, const Caller& caller, Done done)>
+        submit;
     std::function<void(std::string)> on_notice;  // a line for the log
   };
 
@@ -42,7 +44,8 @@ class SpaceGate {
 
   SpaceGate(const SpaceOptions& options, NodeId self, Environment environment);
 
-  void Submit(int op_field, std::string_view request, uint64_t cost, Done done);
+  void Submit(int op_field, std::string_view request, const Caller& caller, uint64_t cost,
+              Done done);
   // To be called several times a second.
   void OnTick();
   // A command that adds to the store was carried out.
@@ -61,12 +64,14 @@ class SpaceGate {
     absl::Duration due;
     int op_field;
     std::string request;
+    Caller caller;
     Done done;
   };
 
   SpaceGuard::Verdict Judge(uint64_t cost);
   void Measure();
-  void Hold(absl::Duration wait, int op_field, std::string_view request, Done done);
+  void Hold(absl::Duration wait, int op_field, std::string_view request, const Caller& caller,
+            Done done);
   void ArmTimer();
   void Release();
   // `refused`, which may be empty, is told once the alarm is up, or could not be raised.

@@ -40,8 +40,8 @@ class SpaceGateTest : public testing::Test {
     auto outcome = std::make_shared<std::string>(kWaiting);
     etcdserverpb::PutRequest request;
     request.set_key("k");
-    cluster_.core(n).SubmitGrowth(Command::kPutFieldNumber, request.SerializeAsString(), cost,
-                                  Into(outcome));
+    cluster_.core(n).SubmitGrowth(Command::kPutFieldNumber, request.SerializeAsString(),
+                                  Caller(), cost, Into(outcome));
     return outcome;
   }
   Outcome StartAlarm(int n, etcdserverpb::AlarmRequest::AlarmAction action, int member) {

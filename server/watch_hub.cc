@@ -112,30 +112,31 @@ WatchHub::Stream::~Stream() {
   hub_->streams_.erase(number_);
 }
 
+void WatchHub::Stream::Refuse(std::string reason) {
+  WatchResponse response;
+  FillHeader(hub_->CurrentHeader(), response.mutable_header());
+  response.set_watch_id(kNoWatchId);
+  response.set_created(true);
+  response.set_canceled(true);
+  response.set_cancel_reason(std::move(reason));
+  sink_->Send(Encode(response));
+}
+
 void WatchHub::Stream::Create(const WatchCreateRequest& request) {
-  const auto refuse = [this](std::string reason) {
-    WatchResponse response;
-    FillHeader(hub_->CurrentHeader(), response.mutable_header());
-    response.set_watch_id(kNoWatchId);
-    response.set_created(true);
-    response.set_canceled(true);
-    response.set_cancel_reason(std::move(reason));
-    sink_->Send(Encode(response));
-  };
   const std::string_view key = request.key().empty() ? std::string_view("\0", 1) : request.key();
   const storage::KeyRange wire = storage::KeyRange::FromWire(key, request.range_end());
   if (!wire.single() && !wire.open_end && wire.end <= wire.begin) {
-    return refuse("mvcc: watcher range is empty");
+    return Refuse("mvcc: watcher range is empty");
   }
   if (request.start_revision() < 0) {
-    return refuse("etcdserver: mvcc: required revision has been compacted");
+    return Refuse("etcdserver: mvcc: required revision has been compacted");
   }
   int64_t id = request.watch_id();
   if (id == 0) {
     while (watchers_.contains(next_id_)) ++next_id_;
     id = next_id_++;
   } else if (watchers_.contains(id)) {
-    return refuse("mvcc: duplicate watch ID provided on the WatchStream");
+    return Refuse("mvcc: duplicate watch ID provided on the WatchStream");
   }
 
   auto owned = std::make_unique<Watcher>();

@@ -114,6 +114,8 @@ class WatchHub::Stream {
   Stream& operator=(const Stream&) = delete;
 
   void Create(const etcdserverpb::WatchCreateRequest& request);
+  // The answer to a request for a watcher that there is not going to be.
+  void Refuse(std::string reason);
   void Cancel(int64_t watch_id);
   // etcd's manual progress request: answered only when all watchers of the stream are synced.
   void RequestProgress();

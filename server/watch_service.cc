@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "proto/etcd/rpc.pb.h"
 #include "server/errors.h"
 #include "server/services.h"
@@ -13,6 +14,14 @@ using rpc::Call;
 constexpr size_t kQueuedBytesMax = 1 << 20;
 // With `hasleader: true`, a stream ends after this many election timeouts without a leader (etcd).
 constexpr int kNoLeaderTimeouts = 3;
+
+// As Go's gRPC prints an error, for that is what etcd puts into the answer.
+std::string GoErrorText(const absl::Status& status) {
+  const char* const code = absl::IsPermissionDenied(status)  ? "PermissionDenied"
+                           : absl::IsUnauthenticated(status) ? "Unauthenticated"
+                                                             : "InvalidArgument";
+  return absl::StrCat("rpc error: code = ", code, " desc = ", status.message());
+}
 
 class WatchReceiver final : public rpc::StreamReceiver, public WatchSink {
  public:
@@ -32,7 +41,7 @@ class WatchReceiver final : public rpc::StreamReceiver, public WatchSink {
     if (!ParseRequest(*call_, bytes, request)) return;
     switch (request.request_union_case()) {
       case etcdserverpb::WatchRequest::kCreateRequest:
-        return stream_->Create(request.create_request());
+        return Create(request.create_request());
       case etcdserverpb::WatchRequest::kCancelRequest:
         return stream_->Cancel(request.cancel_request().watch_id());
       case etcdserverpb::WatchRequest::kProgressRequest:
@@ -49,6 +58,16 @@ class WatchReceiver final : public rpc::StreamReceiver, public WatchSink {
   }
 
  private:
+  // Whether the client may see the range is asked once, here; what it may see no more later on it
+  // goes on to see, as in etcd.
+  void Create(const etcdserverpb::WatchCreateRequest& request) {
+    const absl::StatusOr<Caller> caller = core_->auth_gate().Identify(*call_);
+    const absl::Status status =
+        caller.ok() ? CheckPermission(core_->auth_view(), *caller, request) : caller.status();
+    if (!status.ok()) return stream_->Refuse(GoErrorText(status));
+    stream_->Create(request);
+  }
+
   void WatchLeader(int timeouts_without) {
     leader_timer_->Arm(core_->options().election_timeout(), [this, timeouts_without] {
       if (!stream_) return;

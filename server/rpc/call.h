@@ -31,6 +31,9 @@ class Call {
   virtual std::optional<std::string_view> metadata(std::string_view name) const = 0;
   // By the server's Clock; nullopt when the client gave none.
   virtual std::optional<absl::Duration> deadline() const = 0;
+  // The common name of the client's certificate, where the connection has verified one and clients
+  // are told apart by it; what a client merely says of itself is never in here.
+  virtual std::optional<std::string_view> peer_common_name() const { return std::nullopt; }
   // "address:port" of the other end, for logs.
   virtual std::string peer() const = 0;
 

@@ -63,6 +63,11 @@ class RpcServer::Impl final : public http::RequestHandler {
                      http::ServerOptions().stream_high_water_bytes, &deadlines_},
         http_(loop, clock, this, HttpOptions(options)) {}
 
+  template <typename Handler>
+  void Register(std::string path, Handler handler) {
+    if (admission_ != nullptr) handler = Admitted(admission_, std::move(handler));
+    Register(Method{std::move(path), std::move(handler)});
+  }
   void Register(Method method) {
     const size_t slash = method.path.rfind('/');
     KV_CHECK(method.path.starts_with('/') && slash > 0) << method.path;
@@ -78,10 +83,11 @@ class RpcServer::Impl final : public http::RequestHandler {
   std::shared_ptr<http::StreamHandler> OnPlainRequest(http::Stream* stream,
                                                       const http::Request& request);
 
+  Admission* admission_ = nullptr;
   TextMap<std::unique_ptr<Method>> methods_;
   TextSet services_;
   TextMap<HttpHandler> http_handlers_;
-  std::function<absl::Status(std::string_view method)> admission_;  // null: all are admitted
+  std::function<absl::Status(std::string_view method)> method_check_;  // null: all may be called
   DeadlineQueue deadlines_;
   const CallEnvironment environment_;
   http::Server http_;  // last: its destruction ends all calls
@@ -102,8 +108,8 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* st
     SendStatusOnly(stream, UnknownMethod(path, services_));
     return nullptr;
   }
-  if (admission_) {
-    if (const absl::Status status = admission_(path); !status.ok()) {
+  if (method_check_) {
+    if (const absl::Status status = method_check_(path); !status.ok()) {
       SendStatusOnly(stream, status);
       return nullptr;
     }
@@ -143,21 +149,22 @@ RpcServer::RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOption
     : impl_(std::make_unique<Impl>(loop, clock, options)) {}
 RpcServer::~RpcServer() = default;
 
+void RpcServer::SetAdmission(Admission* admission) { impl_->admission_ = admission; }
 void RpcServer::RegisterUnary(std::string method, UnaryHandler handler) {
-  impl_->Register({std::move(method), std::move(handler)});
+  impl_->Register(std::move(method), std::move(handler));
 }
 void RpcServer::RegisterServerStream(std::string method, ServerStreamHandler handler) {
-  impl_->Register({std::move(method), std::move(handler)});
+  impl_->Register(std::move(method), std::move(handler));
 }
 void RpcServer::RegisterBidi(std::string method, BidiHandler handler) {
-  impl_->Register({std::move(method), std::move(handler)});
+  impl_->Register(std::move(method), std::move(handler));
 }
 void RpcServer::RegisterHttp(std::string path, HttpHandler handler) {
   impl_->http_handlers_.insert_or_assign(std::move(path), std::move(handler));
 }
 
-void RpcServer::SetAdmission(std::function<absl::Status(std::string_view method)> admission) {
-  impl_->admission_ = std::move(admission);
+void RpcServer::SetMethodCheck(std::function<absl::Status(std::string_view method)> check) {
+  impl_->method_check_ = std::move(check);
 }
 
 absl::Status RpcServer::Listen(const std::string& host, uint16_t port) {

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "asio/io_context.hpp"
 #include "base/clock.h"
+#include "server/rpc/admission.h"
 #include "server/rpc/call.h"
 
 namespace keelson::rpc {
@@ -48,14 +49,16 @@ class RpcServer {
   RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOptions options);
   ~RpcServer();
 
+  // Asked before the handlers of what is registered from now on; outlives the server.
+  void SetAdmission(Admission* admission);
   // REQUIRES: before the first Listen. `method` is "/package.Service/Method".
   void RegisterUnary(std::string method, UnaryHandler handler);
   void RegisterServerStream(std::string method, ServerStreamHandler handler);
   void RegisterBidi(std::string method, BidiHandler handler);
   // Exact path; anything else is 404.
   void RegisterHttp(std::string path, HttpHandler handler);
-  // Asked for each gRPC call of a registered method before its handler; an error ends the call.
-  void SetAdmission(std::function<absl::Status(std::string_view method)> admission);
+  // Asked for each gRPC call of a registered method before all else; an error ends the call.
+  void SetMethodCheck(std::function<absl::Status(std::string_view method)> check);
 
   // Accepts on host:port (host may be a name, an IPv4 or a bracketed IPv6 address; port 0 picks
   // one). May be called several times. Error: the address cannot be resolved or bound ("listen tcp

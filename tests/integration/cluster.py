@@ -100,7 +100,7 @@ class Member:
         assert not self.running(), f"{self.name} is running"
         self.log.parent.mkdir(exist_ok=True)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", SERVER, *self.flags()],
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", self.cluster.server, *self.flags()],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment())
 
     def running(self):
@@ -179,10 +179,11 @@ class Member:
 
 
 class Cluster:
-    def __init__(self, size=3, flags=(), start=True):
+    def __init__(self, size=3, flags=(), start=True, server=SERVER):
+        self.server = server
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keelson-test-"))
         self.token = "test-" + self.folder.name
-        self.extra_flags = [*(["--logger=zap"] if IS_ETCD else []), *flags]
+        self.extra_flags = [*(["--logger=zap"] if os.path.basename(server) == "etcd" else []), *flags]
         self.former = []
         self.members = [Member(self, f"m{i + 1}") for i in range(size)]
         try:

@@ -16,9 +16,11 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Options options) {
 }
 
 Client::Client(std::unique_ptr<Core> core)
-    : core_(std::move(core)), kv_(*core_), lease_(*core_), cluster_(*core_), maintenance_(*core_) {}
+    : core_(std::move(core)), kv_(*core_), lease_(*core_), auth_(*core_), cluster_(*core_), maintenance_(*core_) {}
 
 Client::~Client() = default;
+
+absl::Status Client::LogIn() { return core_->LogIn(); }
 
 std::vector<std::string> Client::endpoints() const { return core_->endpoint_names(); }
 

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/auth.h"
 #include "client/cluster.h"
 #include "client/kv.h"
 #include "client/lease.h"
@@ -37,10 +38,15 @@ class Client {
 
   Kv& kv() { return kv_; }
   Lease& lease() { return lease_; }
+  Auth& auth() { return auth_; }
   Cluster& cluster() { return cluster_; }
   Maintenance& maintenance() { return maintenance_; }
   // For Watcher, WatchQueue and LeaseKeeper; Session takes the client.
   Core& core() { return *core_; }
+
+  // Authenticates now, where there is a user, and not with the first call: to tell at once that the
+  // password is wrong.
+  absl::Status LogIn();
 
   std::vector<std::string> endpoints() const;
   // Takes the client URLs that the members advertise for endpoints from now on.
@@ -52,6 +58,7 @@ class Client {
   const std::unique_ptr<Core> core_;
   Kv kv_;
   Lease lease_;
+  Auth auth_;
   Cluster cluster_;
   Maintenance maintenance_;
 };

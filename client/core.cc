@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "client/endpoint.h"
@@ -217,51 +218,66 @@ absl::StatusOr<std::shared_ptr<Endpoint>> Core::Named(const std::string& name) {
   return others_.emplace(name, std::move(endpoint)).first->second;
 }
 
-absl::Status Core::AddMetadata(grpc::ClientContext& context) {
+absl::StatusOr<std::string> Core::AddMetadata(grpc::ClientContext& context,
+                                              absl::Duration time_left) {
   context.AddMetadata("client-api-version", kApiVersion);
-  bool needs_token;
-  std::string token;
-  {
-    absl::MutexLock lock(&mutex_);
-    needs_token = needs_token_;
-    token = token_;
-  }
-  if (needs_token) {
-    KV_ASSIGN_OR_RETURN(token, Authenticate());
-    absl::MutexLock lock(&mutex_);
-    token_ = token;
-    needs_token_ = false;
-  }
+  KV_ASSIGN_OR_RETURN(std::string token, Token(time_left));
   if (!token.empty()) context.AddMetadata("token", token);
-  return absl::OkStatus();
+  return token;
 }
 
-void Core::DropToken() {
+absl::StatusOr<std::string> Core::Token(absl::Duration time_left) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto nobody_at_it = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !authenticating_;
+    };
+    mutex_.Await(absl::Condition(&nobody_at_it));
+    if (!needs_token_) return token_;
+    authenticating_ = true;
+  }
+  absl::StatusOr<std::string> token = Authenticate(time_left);
   absl::MutexLock lock(&mutex_);
-  if (options_.user.empty()) return;
-  token_.clear();
+  authenticating_ = false;
+  if (token.ok()) {
+    token_ = *token;
+    needs_token_ = false;
+  }
+  return token;
+}
+
+void Core::DropToken(const std::string& token) {
+  absl::MutexLock lock(&mutex_);
+  if (options_.user.empty() || token_ != token) return;
   needs_token_ = true;
 }
 
-absl::StatusOr<std::string> Core::Authenticate() {
+absl::StatusOr<std::string> Core::Authenticate(absl::Duration time_left) {
   etcdserverpb::AuthenticateRequest request;
   request.set_name(options_.user);
   request.set_password(options_.password);
-  absl::Status failure;
+  const absl::Duration deadline = clock_.Now() + std::min(time_left, options_.request_timeout);
   std::shared_ptr<Endpoint> endpoint;
-  for (int i = 0, count = endpoint_count(); i < count; ++i) {
+  for (int attempt = 1;; ++attempt) {
     endpoint = Pick(endpoint.get());
     grpc::ClientContext context;
-    context.set_deadline(GrpcTime(options_.request_timeout));
+    context.set_deadline(GrpcTime(deadline - clock_.Now()));
     etcdserverpb::AuthenticateResponse response;
     const grpc::Status status = endpoint->auth->Authenticate(&context, request, &response);
     if (status.ok()) return response.token();
     // A user name does no harm where nobody asks for one.
     if (status.error_message() == "etcdserver: authentication is not enabled") return "";
-    failure = FromGrpc(status);
-    if (failure.code() != absl::StatusCode::kUnavailable) break;
+    const absl::Status failure = FromGrpc(status);
+    const std::string why = absl::StrCat(endpoint->name, ": ", status.error_message());
+    if (absl::IsDeadlineExceeded(failure)) return DeadlineExceeded(why);
+    // The loop does not wait between two attempts; who needs it on the loop tries again himself.
+    if (!absl::IsUnavailable(failure) || (loop_->InLoop() && attempt >= endpoint_count())) {
+      return failure;
+    }
+    const absl::Duration delay = RetryDelay(attempt, endpoint_count(), Jitter());
+    if (clock_.Now() + delay >= deadline) return DeadlineExceeded(why);
+    absl::SleepFor(delay);
   }
-  return failure;
 }
 
 double Core::Jitter() {
@@ -296,10 +312,12 @@ absl::Duration Attempts::Remaining() const {
 
 Endpoint* Attempts::Begin(grpc::ClientContext& context) {
   context.set_deadline(GrpcTime(Remaining()));
-  if (absl::Status status = core_.AddMetadata(context); !status.ok()) {
-    Fail(std::move(status));
+  absl::StatusOr<std::string> token = core_.AddMetadata(context, Remaining());
+  if (!token.ok()) {
+    Fail(token.status());
     return nullptr;
   }
+  token_ = *std::move(token);
   endpoint_ = only_ != nullptr ? only_ : core_.Pick(endpoint_.get());
   return endpoint_.get();
 }
@@ -316,7 +334,7 @@ Attempts::Next Attempts::After(const grpc::Status& failure) {
     case Verdict::kRefreshToken:
       if (refreshed_token_ || core_.options().user.empty()) break;
       refreshed_token_ = true;
-      core_.DropToken();
+      core_.DropToken(token_);
       return {.again = true, .delay = absl::ZeroDuration()};
     case Verdict::kTryElsewhere: {
       last_failure_ = absl::StrCat(endpoint_->name, ": ", status.message());

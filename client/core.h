@@ -66,15 +66,21 @@ class Core {
   std::vector<std::string> endpoint_names() const;
   int endpoint_count() const;
 
-  // The metadata every call carries. Authenticates first where there is a user and no token yet; that
-  // blocks, at most for the request timeout.
-  absl::Status AddMetadata(grpc::ClientContext& context);
-  // Forgets the token, so that the next AddMetadata authenticates again.
-  void DropToken();
+  // Authenticates, where there is a user and no token yet.
+  absl::Status LogIn() { return Token(options_.request_timeout).status(); }
+  // The metadata every call carries; returns the token in it, "" for none. Authenticates first
+  // where there is a user and no token yet; that blocks, at most for `time_left` or the request
+  // timeout. Whoever else wants the token meanwhile waits for it instead of authenticating too.
+  absl::StatusOr<std::string> AddMetadata(grpc::ClientContext& context,
+                                          absl::Duration time_left = absl::InfiniteDuration());
+  // The server does not take `token`: unless there is a newer one already, the next AddMetadata
+  // authenticates again.
+  void DropToken(const std::string& token);
 
   double Jitter();
 
-  // Every operation that uses the loop is enrolled from before its start until after its last event.
+  // Every operation that uses the loop is enrolled from before its start until after its last
+  // event.
   void Enroll(Operation* operation);
   void Dismiss(Operation* operation);
 
@@ -82,7 +88,8 @@ class Core {
   explicit Core(Options options);
 
   absl::StatusOr<std::shared_ptr<Endpoint>> Dial(const std::string& name) const;
-  absl::StatusOr<std::string> Authenticate();
+  absl::StatusOr<std::string> Token(absl::Duration time_left);
+  absl::StatusOr<std::string> Authenticate(absl::Duration time_left);
 
   const Options options_;
   const RealClock clock_;
@@ -94,6 +101,7 @@ class Core {
   size_t next_endpoint_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string token_ ABSL_GUARDED_BY(mutex_);
   bool needs_token_ ABSL_GUARDED_BY(mutex_) = false;
+  bool authenticating_ ABSL_GUARDED_BY(mutex_) = false;  // one call does, for all
   SeededRandom random_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<Operation*> operations_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -132,6 +140,7 @@ class Attempts {
   const absl::Duration deadline_;  // on core_.clock(); valid when bounded_
   std::shared_ptr<Endpoint> endpoint_;
   int attempt_ = 0;
+  std::string token_;  // of the attempt under way
   bool refreshed_token_ = false;
   std::string last_failure_;
   absl::Status status_;

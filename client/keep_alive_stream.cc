@@ -31,10 +31,12 @@ void KeepAliveStream::Open() {
   if (stopped_.has_value()) return MaybeEnd();
   stream_ = std::make_unique<Stream>(static_cast<Stream::Owner*>(this));
   stream_->context().AddMetadata("hasleader", "true");
-  if (absl::Status status = core_.AddMetadata(stream_->context()); !status.ok()) {
+  absl::StatusOr<std::string> token = core_.AddMetadata(stream_->context());
+  if (!token.ok()) {
     stream_.reset();
-    return ReopenOrStop(status);
+    return ReopenOrStop(token.status());
   }
+  token_ = *std::move(token);
   endpoint_ = core_.Pick(failures_ > 0 ? endpoint_.get() : nullptr);
   stream_->Start([this](grpc::ClientContext* context, void* tag) {
     return endpoint_->lease->AsyncLeaseKeepAlive(context, core_.loop().queue(), tag);
@@ -107,7 +109,7 @@ void KeepAliveStream::ReopenOrStop(const absl::Status& status) {
     case Verdict::kRefreshToken:
       if (refreshed_token_ || core_.options().user.empty()) return Stop(status);
       refreshed_token_ = true;
-      core_.DropToken();
+      core_.DropToken(token_);
       break;
     case Verdict::kTryElsewhere:
       break;

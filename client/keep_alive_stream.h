@@ -69,6 +69,7 @@ class KeepAliveStream final : public Operation,
   absl::Duration lost_at_;
   absl::Duration ttl_;
   int failures_ = 0;
+  std::string token_;  // of the stream
   bool refreshed_token_ = false;
   std::optional<absl::Status> stopped_;
 };

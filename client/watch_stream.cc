@@ -82,10 +82,12 @@ void WatchStream::Open() {
   stream_ = std::make_unique<Stream>(static_cast<Stream::Owner*>(this));
   // A member that has lost its leader ends the stream instead of showing an ever older past.
   stream_->context().AddMetadata("hasleader", "true");
-  if (absl::Status status = core_.AddMetadata(stream_->context()); !status.ok()) {
+  absl::StatusOr<std::string> token = core_.AddMetadata(stream_->context());
+  if (!token.ok()) {
     stream_.reset();
-    return ReopenOrEnd(status);
+    return ReopenOrEnd(token.status());
   }
+  token_ = *std::move(token);
   endpoint_ = core_.Pick(failures_ > 0 ? endpoint_.get() : nullptr);
   stream_->Start([this](grpc::ClientContext* context, void* tag) {
     return endpoint_->watch->AsyncWatch(context, core_.loop().queue(), tag);
@@ -101,11 +103,14 @@ void WatchStream::Cancel() {
 }
 
 void WatchStream::OnMessage(etcdserverpb::WatchResponse response) {
-  failures_ = 0;
-  refreshed_token_ = false;
   if (response.canceled()) {
     OnServerCancel(response);
-  } else if (response.created()) {
+    if (!paused_) stream_->Read();
+    return;
+  }
+  failures_ = 0;
+  refreshed_token_ = false;
+  if (response.created()) {
     // From here on nothing may be missed, even if the stream breaks before the first event.
     if (next_revision_ == 0) next_revision_ = response.header().revision() + 1;
     if (!announced_) {
@@ -150,10 +155,11 @@ void WatchStream::OnServerCancel(const etcdserverpb::WatchResponse& response) {
   end.response = response;
   // An expired token is not the end; the stream is closed and opened again with a new one.
   if (JudgeStreamEnd(end.status.code(), end.status.message()) != Verdict::kRefreshToken ||
-      core_.options().user.empty()) {
+      refreshed_token_ || core_.options().user.empty()) {
     end_ = std::move(end);
   } else {
-    core_.DropToken();
+    refreshed_token_ = true;
+    core_.DropToken(token_);
   }
   stream_->Cancel();
 }
@@ -172,7 +178,7 @@ void WatchStream::ReopenOrEnd(const absl::Status& status) {
     case Verdict::kRefreshToken:
       if (refreshed_token_ || core_.options().user.empty()) return End(status);
       refreshed_token_ = true;
-      core_.DropToken();
+      core_.DropToken(token_);
       break;
     case Verdict::kTryElsewhere:
       break;

@@ -1,6 +1,6 @@
-// WatchStream: the state behind a Watcher: one stream at a time, opened again where it broke. Internal
-// to client/. Lives until its last event, whoever has let go of it; everything but the gate is touched
-// on the loop's thread only.
+// WatchStream: the state behind a Watcher: one stream at a time, opened again where it broke.
+// Internal to client/. Lives until its last event, whoever has let go of it; everything but the
+// gate is touched on the loop's thread only.
 //
 // States: waiting (a pause before the next attempt) -> open (a stream exists) -> waiting | ended.
 #ifndef KEELSON_CLIENT_WATCH_STREAM_H_
@@ -18,10 +18,10 @@
 
 namespace keelson::client {
 
-class WatchStream final : public Operation,
-                          public std::enable_shared_from_this<WatchStream>,
-                          private BidiStream<etcdserverpb::WatchRequest,
-                                             etcdserverpb::WatchResponse>::Owner {
+class WatchStream final
+    : public Operation,
+      public std::enable_shared_from_this<WatchStream>,
+      private BidiStream<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>::Owner {
  public:
   WatchStream(Core& core, WatchRequest request, WatchHandler* handler);
 
@@ -68,6 +68,7 @@ class WatchStream final : public Operation,
   bool announced_ = false;  // OnCreated was called
   bool paused_ = false;     // the handler's wish; reading stops
   bool cancelled_ = false;
+  std::string token_;             // of the stream
   bool refreshed_token_ = false;  // since the last response
   int failures_ = 0;              // in a row, without a response between
   std::optional<WatchEnd> end_;   // what to say when the stream has closed

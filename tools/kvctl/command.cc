@@ -208,6 +208,7 @@ Exit Run(const Commands& commands, std::vector<std::string> arguments, Session& 
 Commands AllCommands() {
   Commands commands;
   AddAlarmCommands(commands);
+  AddAuthCommands(commands);
   AddCompactionCommand(commands);
   AddDelCommand(commands);
   AddElectCommand(commands);
@@ -219,8 +220,10 @@ Commands AllCommands() {
   AddMemberCommands(commands);
   AddMoveLeaderCommand(commands);
   AddPutCommand(commands);
+  AddRoleCommands(commands);
   AddSnapshotCommands(commands);
   AddTxnCommand(commands);
+  AddUserCommands(commands);
   AddVersionCommand(commands);
   AddWatchCommand(commands);
   return commands;

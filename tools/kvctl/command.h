@@ -40,6 +40,7 @@ int RunKvctl(std::vector<std::string> arguments, Session& session);
 
 // Each group of commands is in a file of its own.
 void AddAlarmCommands(Commands& commands);
+void AddAuthCommands(Commands& commands);
 void AddCompactionCommand(Commands& commands);
 void AddDelCommand(Commands& commands);
 void AddElectCommand(Commands& commands);
@@ -51,8 +52,10 @@ void AddLockCommand(Commands& commands);
 void AddMemberCommands(Commands& commands);
 void AddMoveLeaderCommand(Commands& commands);
 void AddPutCommand(Commands& commands);
+void AddRoleCommands(Commands& commands);
 void AddSnapshotCommands(Commands& commands);
 void AddTxnCommand(Commands& commands);
+void AddUserCommands(Commands& commands);
 void AddVersionCommand(Commands& commands);
 void AddWatchCommand(Commands& commands);
 

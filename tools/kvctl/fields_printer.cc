@@ -160,6 +160,60 @@ class FieldsPrinter final : public Printer {
     return Ok();
   }
 
+  Exit AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    Header(response.header());
+    Bool("Enabled", response.enabled());
+    Field("AuthRevision", response.authrevision());
+    return Ok();
+  }
+
+  Exit RoleGet(const std::string&, const etcdserverpb::AuthRoleGetResponse& response) override {
+    Header(response.header());
+    for (const authpb::Permission& permission : response.perm()) {
+      // etcdctl has two blanks here.
+      Field("PermType", " " + authpb::Permission::Type_Name(permission.permtype()));
+      Text("Key", permission.key());
+      Text("RangeEnd", permission.range_end());
+    }
+    return Ok();
+  }
+
+  Exit RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    Header(response.header());
+    out() << "\"Roles\" :";
+    for (const std::string& role : response.roles()) out() << " " << GoQuote(role);
+    out() << "\n";
+    return Ok();
+  }
+
+  Exit UserAdd(const std::string&, const etcdserverpb::AuthUserAddResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit UserDelete(const std::string&, const etcdserverpb::AuthUserDeleteResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit UserGrantRole(const std::string&, const std::string&, const etcdserverpb::AuthUserGrantRoleResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit UserRevokeRole(const std::string&, const std::string&, const etcdserverpb::AuthUserRevokeRoleResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit RoleAdd(const std::string&, const etcdserverpb::AuthRoleAddResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit RoleDelete(const std::string&, const etcdserverpb::AuthRoleDeleteResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit RoleGrantPermission(const std::string&, const etcdserverpb::AuthRoleGrantPermissionResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+  Exit RoleRevokePermission(const std::string&, const std::string&, const std::string&, const etcdserverpb::AuthRoleRevokePermissionResponse& response) override {
+    return HeaderOnly(response.header());
+  }
+
  private:
   template <typename T>
   void Field(const std::string& name, const T& value) {
@@ -173,6 +227,11 @@ class FieldsPrinter final : public Printer {
     Field("MemberID", header.member_id());
     if (header.revision() > 0) Field("Revision", header.revision());
     Field("RaftTerm", header.raft_term());
+  }
+
+  Exit HeaderOnly(const etcdserverpb::ResponseHeader& header) {
+    Header(header);
+    return Ok();
   }
 
   void Pair(const std::string& prefix, const mvccpb::KeyValue& kv) {

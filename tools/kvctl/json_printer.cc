@@ -117,6 +117,49 @@ class JsonPrinter final : public Printer {
                              ",\"totalKey\":", status.keys, ",\"totalSize\":", status.bytes, "}"));
   }
 
+  Exit AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserAdd(const std::string&, const etcdserverpb::AuthUserAddResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserGet(const std::string&, const etcdserverpb::AuthUserGetResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserList(const etcdserverpb::AuthUserListResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserDelete(const std::string&, const etcdserverpb::AuthUserDeleteResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserGrantRole(const std::string&, const std::string&, const etcdserverpb::AuthUserGrantRoleResponse& response) override {
+    return Whole(response);
+  }
+  Exit UserRevokeRole(const std::string&, const std::string&, const etcdserverpb::AuthUserRevokeRoleResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleAdd(const std::string&, const etcdserverpb::AuthRoleAddResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleGet(const std::string&, const etcdserverpb::AuthRoleGetResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleDelete(const std::string&, const etcdserverpb::AuthRoleDeleteResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleGrantPermission(const std::string&, const etcdserverpb::AuthRoleGrantPermissionResponse& response) override {
+    return Whole(response);
+  }
+  Exit RoleRevokePermission(const std::string&, const std::string&, const std::string&, const etcdserverpb::AuthRoleRevokePermissionResponse& response) override {
+    return Whole(response);
+  }
+
  private:
   Exit Line(const std::string& json) {
     out() << json << "\n";

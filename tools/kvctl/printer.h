@@ -89,6 +89,49 @@ class Printer {
   virtual Exit Alarm(const etcdserverpb::AlarmResponse&) { return Unsupported(); }
   virtual Exit SnapshotStatus(const struct SnapshotStatus&) { return Unsupported(); }
 
+  virtual Exit AuthStatus(const etcdserverpb::AuthStatusResponse&) { return Unsupported(); }
+  virtual Exit UserAdd(const std::string& user, const etcdserverpb::AuthUserAddResponse&) {
+    return Unsupported();
+  }
+  virtual Exit UserGet(const std::string& user, const etcdserverpb::AuthUserGetResponse&) {
+    return Unsupported();
+  }
+  virtual Exit UserList(const etcdserverpb::AuthUserListResponse&) { return Unsupported(); }
+  virtual Exit UserDelete(const std::string& user, const etcdserverpb::AuthUserDeleteResponse&) {
+    return Unsupported();
+  }
+  virtual Exit UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse&) {
+    return Unsupported();
+  }
+  virtual Exit UserGrantRole(const std::string& user, const std::string& role,
+                             const etcdserverpb::AuthUserGrantRoleResponse&) {
+    return Unsupported();
+  }
+  virtual Exit UserRevokeRole(const std::string& user, const std::string& role,
+                              const etcdserverpb::AuthUserRevokeRoleResponse&) {
+    return Unsupported();
+  }
+  virtual Exit RoleAdd(const std::string& role, const etcdserverpb::AuthRoleAddResponse&) {
+    return Unsupported();
+  }
+  virtual Exit RoleGet(const std::string& role, const etcdserverpb::AuthRoleGetResponse&) {
+    return Unsupported();
+  }
+  virtual Exit RoleList(const etcdserverpb::AuthRoleListResponse&) { return Unsupported(); }
+  virtual Exit RoleDelete(const std::string& role, const etcdserverpb::AuthRoleDeleteResponse&) {
+    return Unsupported();
+  }
+  virtual Exit RoleGrantPermission(const std::string& role,
+                                   const etcdserverpb::AuthRoleGrantPermissionResponse&) {
+    return Unsupported();
+  }
+  // The key as it was given.
+  virtual Exit RoleRevokePermission(const std::string& role, const std::string& key,
+                                    const std::string& range_end,
+                                    const etcdserverpb::AuthRoleRevokePermissionResponse&) {
+    return Unsupported();
+  }
+
  protected:
   Exit Unsupported() const { return BadFeature(format_ + " not supported as output format"); }
 

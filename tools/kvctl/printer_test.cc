@@ -56,6 +56,31 @@ TEST(PrinterTest, StatusHasTheColumnsOfToday) {
             "\"storageVersion\":\"3.7.0\",\"dbSizeQuota\":2147483648,\"downgradeInfo\":{}}}]\n");
 }
 
+TEST(PrinterTest, AuthStatusIsSaidInEveryFormatButTable) {
+  const auto status = Make<etcdserverpb::AuthStatusResponse>(std::string(kHeader) +
+                                                             "enabled: true authRevision: 7");
+  const auto print = [&status](const std::string& format) {
+    return Print(format, [&status](Printer& p) { return p.AuthStatus(status); });
+  };
+  EXPECT_EQ(print("simple"), "Authentication Status: true\nAuthRevision: 7\n");
+  EXPECT_EQ(print("fields"),
+            "\"ClusterID\" : 1\n\"MemberID\" : 2\n\"Revision\" : 3\n\"RaftTerm\" : 4\n"
+            "\"Enabled\" : true\n\"AuthRevision\" : 7\n");
+  EXPECT_EQ(print("json"),
+            "{\"header\":{\"cluster_id\":1,\"member_id\":2,\"revision\":3,\"raft_term\":4},"
+            "\"enabled\":true,\"authRevision\":7}\n");
+  EXPECT_EQ(print("protobuf"), status.SerializeAsString());
+  EXPECT_EQ(print("table"), "Error: table not supported as output format");
+}
+
+// 3.4's servers do not tell what the role root may do; ours and later ones do.
+TEST(PrinterTest, TheRoleRootMayDoEverything) {
+  const auto role = Make<etcdserverpb::AuthRoleGetResponse>(
+      std::string(kHeader) + "perm { permType: READWRITE range_end: '\\0' }");
+  EXPECT_EQ(Print("simple", [&role](Printer& p) { return p.RoleGet("root", role); }),
+            "Role root\nKV Read:\n\t[, <open ended> (prefix )\nKV Write:\n\t[, <open ended> (prefix )\n");
+}
+
 TEST(PrinterTest, TablesAreBoxedWithCentredHeadersAndCellsToTheRight) {
   const auto members = Make<etcdserverpb::MemberListResponse>(
       "members { ID: 255 name: 'm1' peerURLs: 'p' peerURLs: 'q' clientURLs: 'c' } members { ID: 1 isLearner: true }");

@@ -46,6 +46,49 @@ class ProtobufPrinter final : public Printer {
   }
   Exit Alarm(const etcdserverpb::AlarmResponse& response) override { return Raw(response); }
 
+  Exit AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserAdd(const std::string&, const etcdserverpb::AuthUserAddResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserGet(const std::string&, const etcdserverpb::AuthUserGetResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserList(const etcdserverpb::AuthUserListResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserDelete(const std::string&, const etcdserverpb::AuthUserDeleteResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserGrantRole(const std::string&, const std::string&, const etcdserverpb::AuthUserGrantRoleResponse& response) override {
+    return Raw(response);
+  }
+  Exit UserRevokeRole(const std::string&, const std::string&, const etcdserverpb::AuthUserRevokeRoleResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleAdd(const std::string&, const etcdserverpb::AuthRoleAddResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleGet(const std::string&, const etcdserverpb::AuthRoleGetResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleDelete(const std::string&, const etcdserverpb::AuthRoleDeleteResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleGrantPermission(const std::string&, const etcdserverpb::AuthRoleGrantPermissionResponse& response) override {
+    return Raw(response);
+  }
+  Exit RoleRevokePermission(const std::string&, const std::string&, const std::string&, const etcdserverpb::AuthRoleRevokePermissionResponse& response) override {
+    return Raw(response);
+  }
+
  private:
   Exit Raw(const google::protobuf::Message& message) {
     if (!message.SerializeToOstream(&out())) return {ExitCode::kIo, "cannot write the answer"};

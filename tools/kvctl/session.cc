@@ -1,7 +1,5 @@
 #include "tools/kvctl/session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <limits>
 
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/errors.h"
+#include "tools/kvctl/password.h"
 
 namespace keelson::kvctl {
 namespace {
@@ -139,9 +138,9 @@ Exit Session::MakeClient(Flags& flags) {
   } else if (colon != std::string::npos) {
     options.password = globals_.user.substr(colon + 1);
   } else if (!globals_.user.empty()) {
-    const char* const typed = getpass("Password: ");
-    if (typed == nullptr) return Failed("no password, and no terminal to ask for it");
-    options.password = typed;
+    absl::StatusOr<std::string> typed = AskPassword("Password: ");
+    if (!typed.ok()) return Failed(typed.status());
+    options.password = *std::move(typed);
   }
 
   auto client = client::Client::Create(std::move(options));
@@ -151,6 +150,11 @@ Exit Session::MakeClient(Flags& flags) {
             std::string(client.status().message())};
   }
   client_ = *std::move(client);
+  // As etcdctl, whose client authenticates when it is made.
+  if (absl::Status status = client_->LogIn(); !status.ok()) {
+    ExplainTimeout(status);
+    return {ExitCode::kBadConnection, std::string(status.message())};
+  }
   return Ok();
 }
 

@@ -1,6 +1,8 @@
 // The simple format: for people and for shell scripts.
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/ops.h"
 #include "tools/kvctl/go_text.h"
 #include "tools/kvctl/printer.h"
 #include "tools/kvctl/rows.h"
@@ -146,10 +148,112 @@ class SimplePrinter final : public Printer {
     return Ok();
   }
 
+  Exit AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {
+    out() << "Authentication Status: " << (response.enabled() ? "true" : "false") << "\n"
+          << "AuthRevision: " << response.authrevision() << "\n";
+    return Ok();
+  }
+
+  Exit UserAdd(const std::string& user, const etcdserverpb::AuthUserAddResponse&) override {
+    return Say(absl::StrCat("User ", user, " created"));
+  }
+
+  Exit UserGet(const std::string& user,
+               const etcdserverpb::AuthUserGetResponse& response) override {
+    out() << "User: " << user << "\nRoles:";
+    for (const std::string& role : response.roles()) out() << " " << role;
+    out() << "\n";
+    return Ok();
+  }
+
+  Exit UserList(const etcdserverpb::AuthUserListResponse& response) override {
+    for (const std::string& user : response.users()) out() << user << "\n";
+    return Ok();
+  }
+
+  Exit UserDelete(const std::string& user, const etcdserverpb::AuthUserDeleteResponse&) override {
+    return Say(absl::StrCat("User ", user, " deleted"));
+  }
+
+  Exit UserChangePassword(const etcdserverpb::AuthUserChangePasswordResponse&) override {
+    return Say("Password updated");
+  }
+
+  Exit UserGrantRole(const std::string& user, const std::string& role,
+                     const etcdserverpb::AuthUserGrantRoleResponse&) override {
+    return Say(absl::StrCat("Role ", role, " is granted to user ", user));
+  }
+
+  Exit UserRevokeRole(const std::string& user, const std::string& role,
+                      const etcdserverpb::AuthUserRevokeRoleResponse&) override {
+    return Say(absl::StrCat("Role ", role, " is revoked from user ", user));
+  }
+
+  Exit RoleAdd(const std::string& role, const etcdserverpb::AuthRoleAddResponse&) override {
+    return Say(absl::StrCat("Role ", role, " created"));
+  }
+
+  Exit RoleGet(const std::string& role,
+               const etcdserverpb::AuthRoleGetResponse& response) override {
+    out() << "Role " << role << "\nKV Read:\n";
+    for (const authpb::Permission& permission : response.perm()) {
+      if (permission.permtype() != authpb::Permission::WRITE) Granted(permission);
+    }
+    out() << "KV Write:\n";
+    for (const authpb::Permission& permission : response.perm()) {
+      if (permission.permtype() != authpb::Permission::READ) Granted(permission);
+    }
+    return Ok();
+  }
+
+  Exit RoleList(const etcdserverpb::AuthRoleListResponse& response) override {
+    for (const std::string& role : response.roles()) out() << role << "\n";
+    return Ok();
+  }
+
+  Exit RoleDelete(const std::string& role, const etcdserverpb::AuthRoleDeleteResponse&) override {
+    return Say(absl::StrCat("Role ", role, " deleted"));
+  }
+
+  Exit RoleGrantPermission(const std::string& role,
+                           const etcdserverpb::AuthRoleGrantPermissionResponse&) override {
+    return Say(absl::StrCat("Role ", role, " updated"));
+  }
+
+  Exit RoleRevokePermission(const std::string& role, const std::string& key,
+                            const std::string& range_end,
+                            const etcdserverpb::AuthRoleRevokePermissionResponse&) override {
+    if (range_end.empty()) {
+      return Say(absl::StrCat("Permission of key ", key, " is revoked from role ", role));
+    }
+    return Say(absl::StrCat("Permission of range ", RangeText(key, range_end),
+                            " is revoked from role ", role));
+  }
+
  private:
   Exit Member(uint64_t id, const char* what, const etcdserverpb::ResponseHeader& header) {
     out() << absl::StreamFormat("Member %16x %s cluster %16x\n", id, what, header.cluster_id());
     return Ok();
+  }
+
+  Exit Say(const std::string& line) {
+    out() << line << "\n";
+    return Ok();
+  }
+
+  static std::string RangeText(const std::string& key, const std::string& range_end) {
+    if (range_end == client::kFromKey) return absl::StrCat("[", key, ", <open ended>");
+    return absl::StrCat("[", key, ", ", range_end, ")");
+  }
+
+  void Granted(const authpb::Permission& permission) {
+    const std::string& key = permission.key();
+    const std::string& end = permission.range_end();
+    out() << "\t" << (end.empty() ? key : RangeText(key, end));
+    if (!end.empty() && client::PrefixEnd(key) == end) {
+      out() << " (prefix " << key << ")";
+    }
+    out() << "\n";
   }
 
   void Pair(const mvccpb::KeyValue& kv) {

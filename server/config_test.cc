@@ -205,6 +205,22 @@ TEST(ConfigTest, SnapshotsAreSetAsInEtcd) {
   EXPECT_EQ(Refusal({"--snapshot-count=0"}), "1: --snapshot-count must be at least 1");
 }
 
+TEST(ConfigTest, AuthIsSetAsInEtcd) {
+  const Config config = Good({});
+  EXPECT_EQ(config.auth_token, "simple");
+  EXPECT_EQ(config.auth_token_ttl, absl::Seconds(300));
+  EXPECT_EQ(config.bcrypt_cost, 10);
+  EXPECT_EQ(Good({"--auth-token-ttl=7"}).auth_token_ttl, absl::Seconds(7));
+  EXPECT_EQ(Good({"--bcrypt-cost=4"}).bcrypt_cost, 4);
+  EXPECT_EQ(Good({"--auth-token=jwt,sign-method=RS256,pub-key=a"}).auth_token,
+            "jwt,sign-method=RS256,pub-key=a");
+  for (const char* none : {"--bcrypt-cost=3", "--bcrypt-cost=32", "--bcrypt-cost=-1"}) {
+    EXPECT_EQ(Good({none}).bcrypt_cost, 10) << none;
+  }
+  EXPECT_EQ(Refusal({"--auth-token=paseto"}),
+            "1: unknown --auth-token \"paseto\": simple or jwt,<options>");
+}
+
 TEST(ConfigTest, HelpAndVersionAreAnswersAndNotErrors) {
   for (const char* flag : {"--help", "-h", "-help"}) {
     const CommandLine line = Parse({flag});

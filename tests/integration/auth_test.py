@@ -490,6 +490,23 @@ class RestartTest(unittest.TestCase):
                 self.assertEqual(say.ask("u", "KV.Range", key=b"zzz"), DENIED)
 
 
+    def test_a_member_that_hashes_a_password_for_hours_stops_at_once(self):
+        with Cluster(1, ("--bcrypt-cost=31",)) as members:
+            hashing = members[0].client.Auth.UserAdd.call.future(wire.AuthUserAddRequest(name="u", password="p"), timeout=60)
+            queued = [members[0].client.Auth.UserAdd.call.future(wire.AuthUserAddRequest(name=f"u{i}", password="p"),
+                                                                 timeout=60) for i in range(20)]
+            # It goes on serving meanwhile, on one core too: the hash is not made on the loop.
+            self.assertNotIn("etcdserver", outcome(members[0].client.KV.Put, key=b"a", value=b"v"))
+
+            def processor_is_used():
+                ticks = pathlib.Path(f"/proc/{members[0].process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+                return int(ticks[11]) / os.sysconf("SC_CLK_TCK") > 0.5
+            wait_until(processor_is_used, 20, "the member is hashing")
+            self.assertEqual(members[0].terminate(), 0)
+            for call in (hashing, *queued):
+                self.assertNotEqual(call.code(), grpc.StatusCode.OK)
+
+
 class JwtTest(unittest.TestCase):
     """Signed tokens; etcd and we believe each other's."""
 

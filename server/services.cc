@@ -187,25 +187,29 @@ void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
 
 void SubmitAs(MemberCore* core, std::shared_ptr<Call> call, int op_field, std::string_view request,
               uint64_t cost, MemberCore::Done done) {
-  if (!core->auth().enabled()) {
-    return core->SubmitGrowth(op_field, request, Caller(), cost, std::move(done));
-  }
+  AuthorizeProposal(core, std::move(call), op_field, request,
+                    [core, op_field, cost, done = std::move(done)](
+                        const absl::StatusOr<Caller>& caller, std::string_view bytes) mutable {
+                      if (!caller.ok()) return done(Answer{0, caller.status(), {}, {}});
+                      core->SubmitGrowth(op_field, bytes, *caller, cost, std::move(done));
+                    });
+}
+
+void AuthorizeProposal(
+    MemberCore* core, std::shared_ptr<Call> call, int op_field, std::string_view request,
+    absl::AnyInvocable<void(absl::StatusOr<Caller>, std::string_view request)> proceed) {
+  if (!core->auth().enabled()) return proceed(Caller(), request);
   auto command = std::make_shared<proto::Command>();
   std::string bytes;
   ProtoWriter(&bytes).Message(op_field, request);
-  if (!command->ParseFromString(bytes)) {
-    return done(Answer{0, MalformedRequest(), {}, {}});
-  }
+  if (!command->ParseFromString(bytes)) return proceed(MalformedRequest(), request);
   Authorize(
       core, std::move(call),
       [core, command](const Caller& caller) {
         return CheckProposal(core->auth_view(), caller, *command);
       },
-      [core, op_field, request = std::string(request), cost,
-       done = std::move(done)](absl::StatusOr<Caller> caller) mutable {
-        if (!caller.ok()) return done(Answer{0, caller.status(), {}, {}});
-        core->SubmitGrowth(op_field, request, *caller, cost, std::move(done));
-      });
+      [request = std::string(request), proceed = std::move(proceed)](
+          absl::StatusOr<Caller> caller) mutable { proceed(std::move(caller), request); });
 }
 
 void Authorize(MemberCore* core, std::shared_ptr<Call> call,

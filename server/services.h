@@ -60,10 +60,14 @@ absl::Status AdmitToLearner(MemberCore& core, std::string_view method);
 // with the answer: header and body.
 void SubmitForCall(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
                    std::string_view request, uint64_t cost = 0);
-// The same with an outcome that the caller makes an answer of. Proposed on behalf of whoever `call`
-// is from; one who may not gets his refusal as the outcome.
+// The same with an outcome that the caller makes an answer of.
 void SubmitAs(MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field,
               std::string_view request, uint64_t cost, MemberCore::Done done);
+// Runs `proceed` with on whose behalf the command may be proposed and the request, or with why it
+// may not.
+void AuthorizeProposal(
+    MemberCore* core, std::shared_ptr<rpc::Call> call, int op_field, std::string_view request,
+    absl::AnyInvocable<void(absl::StatusOr<Caller>, std::string_view request)> proceed);
 // Runs `proceed` with who `call` is from, or with why he is refused. This member's state may be
 // behind the cluster's: who seems not to be allowed is asked about again when it has caught up.
 void Authorize(MemberCore* core, std::shared_ptr<rpc::Call> call,

@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 
 namespace keelson::server {
@@ -39,6 +38,25 @@ class WaitingExecutor final : public Executor {
   std::vector<Task> tasks_;
 };
 
+// Once.
+class Signal {
+ public:
+  void Notify() {
+    std::lock_guard lock(mu_);
+    notified_ = true;
+    changed_.notify_all();
+  }
+  void WaitForNotification() {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [this] { return notified_; });
+  }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool notified_ = false;  // guarded by mu_
+};
+
 std::shared_ptr<std::atomic<bool>> Wanted() { return std::make_shared<std::atomic<bool>>(true); }
 
 class WorkerTest : public testing::Test {
@@ -58,8 +76,8 @@ class WorkerTest : public testing::Test {
   void Release() { release_->Notify(); }
 
   WaitingExecutor executor_;
-  std::shared_ptr<absl::Notification> begun_ = std::make_shared<absl::Notification>();
-  std::shared_ptr<absl::Notification> release_ = std::make_shared<absl::Notification>();
+  std::shared_ptr<Signal> begun_ = std::make_shared<Signal>();
+  std::shared_ptr<Signal> release_ = std::make_shared<Signal>();
   std::unique_ptr<ThreadedWorker> worker_ = std::make_unique<ThreadedWorker>(&executor_, 3);
 };
 

@@ -200,7 +200,7 @@ class RocksStore final : public Store {
   uint64_t IndexSizeInUse() const;
   void OnDiskFull() {
     disk_full_.store(true, std::memory_order_relaxed);
-    reclaimer_.Resume();
+    if (options_.reclaim_by_itself) reclaimer_.Resume();
   }
 
   VersionId NextId();
@@ -885,7 +885,9 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   KV_RETURN_IF_ERROR(WriteWithIndex(batch, /*wait=*/false));
   compaction_.Written(step);
   if (compaction_.through() != target) return false;
-  if (compaction_.removed_bytes() > SizeInUse() / 8) Reclaim(nullptr);
+  if (options_.reclaim_by_itself && compaction_.removed_bytes() > SizeInUse() / 8) {
+    Reclaim(nullptr);
+  }
   return true;
 }
 

@@ -104,6 +104,9 @@ struct StoreOptions {
   uint64_t flush_bytes = 64 << 20;           // unflushed data that triggers a flush, at most
   uint64_t background_bytes_per_second = 128 << 20;  // of flushes and compactions of files
   bool flush_on_close = true;  // false: an orderly end leaves what a crash would leave
+  // Gives space back, and goes on after a full disk, without being asked, on a thread of its own.
+  // false: of tests whose runs must repeat.
+  bool reclaim_by_itself = true;
   RocksEnvironment* environment = nullptr;  // of tests; outlives the store
   // About how many changes an open after a crash has to go through again.
   uint64_t index_lag_max = 400000;

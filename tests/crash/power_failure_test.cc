@@ -61,6 +61,7 @@ class Life {
     store_options_.environment = &rocks_;
     leaves_to_chance_ = OneIn(6);
     if (leaves_to_chance_) store_options_.flush_bytes = 64 << 10;
+    store_options_.reclaim_by_itself = leaves_to_chance_;
   }
   ~Life() { Close(); }
   Life(const Life&) = delete;

@@ -185,14 +185,43 @@ void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
   });
 }
 
+namespace {
+
+// How often a command is proposed anew because users changed between its check and its turn.
+constexpr int kProposalsMax = 5;
+
+void SubmitAuthorized(MemberCore* core, std::shared_ptr<Call> call, int op_field,
+                      std::string_view request, uint64_t cost, int proposals,
+                      MemberCore::Done done) {
+  AuthorizeProposal(
+      core, call, op_field, request,
+      [core, call, op_field, cost, proposals, done = std::move(done)](
+          const absl::StatusOr<Caller>& caller, std::string_view bytes) mutable {
+        if (!caller.ok()) return done(Answer{0, caller.status(), {}, {}});
+        if (!caller->known()) {
+          return core->SubmitGrowth(op_field, bytes, *caller, cost, std::move(done));
+        }
+        // This member checked it as of an auth revision that was old when its turn came. It changed
+        // nothing then; now this member knows better, and whoever is still allowed need not hear
+        // of it. A signed token is as of one revision for good and is refused in the check.
+        core->SubmitGrowth(
+            op_field, bytes, *caller, cost,
+            [core, call, op_field, cost, proposals, request = std::string(bytes),
+             done = std::move(done)](Answer answer) mutable {
+              if (answer.status != ErrAuthOldRevision() || proposals >= kProposalsMax) {
+                return done(std::move(answer));
+              }
+              SubmitAuthorized(core, std::move(call), op_field, request, cost, proposals + 1,
+                               std::move(done));
+            });
+      });
+}
+
+}  // namespace
+
 void SubmitAs(MemberCore* core, std::shared_ptr<Call> call, int op_field, std::string_view request,
               uint64_t cost, MemberCore::Done done) {
-  AuthorizeProposal(core, std::move(call), op_field, request,
-                    [core, op_field, cost, done = std::move(done)](
-                        const absl::StatusOr<Caller>& caller, std::string_view bytes) mutable {
-                      if (!caller.ok()) return done(Answer{0, caller.status(), {}, {}});
-                      core->SubmitGrowth(op_field, bytes, *caller, cost, std::move(done));
-                    });
+  SubmitAuthorized(core, std::move(call), op_field, request, cost, 1, std::move(done));
 }
 
 void AuthorizeProposal(
@@ -216,7 +245,7 @@ void Authorize(MemberCore* core, std::shared_ptr<Call> call,
                std::function<absl::Status(const Caller&)> check,
                absl::AnyInvocable<void(absl::StatusOr<Caller>)> proceed) {
   absl::StatusOr<Caller> caller = core->auth_gate().Identify(*call);
-  if (!caller.ok() || check(*caller).ok()) return proceed(std::move(caller));
+  if (caller.ok() && check(*caller).ok()) return proceed(std::move(caller));
   core->AwaitLinearizable([core, call = std::move(call), check = std::move(check),
                            proceed = std::move(proceed)](absl::Status status) mutable {
     if (!status.ok()) return proceed(std::move(status));

@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "proto/keelson/command.pb.h"
+#include "server/services.h"
 #include "server/testing/core_cluster.h"
 #include "server/testing/seed.h"
 
@@ -23,10 +24,12 @@ class CallWithToken final : public rpc::Call {
   std::optional<absl::Duration> deadline() const override { return std::nullopt; }
   std::string peer() const override { return "test"; }
   void Send(ByteChain) override {}
-  void Finish(const absl::Status&) override {}
+  void Finish(const absl::Status& status) override { finished_ = status; }
   size_t queued_bytes() const override { return 0; }
   bool cancelled() const override { return false; }
   void OnCancel(std::function<void()>) override {}
+
+  std::optional<absl::Status> finished_;
 
  private:
   const std::string token_;
@@ -116,6 +119,44 @@ TEST_F(AuthMemberTest, EveryMemberRefusesWhoIsNobody) {
   }
   EXPECT_EQ(Put(leader_, "x", {"root", Root().auth_revision - 1}),
             "etcdserver: revision of auth store is old");
+}
+
+// The role is added between the check of the put and its turn: both go to the log at once.
+TEST_F(AuthMemberTest, AChangeOfUsersMeanwhileIsNotTheClientsAffair) {
+  EnableAuth();
+  for (int n = 1; n <= 3; ++n) {
+    const auto call = std::make_shared<CallWithToken>(Token(n));
+    ASSERT_TRUE(CaughtUp(n));
+    const uint64_t before = cluster_.core(n).auth().revision();
+    etcdserverpb::AuthRoleAddRequest role;
+    role.set_name("role" + std::to_string(n));
+    etcdserverpb::PutRequest put;
+    put.set_key("key");
+    std::string added;
+    cluster_.core(n).Submit(Command::kRoleAddFieldNumber, role.SerializeAsString(), Root(),
+                            [&added](const Answer& answer) { added = answer.status.ToString(); });
+    SubmitForCall(&cluster_.core(n), call, Command::kPutFieldNumber, put.SerializeAsString());
+    ASSERT_TRUE(cluster_.RunUntil([&call] { return call->finished_.has_value(); }));
+    EXPECT_EQ(added, "OK");
+    EXPECT_TRUE(call->finished_->ok()) << *call->finished_;
+    EXPECT_EQ(cluster_.core(n).auth().revision(), before + 1);
+  }
+}
+
+// The same when what changes is that the caller may not any more.
+TEST_F(AuthMemberTest, WhoLosesHisTokenMeanwhileIsRefused) {
+  EnableAuth();
+  const auto call = std::make_shared<CallWithToken>(Token(leader_));
+  etcdserverpb::AuthUserChangePasswordRequest change;
+  change.set_name("root");
+  etcdserverpb::PutRequest put;
+  put.set_key("key");
+  cluster_.core(leader_).Submit(Command::kUserChangePasswordFieldNumber, change.SerializeAsString(),
+                                Root(), [](const Answer&) {});
+  SubmitForCall(&cluster_.core(leader_), call, Command::kPutFieldNumber, put.SerializeAsString());
+  ASSERT_TRUE(cluster_.RunUntil([&call] { return call->finished_.has_value(); }));
+  EXPECT_EQ(call->finished_->message(), "etcdserver: invalid auth token");
+  EXPECT_EQ(cluster_.store(leader_).revision(), Revision(1));
 }
 
 TEST_F(AuthMemberTest, ARestartKeepsUsersAndLosesTokens) {

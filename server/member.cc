@@ -362,11 +362,13 @@ class Member::Impl {
   }
 
   void Shutdown() {
-    if (core_.stopped()) return;
-    core_.Stop();
-    rpc_.Shutdown(kShutdownGrace, [this] {
-      transport_.Stop();
-      loop_.stop();
+    if (std::exchange(shutting_down_, true)) return;
+    core_.reconfigurator().HandOver([this] {
+      core_.Stop();
+      rpc_.Shutdown(kShutdownGrace, [this] {
+        transport_.Stop();
+        loop_.stop();
+      });
     });
   }
 
@@ -392,6 +394,7 @@ class Member::Impl {
   std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected
   std::thread snapshot_thread_;
   DiskWatch disk_watch_;
+  bool shutting_down_ = false;
   absl::Status result_;
 };
 

@@ -53,6 +53,7 @@ ReconfiguratorOptions MakeReconfiguratorOptions(const MemberOptions& options) {
   reconfiguration.learners_max = options.learners_max;
   reconfiguration.promote_learners = options.promote_learners;
   reconfiguration.tick = options.tick;
+  reconfiguration.hand_over_max = 2 * options.election_timeout();
   reconfiguration.removal_grace = std::max(absl::Seconds(1), options.election_timeout());
   return reconfiguration;
 }

@@ -445,6 +445,41 @@ TEST_F(ReconfigurationTest, LeadershipIsMovedRightAfterAChange) {
   EXPECT_LT(cluster().clock().Now() - asked, absl::Milliseconds(900));
 }
 
+TEST_F(ReconfigurationTest, ALeaderThatEndsHandsOver) {
+  MakeCluster(3);
+  const int old = Leader();
+  const int follower = Follower();
+  bool done = false;
+  at(follower).HandOver([&done] { done = true; });
+  EXPECT_TRUE(done) << "it has nothing to hand over";
+  // What is asked of it meanwhile is done by the next one.
+  done = false;
+  const absl::Duration asked = cluster().clock().Now();
+  at(old).HandOver([&done] { done = true; });
+  EXPECT_EQ(Put(old, "a", "1"), "ok");
+  ASSERT_TRUE(cluster().RunUntil([&done] { return done; }));
+  EXPECT_LT(cluster().clock().Now() - asked, absl::Milliseconds(500));
+  EXPECT_NE(Leader(), old);
+  cluster().core(old).Stop();
+  EXPECT_EQ(Put(follower, "b", "2"), "ok");
+}
+
+TEST_F(ReconfigurationTest, ALeaderThatEndsWaitsForNobodyForLong) {
+  MakeCluster(3);
+  const int old = Leader();
+  cluster().Isolate(old, Link::kLosing);
+  bool done = false;
+  const absl::Duration asked = cluster().clock().Now();
+  at(old).HandOver([&done] { done = true; });
+  ASSERT_TRUE(cluster().RunUntil([&done] { return done; }));
+  EXPECT_LE(cluster().clock().Now() - asked, absl::Seconds(3));
+  MakeCluster(1);
+  Leader();
+  done = false;
+  at(1).HandOver([&done] { done = true; });
+  EXPECT_TRUE(done) << "it is alone";
+}
+
 // --------------------------------------------------------------------------------------- crashes
 
 // All members crash after any number of steps of a change, and come back: it was made everywhere or

@@ -141,6 +141,30 @@ void Reconfigurator::AwaitLeader(NodeId to, absl::Duration give_up, TransferDone
   });
 }
 
+void Reconfigurator::HandOver(absl::AnyInvocable<void()> done) {
+  const NodeId to = Successor();
+  if (!to) return done();
+  // Whoever has to wait too long for it ends all the same.
+  TransferLeadership(to, environment_.clock->Now() + options_.hand_over_max,
+                     [done = std::move(done)](const absl::Status&) mutable { done(); });
+}
+
+// Of the voters that answer, the one that has been connected for longest, as in etcd; 0: this
+// member does not lead, or nobody is there.
+NodeId Reconfigurator::Successor() const {
+  NodeId successor;
+  if (stopped_ || !environment_.node->is_leader()) return successor;
+  absl::Duration longest;
+  for (const raft::ProgressStatus& member : environment_.node->status().progress) {
+    if (member.id == options_.self || member.learner || !member.recent_active) continue;
+    const absl::Duration connected = environment_.connected_for(member.id);
+    if (connected <= longest) continue;
+    longest = connected;
+    successor = member.id;
+  }
+  return successor;
+}
+
 // -------------------------------------------------------------------------------------------
 // what this member becomes
 

@@ -38,6 +38,7 @@ struct ReconfiguratorOptions {
   absl::Duration healthy_after = absl::Seconds(5);  // etcd's HealthInterval
   absl::Duration tick = absl::Milliseconds(100);
   absl::Duration removal_grace = absl::Seconds(1);  // from the own removal to on_removed
+  absl::Duration hand_over_max = absl::Seconds(2);
 };
 
 class Reconfigurator {
@@ -70,6 +71,10 @@ class Reconfigurator {
   using TransferDone = absl::AnyInvocable<void(absl::Status)>;
   void TransferLeadership(NodeId to, absl::Duration give_up, TransferDone done);
 
+  // Before this member ends: if it leads, somebody else is to, so that nobody has to notice that it
+  // has gone. `done` runs when that is so, when there is nobody, or when it takes too long.
+  void HandOver(absl::AnyInvocable<void()> done);
+
   // This member is a learner, as far as it knows.
   bool is_learner() const { return is_learner_; }
   // It is no member any more: it serves nobody and is about to stop.
@@ -86,6 +91,7 @@ class Reconfigurator {
   void OnHousekeeping();
 
  private:
+  NodeId Successor() const;
   MembersView View(const std::vector<etcdserverpb::Member>& members) const;
   void AwaitLeader(NodeId to, absl::Duration give_up, TransferDone done);
   void NoticeOwnPlace();

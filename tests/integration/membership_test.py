@@ -308,6 +308,19 @@ class MembershipTest(unittest.TestCase):
             self.assertIs(members.leader(), other)
         self.with_cluster(3, test)
 
+    @unittest.skipIf(IS_ETCD, "etcd's log has other words")
+    def test_a_leader_that_is_asked_to_end_hands_over(self):
+        def test(members):
+            for _ in range(3):
+                leader = members.leader()
+                self.assertEqual(leader.terminate(), 0)
+                end = log_text(leader).rsplit("received signal", 1)[1]
+                self.assertIn("leader is ", end)
+                self.assertNotIn("(this member)", end)
+                leader.start()
+                members.wait_ready()
+        self.with_cluster(3, test)
+
     @unittest.skipIf(IS_ETCD, "Debian's etcd has no Downgrade")
     def test_a_downgrade_is_judged_as_etcd_does(self):
         def test(members):

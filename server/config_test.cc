@@ -221,6 +221,22 @@ TEST(ConfigTest, AuthIsSetAsInEtcd) {
             "1: unknown --auth-token \"paseto\": simple or jwt,<options>");
 }
 
+TEST(ConfigTest, ChangesOfMembersAreProtectedUnlessToldOtherwise) {
+  const Config config = Good({});
+  EXPECT_TRUE(config.strict_reconfig_check);
+  EXPECT_EQ(config.max_learners, 1u);
+  EXPECT_FALSE(config.promote_learners);
+  EXPECT_FALSE(config.force_new_cluster);
+  const Config other =
+      Good({"--strict-reconfig-check=false", "--max-learners=3", "--promote-learners",
+            "--force-new-cluster", "--initial-cluster-state=existing"});
+  EXPECT_FALSE(other.strict_reconfig_check);
+  EXPECT_EQ(other.max_learners, 3u);
+  EXPECT_TRUE(other.promote_learners);
+  EXPECT_TRUE(other.force_new_cluster);
+  EXPECT_FALSE(other.initial_cluster_new);
+}
+
 TEST(ConfigTest, HelpAndVersionAreAnswersAndNotErrors) {
   for (const char* flag : {"--help", "-h", "-help"}) {
     const CommandLine line = Parse({flag});

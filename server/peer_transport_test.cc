@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "asio/io_context.hpp"
+#include "asio/write.hpp"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/etcd/rpc.pb.h"
@@ -181,6 +182,24 @@ TEST_F(PeerTransportTest, WhoeverIsAboutToJoinIsToldTheMembers) {
   ASSERT_TRUE(told.ok()) << told.status();
   EXPECT_EQ(told->cluster_id, 7u);
   EXPECT_EQ(told->members.at(0).id(), 5u);
+}
+
+// Whoever listens there is no member, or a broken one.
+TEST_F(PeerTransportTest, AnAnswerThatMakesNoSenseIsAnError) {
+  const std::string welcome(1, '\0');
+  for (const std::string& answer :
+       {std::string(), std::string("HTTP/1.1 400 Bad Request\r\n\r\n"), std::string("\3"),
+        welcome + "\xff\xff\xff\xff" + "0123", welcome + std::string("\4\0\0\0", 4) + "0123abcd"}) {
+    asio::ip::tcp::acceptor acceptor(loop_, {asio::ip::address_v4::loopback(), 0});
+    const Url url =
+        *ParseUrl("http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()));
+    auto asking =
+        std::async(std::launch::async, [&url] { return AskForMembers(url, absl::Seconds(5)); });
+    asio::ip::tcp::socket socket = acceptor.accept();
+    asio::write(socket, asio::buffer(answer));
+    socket.shutdown(asio::ip::tcp::socket::shutdown_send);
+    EXPECT_FALSE(asking.get().ok());
+  }
 }
 
 TEST_F(PeerTransportTest, ThatNobodyTellsIsAnError) {

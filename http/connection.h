@@ -53,7 +53,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
  private:
   enum class State {
-    kSniffing,   // no session yet: too few bytes to tell which
+    kSniffing,   // no session yet: a handshake of TLS, or too few bytes to tell which
     kRunning,    // session_ set
     kLingering,  // all output is out; reads and drops, so that the client sees our last bytes
     kClosed,
@@ -67,6 +67,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const ServerOptions& options() const override { return environment_->options; }
   RequestHandler* handler() override { return environment_->handler; }
   const std::string& peer_address() const override { return transport_->peer_address(); }
+  const std::string& peer_common_name() const override { return transport_->peer_common_name(); }
 
   void WaitReadable();
   void OnBytes(std::string_view bytes);

@@ -50,6 +50,7 @@ class Http1Session final : public Session, private Stream {
   void Consume(size_t bytes) override;
   size_t queued_bytes() const override { return queue_.size(); }
   const std::string& peer_address() const override { return host_->peer_address(); }
+  const std::string& peer_common_name() const override { return host_->peer_common_name(); }
 
   static const http_parser_settings& ParserSettings();
   static Http1Session* Self(http_parser* parser) {

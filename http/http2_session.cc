@@ -58,6 +58,7 @@ class Http2Stream final : public Stream {
   void Consume(size_t bytes) override;
   size_t queued_bytes() const override { return queue_.size(); }
   const std::string& peer_address() const override;
+  const std::string& peer_common_name() const override;
 
  private:
   friend class Http2Session;
@@ -179,6 +180,9 @@ class Http2Session final : public Session {
 // --- stream -------------------------------------------------------------------------------------
 
 const std::string& Http2Stream::peer_address() const { return session_->host_->peer_address(); }
+const std::string& Http2Stream::peer_common_name() const {
+  return session_->host_->peer_common_name();
+}
 
 void Http2Stream::SendHeaders(int status, absl::Span<const Header> headers, EndStream end) {
   if (output_ != Output::kNone) return;

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "http/address.h"
 #include "http/connection.h"
+#include "http/tls_transport.h"
 #include "http/transport.h"
 
 namespace keelson::http {
@@ -29,9 +30,11 @@ using Timer =
                                asio::wait_traits<std::chrono::steady_clock>, LoopExecutor>;
 
 struct Listener {
-  Listener(const LoopExecutor& executor) : acceptor(executor), retry(executor) {}
+  Listener(const LoopExecutor& executor, std::shared_ptr<TlsCredentials> credentials)
+      : acceptor(executor), retry(executor), tls(std::move(credentials)) {}
   Acceptor acceptor;
   Timer retry;
+  const std::shared_ptr<TlsCredentials> tls;  // null: in clear
 };
 
 // Errors after which the listener is still good, but the next accept would fail at once.
@@ -56,7 +59,7 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
         sweep_timer_(loop->get_executor()),
         grace_timer_(loop->get_executor()) {}
 
-  absl::Status Listen(std::string host, uint16_t port);
+  absl::Status Listen(std::string host, uint16_t port, std::shared_ptr<TlsCredentials> tls);
   void Accept(const std::shared_ptr<Listener>& listener);
   void OnAccept(const std::shared_ptr<Listener>& listener, const asio::error_code& error,
                 TcpSocket socket);
@@ -77,7 +80,8 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
   std::function<void()> done_;
 };
 
-absl::Status Server::Impl::Listen(std::string host, uint16_t port) {
+absl::Status Server::Impl::Listen(std::string host, uint16_t port,
+                                  std::shared_ptr<TlsCredentials> tls) {
   using asio::ip::tcp;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
@@ -103,7 +107,7 @@ absl::Status Server::Impl::Listen(std::string host, uint16_t port) {
     std::stable_partition(candidates.begin(), candidates.end(),
                           [](const tcp::endpoint& endpoint) { return endpoint.address().is_v4(); });
   }
-  auto listener = std::make_shared<Listener>(environment_->loop->get_executor());
+  auto listener = std::make_shared<Listener>(environment_->loop->get_executor(), std::move(tls));
   Acceptor& acceptor = listener->acceptor;
   const char* step = nullptr;
   for (const tcp::endpoint& endpoint : candidates) {
@@ -152,8 +156,10 @@ void Server::Impl::OnAccept(const std::shared_ptr<Listener>& listener,
   }
   // Any other error is about the one connection that was just accepted, and gone.
   if (!error && connections_.size() < environment_->options.connections_max) {
+    auto transport = listener->tls == nullptr ? MakeTcpTransport(std::move(socket))
+                                              : MakeTlsTransport(std::move(socket), listener->tls);
     auto connection =
-        std::make_shared<Connection>(environment_, MakeTcpTransport(std::move(socket)),
+        std::make_shared<Connection>(environment_, std::move(transport),
                                      [this](Connection* closed) { OnConnectionClosed(closed); });
     connections_.emplace(connection.get(), connection);
     connection->Start();
@@ -241,8 +247,9 @@ Server::~Server() {
   impl_->CloseAll();
 }
 
-absl::Status Server::Listen(const std::string& host, uint16_t port) {
-  return impl_->Listen(host, port);
+absl::Status Server::Listen(const std::string& host, uint16_t port,
+                            std::shared_ptr<TlsCredentials> tls) {
+  return impl_->Listen(host, port, std::move(tls));
 }
 uint16_t Server::port() const { return impl_->port_; }
 void Server::Shutdown(absl::Duration grace, std::function<void()> done) {

@@ -1,5 +1,5 @@
-// Server: accepts connections on any number of listeners and serves HTTP/2 (prior knowledge) and
-// HTTP/1.1 on each, told apart by the first bytes. Hands every request to one RequestHandler.
+// Server: accepts connections on any number of listeners, in clear or under TLS, and serves HTTP/2
+// and HTTP/1.1 on each, told apart by the first bytes. Hands every request to one RequestHandler.
 //
 // Thread: the loop it is given, except the constructor and Listen, which may run before the loop
 // does. One thread runs the loop.
@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "http/server_options.h"
 #include "http/stream.h"
+#include "http/tls.h"
 
 namespace keelson::http {
 
@@ -40,7 +41,10 @@ class Server {
   // Accepts on host:port. host: a name, an IPv4 address, an IPv6 address with or without brackets;
   // "" is every address of the machine. Port 0 picks one. Error: InvalidArgument or Unavailable
   // with the text Go has ("listen tcp 127.0.0.1:2379: bind: address already in use").
-  absl::Status Listen(const std::string& host, uint16_t port);
+  // With `tls` the connections are encrypted, and the client chooses the protocol by ALPN too;
+  // handshakes are held to ServerOptions::header_timeout.
+  absl::Status Listen(const std::string& host, uint16_t port,
+                      std::shared_ptr<TlsCredentials> tls = nullptr);
   // The port of the last successful Listen.
   uint16_t port() const;
 

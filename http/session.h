@@ -28,6 +28,7 @@ class SessionHost {
   virtual const ServerOptions& options() const = 0;
   virtual RequestHandler* handler() = 0;
   virtual const std::string& peer_address() const = 0;
+  virtual const std::string& peer_common_name() const = 0;
 };
 
 class Session {

@@ -74,6 +74,9 @@ class Stream {
   virtual size_t queued_bytes() const = 0;
   // "address:port" of the client; lives as long as the connection.
   virtual const std::string& peer_address() const = 0;
+  // The common name of the certificate by which the client proved who it is; empty when it did not.
+  // Lives as long.
+  virtual const std::string& peer_common_name() const = 0;
 };
 
 enum class CloseReason {

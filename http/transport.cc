@@ -63,10 +63,12 @@ class TcpTransport final : public Transport {
     socket_.close(error);
   }
   const std::string& peer_address() const override { return peer_address_; }
+  const std::string& peer_common_name() const override { return nobody_; }
 
  private:
   TcpSocket socket_;
   std::string peer_address_;
+  const std::string nobody_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Transport: the bytes of one accepted connection, without waiting: TCP now; TLS will be a second
-// implementation over the same socket. A session never sees which.
+// Transport: the bytes of one accepted connection, without waiting: TCP, or TLS over it
+// (tls_transport.h). A session never sees which.
 //
 // Thread: the loop the socket belongs to.
 #ifndef KEELSON_HTTP_TRANSPORT_H_
@@ -49,6 +49,8 @@ class Transport {
   virtual void Close() = 0;
   // "address:port".
   virtual const std::string& peer_address() const = 0;
+  // As Stream::peer_common_name.
+  virtual const std::string& peer_common_name() const = 0;
 };
 
 // Takes over an accepted socket: non-blocking, TCP_NODELAY.

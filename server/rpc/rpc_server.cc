@@ -167,8 +167,9 @@ void RpcServer::SetMethodCheck(std::function<absl::Status(std::string_view metho
   impl_->method_check_ = std::move(check);
 }
 
-absl::Status RpcServer::Listen(const std::string& host, uint16_t port) {
-  return impl_->http_.Listen(host, port);
+absl::Status RpcServer::Listen(const std::string& host, uint16_t port,
+                               std::shared_ptr<http::TlsCredentials> tls) {
+  return impl_->http_.Listen(host, port, std::move(tls));
 }
 uint16_t RpcServer::port() const { return impl_->http_.port(); }
 void RpcServer::Shutdown(absl::Duration grace, std::function<void()> done) {

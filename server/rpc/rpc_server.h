@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "asio/io_context.hpp"
 #include "base/clock.h"
+#include "http/tls.h"
 #include "server/rpc/admission.h"
 #include "server/rpc/call.h"
 
@@ -63,7 +64,8 @@ class RpcServer {
   // Accepts on host:port (host may be a name, an IPv4 or a bracketed IPv6 address; port 0 picks
   // one). May be called several times. Error: the address cannot be resolved or bound ("listen tcp
   // 127.0.0.1:2379: bind: address already in use").
-  absl::Status Listen(const std::string& host, uint16_t port);
+  absl::Status Listen(const std::string& host, uint16_t port,
+                      std::shared_ptr<http::TlsCredentials> tls = nullptr);
   // The port of the last Listen, for tests.
   uint16_t port() const;
 

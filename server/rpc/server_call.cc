@@ -112,6 +112,11 @@ std::string ServerCall::peer() const {
   return stream_ == nullptr ? peer_ : stream_->peer_address();
 }
 
+std::optional<std::string_view> ServerCall::peer_common_name() const {
+  const std::string& name = stream_ == nullptr ? peer_common_name_ : stream_->peer_common_name();
+  return name.empty() ? std::nullopt : std::optional<std::string_view>(name);
+}
+
 // --- request ------------------------------------------------------------------------------------
 
 void ServerCall::OnData(std::string_view bytes) {
@@ -242,7 +247,10 @@ void ServerCall::Cancel() {
 
 void ServerCall::OnClose(http::CloseReason) {
   const bool was_active = active();
-  if (!finished_) peer_ = stream_->peer_address();
+  if (!finished_) {
+    peer_ = stream_->peer_address();
+    peer_common_name_ = stream_->peer_common_name();
+  }
   stream_ = nullptr;
   RemoveDeadline();
   if (was_active) Cancel();

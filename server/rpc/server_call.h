@@ -62,6 +62,7 @@ class ServerCall final : public Call,
   std::optional<std::string_view> metadata(std::string_view name) const override;
   std::optional<absl::Duration> deadline() const override;
   std::string peer() const override;
+  std::optional<std::string_view> peer_common_name() const override;
   void Send(ByteChain message) override;
   void Finish(const absl::Status& status) override;
   size_t queued_bytes() const override { return stream_ == nullptr ? 0 : stream_->queued_bytes(); }
@@ -90,7 +91,7 @@ class ServerCall final : public Call,
   const Method* const method_;
   http::Stream* stream_;  // null once closed
   const http::HeaderBlock headers_;
-  std::string peer_;                                                  // once closed
+  std::string peer_, peer_common_name_;                               // once closed
   mutable std::vector<std::pair<std::string, std::string>> decoded_;  // "-bin" values asked for
   MessageReader reader_;
   // Unary and server stream: the first message, and how many came.

@@ -40,6 +40,13 @@ struct RawFlags {
   bool experimental_initial_corrupt_check = false;
   std::string log_outputs = "default";
   uint32_t auth_token_ttl_s = 300;
+  std::string cipher_suites;
+  std::string tls_version_min = "TLS1.2";
+  std::string tls_version_max;
+  std::string client_allowed_hostnames;
+  std::string peer_allowed_common_names;
+  std::string peer_allowed_hostnames;
+  bool peer_skip_client_san_verification = false;
   uint64_t max_concurrent_streams = 4294967295;
   bool version = false;
 };
@@ -60,19 +67,70 @@ std::string EnvironmentName(const std::string& flag) {
   return absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
 }
 
+template <typename Value>
+void AddOption(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
+  CLI::Option* const option = app.add_option(absl::StrCat("--", name), value, help)
+                                  ->envname(EnvironmentName(name))
+                                  ->capture_default_str();
+  // CLI11 would take -1 for the largest number.
+  if constexpr (std::is_unsigned_v<Value>) option->check(CLI::NonNegativeNumber);
+}
+
+// Go's form of a switch: --flag or --flag=false, never a value in the next word.
+void AddSwitch(CLI::App& app, const std::string& name, bool& value, const std::string& help) {
+  app.add_flag(absl::StrCat("--", name), value, help)->envname(EnvironmentName(name));
+}
+
+void AddSecurityOptions(CLI::App& app, RawFlags& flags) {
+  Config& c = flags.config;
+  struct Kind {
+    const char* prefix;
+    const char* of;
+    TransportSecurity& security;
+  };
+  for (const Kind& kind : {Kind{"", "clients", c.client_security},
+                           Kind{"peer-", "the other members", c.peer_security}}) {
+    const auto name = [&kind](const char* flag) { return absl::StrCat(kind.prefix, flag); };
+    const auto help = [&kind](const char* text) { return absl::StrCat(text, kind.of, "."); };
+    http::TlsOptions& tls = kind.security.tls;
+    AddOption(app, name("cert-file"), tls.cert_file, help("Our certificate towards "));
+    AddOption(app, name("key-file"), tls.key_file, help("The key of our certificate towards "));
+    AddOption(app, name("client-cert-file"), tls.client_cert_file,
+              help("Our certificate where we are the client of "));
+    AddOption(app, name("client-key-file"), tls.client_key_file, "The key of it.");
+    AddOption(app, name("trusted-ca-file"), tls.trusted_ca_file,
+              help("Authorities that may vouch for "));
+    AddSwitch(app, name("client-cert-auth"), tls.require_client_cert,
+              help("Demand certificates of "));
+    AddSwitch(app, name("auto-tls"), kind.security.auto_tls,
+              help("Make a self-signed certificate for the connections of "));
+  }
+  AddOption(app, "client-crl-file", c.client_security.tls.crl_file,
+            "Revoked certificates of clients.");
+  AddOption(app, "peer-crl-file", c.peer_security.tls.crl_file,
+            "Revoked certificates of the other members.");
+  AddOption(app, "client-cert-allowed-hostname", flags.client_allowed_hostnames,
+            "Names, by commas, of which a client's certificate must have one.");
+  AddOption(app, "peer-cert-allowed-cn", flags.peer_allowed_common_names,
+            "Common names, by commas, of which another member's certificate must have one.");
+  AddOption(app, "peer-cert-allowed-hostname", flags.peer_allowed_hostnames,
+            "Names, by commas, of which another member's certificate must have one.");
+  AddSwitch(app, "peer-skip-client-san-verification", flags.peer_skip_client_san_verification,
+            "Accepted and without effect: peers' addresses are never compared with certificates.");
+  AddOption(app, "self-signed-cert-validity", c.self_signed_cert_validity_years,
+            "Years that certificates of --auto-tls and --peer-auto-tls are valid for.");
+  AddOption(app, "cipher-suites", flags.cipher_suites,
+            "Cipher suites of TLS 1.2 by commas, with their IANA names; all good ones if empty.");
+  AddOption(app, "tls-min-version", flags.tls_version_min, "TLS1.2 or TLS1.3.");
+  AddOption(app, "tls-max-version", flags.tls_version_max, "TLS1.2, TLS1.3 or empty.");
+}
+
 void AddOptions(CLI::App& app, RawFlags& flags) {
   const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
-    CLI::Option* const option = app.add_option(absl::StrCat("--", name), value, help)
-                                    ->envname(EnvironmentName(name))
-                                    ->capture_default_str();
-    // CLI11 would take -1 for the largest number.
-    if constexpr (std::is_unsigned_v<std::remove_reference_t<decltype(value)>>) {
-      option->check(CLI::NonNegativeNumber);
-    }
+    AddOption(app, name, value, help);
   };
-  // Go's form of a switch: --flag or --flag=false, never a value in the next word.
   const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
-    app.add_flag(absl::StrCat("--", name), value, help)->envname(EnvironmentName(name));
+    AddSwitch(app, name, value, help);
   };
   Config& c = flags.config;
   add("name", c.name, "Human-readable name for this member.");
@@ -159,14 +217,25 @@ absl::StatusOr<std::vector<Url>> ParseUrlFlag(const char* name, const std::strin
     return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text, "\" for flag --", name,
                                                    ": ", urls.status().message()));
   }
-  for (const Url& url : *urls) {
-    if (url.secure()) {
-      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text, "\" for flag --",
-                                                     name,
-                                                     ": https is not supported by this version"));
-    }
-  }
   return urls;
+}
+
+absl::Status SetSecurity(const RawFlags& flags, Config& config) {
+  const auto list = [](const std::string& text) {
+    return std::vector<std::string>(absl::StrSplit(text, ',', absl::SkipEmpty()));
+  };
+  for (TransportSecurity* security : {&config.client_security, &config.peer_security}) {
+    security->tls.cipher_suites = list(flags.cipher_suites);
+    security->tls.version_min = flags.tls_version_min;
+    security->tls.version_max = flags.tls_version_max;
+  }
+  config.client_security.tls.allowed_hostnames = list(flags.client_allowed_hostnames);
+  config.peer_security.tls.allowed_common_names = list(flags.peer_allowed_common_names);
+  config.peer_security.tls.allowed_hostnames = list(flags.peer_allowed_hostnames);
+  if (config.self_signed_cert_validity_years < 1) {
+    return absl::InvalidArgumentError("--self-signed-cert-validity must be at least 1 year");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckTimes(const Config& config) {
@@ -264,6 +333,7 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
       ParseUrlFlag("initial-advertise-peer-urls", flags.initial_advertise_peer_urls));
   KV_ASSIGN_OR_RETURN(config.advertise_client_urls,
                       ParseUrlFlag("advertise-client-urls", flags.advertise_client_urls));
+  KV_RETURN_IF_ERROR(SetSecurity(flags, config));
   const auto given = [&app](const char* name) { return !app.get_option(name)->empty(); };
   if (given("--listen-client-urls") && !given("--advertise-client-urls")) {
     return absl::InvalidArgumentError(
@@ -355,6 +425,7 @@ CommandLine ParseCommandLine(int argc, char** argv) {
   RawFlags flags;
   CLI::App app("kvd: one member of a Keelson cluster, compatible with etcd v3", "kvd");
   AddOptions(app, flags);
+  AddSecurityOptions(app, flags);
   CommandLine result;
   std::vector<std::string> args = NormalizeDashes(argc, argv);
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the back

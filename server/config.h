@@ -8,10 +8,17 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "http/tls.h"
 #include "server/membership.h"
 #include "server/url.h"
 
 namespace keelson::server {
+
+// TLS of clients' or of peers' connections.
+struct TransportSecurity {
+  http::TlsOptions tls;
+  bool auto_tls = false;  // a certificate that the member makes for itself
+};
 
 struct Config {
   std::string name = "default";
@@ -21,6 +28,9 @@ struct Config {
   std::vector<Url> listen_client_urls;
   std::vector<Url> initial_advertise_peer_urls;
   std::vector<Url> advertise_client_urls;
+  TransportSecurity client_security;
+  TransportSecurity peer_security;
+  int self_signed_cert_validity_years = 1;
   InitialCluster initial_cluster;
   bool initial_cluster_new = true;
   std::string initial_cluster_token = "etcd-cluster";

@@ -173,9 +173,6 @@ TEST(ConfigTest, ABadValueIsOneLineAndExitCodeOne) {
   EXPECT_EQ(Refusal({"--listen-peer-urls=localhost:1"}),
             "1: invalid value \"localhost:1\" for flag --listen-peer-urls: "
             "URL must have a scheme: localhost:1");
-  EXPECT_EQ(Refusal({"--listen-peer-urls=https://localhost:1"}),
-            "1: invalid value \"https://localhost:1\" for flag --listen-peer-urls: "
-            "https is not supported by this version");
   EXPECT_EQ(Refusal({"--listen-client-urls=http://localhost:1"}),
             "1: --advertise-client-urls is required when --listen-client-urls is set explicitly");
   EXPECT_EQ(Refusal({"--grpc-keepalive-interval=soon"}),

@@ -58,13 +58,13 @@ FirstState FirstStateOfNew(const Config& config, const Bootstrap& bootstrap) {
   return first;
 }
 
-absl::StatusOr<FirstState> MakeFirstState(const Config& config) {
+absl::StatusOr<FirstState> MakeFirstState(const Config& config, http::TlsCredentials& tls) {
   if (config.initial_cluster_new) {
     const Bootstrap made = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
-    KV_RETURN_IF_ERROR(CheckNotBootstrapped(config, made));
+    KV_RETURN_IF_ERROR(CheckNotBootstrapped(config, made, tls));
     return FirstStateOfNew(config, made);
   }
-  KV_ASSIGN_OR_RETURN(Bootstrap bootstrap, FindCluster(config));
+  KV_ASSIGN_OR_RETURN(Bootstrap bootstrap, FindCluster(config, tls));
   const NodeId own = OwnId(config, bootstrap);
   return FirstState{std::move(bootstrap), own, {}};
 }
@@ -185,7 +185,7 @@ std::string LogDirectory(const Config& config) {
   return config.wal_dir.empty() ? config.data_dir + "/member/log" : config.wal_dir;
 }
 
-absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
+absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config, http::TlsCredentials& tls) {
   const std::string member_dir = config.data_dir + "/member";
   storage::RaftLogOptions log_options;
   log_options.directory = LogDirectory(config);
@@ -205,7 +205,7 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config) {
   const bool log_exists = storage::RaftLog::Exists(log_options.directory);
   FirstState first;
   if (store_is_new) {
-    KV_ASSIGN_OR_RETURN(first, MakeFirstState(config));
+    KV_ASSIGN_OR_RETURN(first, MakeFirstState(config, tls));
   }
 
   if (!log_exists) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "http/tls.h"
 #include "server/config.h"
 #include "storage/raft_log.h"
 #include "storage/replaceable_store.h"
@@ -31,7 +32,8 @@ struct DataDirectory {
 // FailedPrecondition: it is of another member or cluster, this member was removed from it, half of
 // it is missing, or the cluster to join does not know this member. PermissionDenied, Unavailable:
 // it cannot be written, or another process has it.
-absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config);
+// `tls` is for asking other members, and used during the call.
+absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config, http::TlsCredentials& tls);
 
 // A snapshot is installed in two steps: its state takes the place of the old one, then the log is
 // reset behind it. Does the second if a crash came between them. `installed`: where the snapshot

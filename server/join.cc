@@ -19,6 +19,7 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/status_macros.h"
+#include "http/secure_stream.h"
 #include "server/peer_hello.h"
 
 namespace keelson::server {
@@ -34,15 +35,16 @@ constexpr absl::Duration kFindRetry = absl::Milliseconds(200);
 // One question on a connection of its own, on a loop of its own that ends with it.
 class Question {
  public:
-  explicit Question(const Url& url) : url_(url), resolver_(loop_), socket_(loop_) {}
+  Question(const Url& url, http::TlsCredentials* tls)
+      : url_(url), tls_(tls), resolver_(loop_), stream_(loop_) {}
 
   absl::StatusOr<Bootstrap> Ask(absl::Duration timeout) {
     resolver_.async_resolve(url_.host, std::to_string(url_.port),
                             [this](const asio::error_code& error, const auto& found) {
                               if (Failed(error)) return;
-                              asio::async_connect(socket_, found,
+                              asio::async_connect(stream_.socket(), found,
                                                   [this](const asio::error_code& e, const auto&) {
-                                                    if (!Failed(e)) SayHello();
+                                                    if (!Failed(e)) Secure();
                                                   });
                             });
     loop_.run_for(absl::ToChronoNanoseconds(timeout));
@@ -53,20 +55,29 @@ class Question {
 
  private:
   bool Failed(const asio::error_code& error) {
-    if (error) failure_ = error.message();
+    if (error) failure_ = stream_.Describe(error);
     return static_cast<bool>(error);
+  }
+
+  void Secure() {
+    if (url_.secure()) {
+      stream_.StartTls(tls_->Connect(stream_.socket().native_handle(), url_.host));
+    }
+    stream_.AsyncHandshake([this](const asio::error_code& error) {
+      if (!Failed(error)) SayHello();
+    });
   }
 
   void SayHello() {
     hello_ = EncodeHello({.purpose = PeerPurpose::kMembers});
-    asio::async_write(socket_, asio::buffer(hello_), [this](const asio::error_code& error, size_t) {
+    asio::async_write(stream_, asio::buffer(hello_), [this](const asio::error_code& error, size_t) {
       if (!Failed(error)) ReadHead();
     });
   }
 
   void ReadHead() {
     buffer_.resize(1 + kMembersHeadBytes);
-    asio::async_read(socket_, asio::buffer(buffer_), [this](const asio::error_code& error, size_t) {
+    asio::async_read(stream_, asio::buffer(buffer_), [this](const asio::error_code& error, size_t) {
       if (Failed(error)) return;
       const auto code = static_cast<uint8_t>(buffer_[0]);
       const auto head = DecodeMembersReplyHead(std::string_view(buffer_).substr(1));
@@ -80,7 +91,7 @@ class Question {
 
   void ReadBody(MembersReplyHead head) {
     buffer_.resize(head.size);
-    asio::async_read(socket_, asio::buffer(buffer_),
+    asio::async_read(stream_, asio::buffer(buffer_),
                      [this, head](const asio::error_code& error, size_t) {
                        if (!Failed(error)) OnBody(head);
                      });
@@ -100,9 +111,10 @@ class Question {
   }
 
   const Url url_;
+  http::TlsCredentials* const tls_;
   asio::io_context loop_;
   tcp::resolver resolver_;
-  tcp::socket socket_;
+  http::SecureStream stream_;
   std::string hello_;
   std::string buffer_;
   std::string failure_;
@@ -123,8 +135,9 @@ std::string Listed(const Bootstrap& bootstrap) {
 
 }  // namespace
 
-absl::StatusOr<Bootstrap> AskForMembers(const Url& url, absl::Duration timeout) {
-  return Question(url).Ask(timeout);
+absl::StatusOr<Bootstrap> AskForMembers(const Url& url, http::TlsCredentials& tls,
+                                        absl::Duration timeout) {
+  return Question(url, &tls).Ask(timeout);
 }
 
 absl::Status CheckMembers(const Config& config, const Bootstrap& running) {
@@ -196,17 +209,18 @@ absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstr
   return absl::OkStatus();
 }
 
-absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap) {
-  return CheckNotBootstrapped(config, bootstrap,
-                              [](const Url& url) { return AskForMembers(url, kPeekTimeout); });
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap,
+                                  http::TlsCredentials& tls) {
+  return CheckNotBootstrapped(
+      config, bootstrap, [&tls](const Url& url) { return AskForMembers(url, tls, kPeekTimeout); });
 }
 
-absl::StatusOr<Bootstrap> FindCluster(const Config& config) {
+absl::StatusOr<Bootstrap> FindCluster(const Config& config, http::TlsCredentials& tls) {
   const RealClock clock;
   const absl::Duration give_up = clock.Now() + kFindTimeout;
   while (true) {
-    auto found =
-        FindCluster(config, [](const Url& url) { return AskForMembers(url, kAskTimeout); });
+    auto found = FindCluster(
+        config, [&tls](const Url& url) { return AskForMembers(url, tls, kAskTimeout); });
     if (found.ok() || clock.Now() >= give_up) return found;
     absl::SleepFor(kFindRetry);
   }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "http/tls.h"
 #include "server/config.h"
 #include "server/membership.h"
 #include "server/url.h"
@@ -14,7 +15,9 @@
 namespace keelson::server {
 
 // Asks the member at `url` for the cluster and its members; blocks for at most `timeout`.
-absl::StatusOr<Bootstrap> AskForMembers(const Url& url, absl::Duration timeout);
+// `tls` is for https URLs, and used during the call.
+absl::StatusOr<Bootstrap> AskForMembers(const Url& url, http::TlsCredentials& tls,
+                                        absl::Duration timeout);
 
 // The members that the flags name, with their ids, as a running member of the cluster knows them.
 // Asks every URL in --initial-cluster but the own ones until one answers with a list that fits, for
@@ -22,14 +25,15 @@ absl::StatusOr<Bootstrap> AskForMembers(const Url& url, absl::Duration timeout);
 // FailedPrecondition: none does; the message says what the last one said.
 using MembersSource = std::function<absl::StatusOr<Bootstrap>(const Url&)>;
 absl::StatusOr<Bootstrap> FindCluster(const Config& config, const MembersSource& ask);
-absl::StatusOr<Bootstrap> FindCluster(const Config& config);
+absl::StatusOr<Bootstrap> FindCluster(const Config& config, http::TlsCredentials& tls);
 
 // For the first start of a member of a new cluster: refuses if the cluster runs and knows this
 // member already, which then has lost its data and must not vote again as if nothing had happened.
 // Asks every other member once; those that do not answer say nothing.
 absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap,
                                   const MembersSource& ask);
-absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap);
+absl::Status CheckNotBootstrapped(const Config& config, const Bootstrap& bootstrap,
+                                  http::TlsCredentials& tls);
 
 // FailedPrecondition: the running cluster has other members than --initial-cluster.
 absl::Status CheckMembers(const Config& config, const Bootstrap& running);

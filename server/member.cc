@@ -22,6 +22,7 @@
 #include "server/disk_watch.h"
 #include "server/log_writer.h"
 #include "server/member_core.h"
+#include "server/member_tls.h"
 #include "server/membership.h"
 #include "server/peer_transport.h"
 #include "server/rpc/rpc_server.h"
@@ -91,8 +92,9 @@ std::string HexId(NodeId id) { return fmt::format("{:x}", id.value()); }
 
 class Member::Impl {
  public:
-  Impl(const Config& config, DataDirectory directory, std::shared_ptr<const Jwt> jwt)
+  Impl(const Config& config, MemberTls tls, DataDirectory directory, std::shared_ptr<const Jwt> jwt)
       : config_(config),
+        tls_(std::move(tls)),
         directory_(std::move(directory)),
         jwt_(std::move(jwt)),
         loop_(1),
@@ -169,6 +171,7 @@ class Member::Impl {
     options.own_urls = absl::StrJoin(config_.initial_advertise_peer_urls, ",",
                                      [](std::string* out, const Url& url) { *out += url.text; });
     options.clock = &clock_;
+    options.tls = tls_.peer;
     return options;
   }
 
@@ -182,8 +185,8 @@ class Member::Impl {
                                  absl::AnyInvocable<void(PeerAnswer)> respond) {
       core_.OnPeerRequest(request, std::move(respond));
     };
-    handlers.on_snapshot_connection = [this](NodeId from, asio::ip::tcp::socket socket) {
-      snapshot_transfer_.Accept(from, std::move(socket));
+    handlers.on_snapshot_connection = [this](NodeId from, http::SecureStream stream) {
+      snapshot_transfer_.Accept(from, std::move(stream));
     };
     handlers.was_removed = [this](NodeId id) { return WasRemoved(*directory_.store, id); };
     handlers.on_removed = [this] { core_.OnToldOfRemoval(); };
@@ -201,6 +204,7 @@ class Member::Impl {
     options.cluster_id = directory_.identity.cluster_id;
     options.self = directory_.identity.member_id;
     options.bytes_per_second = config_.snapshot_bytes_per_second;
+    options.tls = tls_.snapshot;
     return options;
   }
 
@@ -288,7 +292,7 @@ class Member::Impl {
 
   absl::Status ListenToClients() {
     for (const Url& url : config_.listen_client_urls) {
-      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port));
+      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port, url.secure() ? tls_.client : nullptr));
     }
     return absl::OkStatus();
   }
@@ -373,6 +377,7 @@ class Member::Impl {
   }
 
   const Config config_;
+  const MemberTls tls_;
   DataDirectory directory_;
   const std::shared_ptr<const Jwt> jwt_;  // null: tokens are simple ones
   RealClock clock_;
@@ -400,8 +405,9 @@ class Member::Impl {
 
 absl::StatusOr<std::unique_ptr<Member>> Member::Open(const Config& config) {
   KV_ASSIGN_OR_RETURN(std::shared_ptr<const Jwt> jwt, LoadJwt(config));
-  KV_ASSIGN_OR_RETURN(DataDirectory directory, OpenDataDirectory(config));
-  auto impl = std::make_unique<Impl>(config, std::move(directory), std::move(jwt));
+  KV_ASSIGN_OR_RETURN(MemberTls tls, LoadMemberTls(config));
+  KV_ASSIGN_OR_RETURN(DataDirectory directory, OpenDataDirectory(config, *tls.peer));
+  auto impl = std::make_unique<Impl>(config, std::move(tls), std::move(directory), std::move(jwt));
   KV_RETURN_IF_ERROR(impl->Bind());
   return std::unique_ptr<Member>(new Member(std::move(impl)));
 }

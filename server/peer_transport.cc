@@ -75,7 +75,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
       : transport_(transport),
         peer_(peer),
         resolver_(*transport->loop_),
-        socket_(*transport->loop_),
+        stream_(*transport->loop_),
         timer_(*transport->loop_),
         redial_(transport->options_.redial_min) {}
 
@@ -135,37 +135,50 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   void Dial() {
     if (!transport_) return;
     const std::vector<Url> all = urls();
-    const Url& url = all[next_url_++ % all.size()];
+    const Url url = all[next_url_++ % all.size()];
     dialed_ = url.text;
     resolver_.async_resolve(url.host, std::to_string(url.port),
-                            [self = shared_from_this()](const asio::error_code& error,
-                                                        tcp::resolver::results_type found) {
+                            [self = shared_from_this(), url](const asio::error_code& error,
+                                                             tcp::resolver::results_type found) {
                               if (!self->transport_) return;
                               if (error) return self->Redial(error.message());
-                              self->Connect(found);
+                              self->Connect(url, found);
                             });
   }
 
-  void Connect(const tcp::resolver::results_type& endpoints) {
-    socket_ = tcp::socket(*transport_->loop_);
+  void Connect(const Url& url, const tcp::resolver::results_type& endpoints) {
+    stream_ = http::SecureStream(*transport_->loop_);
     ArmTimeout();
-    asio::async_connect(
-        socket_, endpoints,
-        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, const auto&) {
+    asio::async_connect(stream_.socket(), endpoints,
+                        [self = shared_from_this(), epoch = epoch_, url](
+                            const asio::error_code& error, const auto&) {
+                          if (epoch != self->epoch_) return;
+                          if (error) return self->Redial(error.message());
+                          self->Secure(url);
+                        });
+  }
+
+  void Secure(const Url& url) {
+    asio::error_code ignored;  // a socket that just broke shows it on the next write
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
+    if (url.secure()) {
+      stream_.StartTls(
+          transport_->options_.tls->Connect(stream_.socket().native_handle(), url.host));
+    }
+    stream_.AsyncHandshake(
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error) {
           if (epoch != self->epoch_) return;
-          if (error) return self->Redial(error.message());
+          if (error) return self->Redial(self->stream_.Describe(error));
           self->SayHello();
         });
   }
 
   void SayHello() {
-    asio::error_code ignored;  // a socket that just broke shows it on the next write
-    socket_.set_option(tcp::no_delay(true), ignored);
     hello_ = EncodeHello({.cluster = transport_->options_.cluster_id,
                           .from = transport_->options_.self,
                           .to = peer_});
     asio::async_write(
-        socket_, asio::buffer(hello_),
+        stream_, asio::buffer(hello_),
         [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
           if (epoch != self->epoch_) return;
           if (error) return self->Redial(error.message());
@@ -175,10 +188,10 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
 
   void AwaitWelcome() {
     asio::async_read(
-        socket_, asio::buffer(&code_, 1),
+        stream_, asio::buffer(&code_, 1),
         [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
           if (epoch != self->epoch_) return;
-          if (error) return self->Redial(error.message());
+          if (error) return self->Redial(self->stream_.Describe(error));
           if (self->code_ == kWelcome) return self->OnConnected();
           const auto transport = self->transport_;
           self->Redial(HelloCodeText(self->code_));
@@ -199,10 +212,10 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
 
   // The other side sends nothing after its welcome; a read ends when it goes away.
   void WatchForClose() {
-    socket_.async_read_some(asio::buffer(&code_, 1), [self = shared_from_this(), epoch = epoch_](
+    stream_.async_read_some(asio::buffer(&code_, 1), [self = shared_from_this(), epoch = epoch_](
                                                          const asio::error_code& error, size_t) {
       if (epoch != self->epoch_) return;
-      self->Redial(error ? error.message() : "unexpected bytes");
+      self->Redial(error ? self->stream_.Describe(error) : "unexpected bytes");
     });
   }
 
@@ -215,7 +228,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
     buffers.reserve(in_flight_.size());
     for (const SharedBytes& piece : in_flight_) buffers.emplace_back(piece.data(), piece.size());
     asio::async_write(
-        socket_, std::move(buffers),
+        stream_, std::move(buffers),
         [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
           if (epoch != self->epoch_) return;
           self->writing_ = false;
@@ -234,8 +247,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
 
   void Close() {
     ++epoch_;
-    asio::error_code ignored;  // closing a broken socket fails and has no further effect
-    socket_.close(ignored);
+    stream_.Close();
     connected_ = false;
     writing_ = false;
     queue_.clear();
@@ -266,7 +278,7 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   std::string dialed_;  // the URL of the last attempt
   size_t next_url_ = 0;
   tcp::resolver resolver_;
-  tcp::socket socket_;
+  http::SecureStream stream_;
   asio::steady_timer timer_;
   absl::Duration redial_;
   std::string last_notice_;  // the same trouble is told once
@@ -288,15 +300,38 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
 class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
  public:
   Incoming(PeerTransport* transport, tcp::socket socket)
-      : transport_(transport), socket_(std::move(socket)), timer_(*transport->loop_) {}
+      : transport_(transport), stream_(std::move(socket)), timer_(*transport->loop_) {}
 
-  void Start() {
-    buffer_.resize(kHelloBytes);
+  enum class Security { kClear, kTls };
+  void Start(Security security) {
     timer_.expires_after(absl::ToChronoNanoseconds(kHelloTimeout));
     timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
       if (!error) self->End();
     });
-    asio::async_read(socket_, asio::buffer(buffer_),
+    if (security == Security::kTls) {
+      stream_.StartTls(transport_->options_.tls->Accept(stream_.socket().native_handle()));
+    }
+    stream_.AsyncHandshake([self = shared_from_this()](const asio::error_code& error) {
+      if (!self->transport_) return;
+      if (!error) return self->AwaitHello();
+      self->transport_->handlers_.on_notice(
+          absl::StrCat("rejected a connection to the peer port: ", self->stream_.Describe(error)));
+      self->End();
+    });
+  }
+
+  void Stop() {
+    transport_ = nullptr;
+    stream_.Close();
+    timer_.cancel();
+  }
+
+  NodeId peer() const { return peer_; }
+
+ private:
+  void AwaitHello() {
+    buffer_.resize(kHelloBytes);
+    asio::async_read(stream_, asio::buffer(buffer_),
                      [self = shared_from_this()](const asio::error_code& error, size_t) {
                        if (!self->transport_) return;
                        if (error) return self->End();
@@ -304,16 +339,6 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
                      });
   }
 
-  void Stop() {
-    transport_ = nullptr;
-    asio::error_code ignored;  // as above
-    socket_.close(ignored);
-    timer_.cancel();
-  }
-
-  NodeId peer() const { return peer_; }
-
- private:
   // Whoever is about to join knows neither the cluster's id nor its own.
   HelloCode Judge(const Hello& hello) const {
     const Options& options = transport_->options_;
@@ -335,7 +360,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
     if (code_ != kWelcome) transport_->NoticeRefusal(hello->from, code_);
     peer_ = hello->from;
     purpose_ = hello->purpose;
-    asio::async_write(socket_, asio::buffer(&code_, 1),
+    asio::async_write(stream_, asio::buffer(&code_, 1),
                       [self = shared_from_this()](const asio::error_code& error, size_t) {
                         if (!self->transport_) return;
                         if (error || self->code_ != kWelcome) return self->End();
@@ -350,7 +375,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   void Read() {
     // Room for at least the frame that has begun, but no more than arrives: the buffer doubles.
     if (buffer_.size() - filled_ < kReadBytes / 2) buffer_.resize(buffer_.size() * 2);
-    socket_.async_read_some(
+    stream_.async_read_some(
         asio::buffer(buffer_.data() + filled_, buffer_.size() - filled_),
         [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
           if (!self->transport_) return;
@@ -364,7 +389,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   void TellMembers() {
     buffer_ = EncodeMembersReply(transport_->options_.cluster_id,
                                  transport_->handlers_.describe_members());
-    asio::async_write(socket_, asio::buffer(buffer_),
+    asio::async_write(stream_, asio::buffer(buffer_),
                       [self = shared_from_this()](const asio::error_code&, size_t) {
                         // Told or not, that was all.
                         if (self->transport_) self->End();
@@ -372,7 +397,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   }
 
   void HandOver() {
-    transport_->handlers_.on_snapshot_connection(peer_, std::move(socket_));
+    transport_->handlers_.on_snapshot_connection(peer_, std::move(stream_));
     End();
   }
 
@@ -413,7 +438,7 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   }
 
   PeerTransport* transport_;  // null once ended
-  tcp::socket socket_;
+  http::SecureStream stream_;
   asio::steady_timer timer_;
   NodeId peer_;
   PeerPurpose purpose_ = PeerPurpose::kFrames;
@@ -424,8 +449,11 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
 
 class PeerTransport::Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(PeerTransport* transport, tcp::acceptor acceptor)
-      : transport_(transport), acceptor_(std::move(acceptor)), timer_(*transport->loop_) {}
+  Listener(PeerTransport* transport, tcp::acceptor acceptor, Incoming::Security security)
+      : transport_(transport),
+        acceptor_(std::move(acceptor)),
+        security_(security),
+        timer_(*transport->loop_) {}
 
   void Accept() {
     acceptor_.async_accept(
@@ -436,7 +464,7 @@ class PeerTransport::Listener : public std::enable_shared_from_this<Listener> {
           socket.set_option(tcp::no_delay(true), ignored);
           const auto incoming = std::make_shared<Incoming>(self->transport_, std::move(socket));
           self->transport_->incoming_.insert(incoming);
-          incoming->Start();
+          incoming->Start(self->security_);
           self->Accept();
         });
   }
@@ -459,6 +487,7 @@ class PeerTransport::Listener : public std::enable_shared_from_this<Listener> {
 
   PeerTransport* transport_;
   tcp::acceptor acceptor_;
+  const Incoming::Security security_;
   asio::steady_timer timer_;
 };
 
@@ -467,7 +496,7 @@ class PeerTransport::Listener : public std::enable_shared_from_this<Listener> {
 
 PeerTransport::PeerTransport(asio::io_context* loop, Options options, Handlers handlers)
     : loop_(loop),
-      options_(options),
+      options_(std::move(options)),
       handlers_(std::move(handlers)),
       alive_(std::make_shared<int>()) {}
 
@@ -493,7 +522,9 @@ absl::Status PeerTransport::Listen(const Url& url) {
     reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
     return absl::UnavailableError(absl::StrCat(name, ": bind: ", reason));
   }
-  listeners_.push_back(std::make_shared<Listener>(this, std::move(acceptor)));
+  listeners_.push_back(std::make_shared<Listener>(
+      this, std::move(acceptor),
+      url.secure() ? Incoming::Security::kTls : Incoming::Security::kClear));
   listeners_.back()->Accept();
   return absl::OkStatus();
 }

@@ -4,7 +4,7 @@
 // have been away while it joined, and can learn of it only by what it sends. It introduces itself
 // with its URLs, for there is nobody else to ask. While
 // a write is under way everything else is gathered for the next one. Nothing is resent: a lost
-// connection loses what was queued, and raft is told.
+// connection loses what was queued, and raft is told. Under https URLs all of it is within TLS.
 //
 // A peer is believed only after its hello named this cluster and this member; frames are bounded
 // and carry a checksum; a connection that sends anything else is closed.
@@ -30,6 +30,8 @@
 #include "base/clock.h"
 #include "base/shared_bytes.h"
 #include "base/types.h"
+#include "http/secure_stream.h"
+#include "http/tls.h"
 #include "server/node.h"
 #include "server/url.h"
 
@@ -64,6 +66,7 @@ class PeerTransport final : public RaftTransport {
     absl::Duration redial_min = absl::Milliseconds(20);
     absl::Duration redial_max = absl::Milliseconds(500);
     absl::Duration request_timeout = absl::Seconds(5);
+    std::shared_ptr<http::TlsCredentials> tls;  // for https URLs; null where there are none
   };
   struct Handlers {
     std::function<void(raft::Message)> on_raft_message;
@@ -71,7 +74,7 @@ class PeerTransport final : public RaftTransport {
     // `respond` may be called later.
     std::function<void(PeerRequest, absl::AnyInvocable<void(PeerAnswer)> respond)> on_request;
     // A peer brings a snapshot; the connection is welcomed and nothing of it read.
-    std::function<void(NodeId from, asio::ip::tcp::socket socket)> on_snapshot_connection;
+    std::function<void(NodeId from, http::SecureStream stream)> on_snapshot_connection;
     std::function<bool(NodeId)> was_removed;
     // A peer says that this member was removed from the cluster.
     std::function<void()> on_removed;
@@ -83,7 +86,8 @@ class PeerTransport final : public RaftTransport {
   PeerTransport(asio::io_context* loop, Options options, Handlers handlers);
   ~PeerTransport() override;
 
-  // Accepts peers on host:port. Error: "listen tcp 127.0.0.1:2380: bind: address already in use".
+  // Accepts peers on host:port, under TLS if it is an https URL. Error: "listen tcp 127.0.0.1:2380:
+  // bind: address already in use".
   absl::Status Listen(const Url& url);
   // `peer` is a member, reached at one of `urls`: dials it, in turn, or goes on where it is
   // connected already. REQUIRES: `urls` is not empty.

@@ -31,6 +31,11 @@ uint16_t FreePort() {
   return acceptor.local_endpoint().port();
 }
 
+// For URLs that do not need any.
+std::shared_ptr<http::TlsCredentials> NoTls() {
+  return *http::TlsCredentials::Load({}, [](const std::string&) {});
+}
+
 class PeerTransportTest : public testing::Test {
  protected:
   struct Member {
@@ -175,7 +180,8 @@ TEST_F(PeerTransportTest, APeerIsReachedWhereItSaysItIs) {
 TEST_F(PeerTransportTest, WhoeverIsAboutToJoinIsToldTheMembers) {
   Start(1);
   const Url url = members_.at(1).url;
-  auto asking = std::async(std::launch::async, [&url] { return AskForMembers(url, kPatience); });
+  auto asking =
+      std::async(std::launch::async, [&url] { return AskForMembers(url, *NoTls(), kPatience); });
   ASSERT_TRUE(RunUntil(
       [&asking] { return asking.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
   const absl::StatusOr<Bootstrap> told = asking.get();
@@ -193,8 +199,8 @@ TEST_F(PeerTransportTest, AnAnswerThatMakesNoSenseIsAnError) {
     asio::ip::tcp::acceptor acceptor(loop_, {asio::ip::address_v4::loopback(), 0});
     const Url url =
         *ParseUrl("http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()));
-    auto asking =
-        std::async(std::launch::async, [&url] { return AskForMembers(url, absl::Seconds(5)); });
+    auto asking = std::async(std::launch::async,
+                             [&url] { return AskForMembers(url, *NoTls(), absl::Seconds(5)); });
     asio::ip::tcp::socket socket = acceptor.accept();
     asio::write(socket, asio::buffer(answer));
     socket.shutdown(asio::ip::tcp::socket::shutdown_send);
@@ -203,8 +209,8 @@ TEST_F(PeerTransportTest, AnAnswerThatMakesNoSenseIsAnError) {
 }
 
 TEST_F(PeerTransportTest, ThatNobodyTellsIsAnError) {
-  const auto told =
-      AskForMembers(*ParseUrl("http://127.0.0.1:" + std::to_string(FreePort())), absl::Seconds(5));
+  const auto told = AskForMembers(*ParseUrl("http://127.0.0.1:" + std::to_string(FreePort())),
+                                  *NoTls(), absl::Seconds(5));
   EXPECT_THAT(std::string(told.status().message()), HasSubstr("refused"));
 }
 

@@ -67,7 +67,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
                               .to = message.to})),
         offer_(EncodeOffer(message)),
         resolver_(*transfer->worker_),
-        socket_(*transfer->worker_),
+        stream_(*transfer->worker_),
         timeout_(*transfer->worker_),
         pause_(*transfer->worker_),
         began_(Now()),
@@ -93,7 +93,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
   auto Then(Next next) {
     return [self = shared_from_this(), epoch = epoch_, next](Error error, auto&&...) {
       if (!self->transfer_ || epoch != self->epoch_) return;
-      if (error) return self->Retry(error.message());
+      if (error) return self->Retry(self->stream_.Describe(error));
       next(self.get());
     };
   }
@@ -103,30 +103,39 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
     AwaitStep(transfer_->options_.step_timeout);
     resolver_.async_resolve(
         url.host, std::to_string(url.port),
-        [self = shared_from_this(), epoch = epoch_](Error error, const auto& found) {
+        [self = shared_from_this(), epoch = epoch_, &url](Error error, const auto& found) {
           if (!self->transfer_ || epoch != self->epoch_) return;
           if (error) return self->Retry(error.message());
-          self->socket_ = tcp::socket(*self->transfer_->worker_);
-          asio::async_connect(self->socket_, found, self->Then([](Sender* s) { s->SayHello(); }));
+          self->stream_ = http::SecureStream(*self->transfer_->worker_);
+          asio::async_connect(self->stream_.socket(), found,
+                              self->Then([&url](Sender* s) { s->Secure(url); }));
         });
   }
 
-  void SayHello() {
+  void Secure(const Url& url) {
     asio::error_code ignored;  // a socket that just broke shows it on the next write
-    socket_.set_option(tcp::no_delay(true), ignored);
-    asio::async_write(socket_, asio::buffer(opening_), Then([](Sender* s) { s->AwaitWelcome(); }));
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
+    if (url.secure()) {
+      stream_.StartTls(
+          transfer_->options_.tls->Connect(stream_.socket().native_handle(), url.host));
+    }
+    stream_.AsyncHandshake(Then([](Sender* s) { s->SayHello(); }));
+  }
+
+  void SayHello() {
+    asio::async_write(stream_, asio::buffer(opening_), Then([](Sender* s) { s->AwaitWelcome(); }));
   }
 
   void AwaitWelcome() {
-    asio::async_read(socket_, asio::buffer(&code_, 1), Then([](Sender* s) {
+    asio::async_read(stream_, asio::buffer(&code_, 1), Then([](Sender* s) {
                        if (s->code_ != kWelcome) return s->Retry(HelloCodeText(s->code_));
                        s->Offer();
                      }));
   }
 
   void Offer() {
-    asio::async_write(socket_, asio::buffer(offer_), Then([](Sender* s) {
-                        asio::async_read(s->socket_, asio::buffer(s->resume_),
+    asio::async_write(stream_, asio::buffer(offer_), Then([](Sender* s) {
+                        asio::async_read(s->stream_, asio::buffer(s->resume_),
                                          s->Then([](Sender* again) { again->Resume(); }));
                       }));
   }
@@ -155,7 +164,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
     }
     piece_ = *std::move(piece);
     AwaitStep(transfer_->options_.step_timeout);
-    asio::async_write(socket_, asio::buffer(piece_), Then([](Sender* s) { s->OnSent(); }));
+    asio::async_write(stream_, asio::buffer(piece_), Then([](Sender* s) { s->OnSent(); }));
   }
 
   void OnSent() {
@@ -170,7 +179,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
 
   void AwaitResult() {
     AwaitStep(transfer_->options_.finish_timeout);
-    asio::async_read(socket_, asio::buffer(&code_, 1), Then([](Sender* s) {
+    asio::async_read(stream_, asio::buffer(&code_, 1), Then([](Sender* s) {
                        if (s->code_ != kArrived) {
                          return s->Finish(
                              raft::SnapshotResult::kFailed,
@@ -190,8 +199,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
 
   void Close() {
     ++epoch_;
-    asio::error_code ignored;  // closing a broken socket fails and has no further effect
-    socket_.close(ignored);
+    stream_.Close();
     timeout_.cancel();
   }
 
@@ -227,7 +235,7 @@ class SnapshotTransfer::Sender : public std::enable_shared_from_this<Sender> {
   const std::string opening_;
   const std::string offer_;
   tcp::resolver resolver_;
-  tcp::socket socket_;
+  http::SecureStream stream_;
   asio::steady_timer timeout_;
   asio::steady_timer pause_;
   uint64_t epoch_ = 0;  // of the connection; a completion of an earlier one is ignored
@@ -254,23 +262,22 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
   }
 
  public:
-  Receiver(SnapshotTransfer* transfer, NodeId from, tcp::socket socket)
+  Receiver(SnapshotTransfer* transfer, NodeId from, http::SecureStream stream)
       : transfer_(transfer),
         from_(from),
-        socket_(std::move(socket)),
+        stream_(std::move(stream)),
         timeout_(*transfer->worker_),
         buffer_(kPieceBytes, '\0') {}
 
   void Start() {
     AwaitStep();
-    asio::async_read(socket_, asio::buffer(buffer_, kOfferHeadBytes),
+    asio::async_read(stream_, asio::buffer(buffer_, kOfferHeadBytes),
                      Then([](Receiver* r, size_t) { r->OnOfferHead(); }));
   }
 
   void Stop() {
     transfer_ = nullptr;
-    asio::error_code ignored;  // closing a broken socket fails and has no further effect
-    socket_.close(ignored);
+    stream_.Close();
     timeout_.cancel();
   }
 
@@ -288,7 +295,7 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
     crc_ = LoadLittle32(buffer_.data() + 4);
     if (size > kOfferBytesMax) return Refuse("its offer is too long");
     buffer_.resize(std::max<uint64_t>(size, kPieceBytes));
-    asio::async_read(socket_, asio::buffer(buffer_, size),
+    asio::async_read(stream_, asio::buffer(buffer_, size),
                      Then([](Receiver* r, size_t bytes) { r->OnOffer(bytes); }));
   }
 
@@ -341,7 +348,7 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
   void Reply(std::string bytes, Next next) {
     reply_ = std::move(bytes);
     AwaitStep();
-    asio::async_write(socket_, asio::buffer(reply_), Then(next));
+    asio::async_write(stream_, asio::buffer(reply_), Then(next));
   }
 
   bool OwnsPartial() const {
@@ -351,7 +358,7 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
   void Read() {
     if (OwnsPartial() && transfer_->partial_->stream->complete()) return OnComplete();
     AwaitStep();
-    socket_.async_read_some(asio::buffer(buffer_),
+    stream_.async_read_some(asio::buffer(buffer_),
                             Then([](Receiver* r, size_t bytes) { r->OnBytes(bytes); }));
   }
 
@@ -406,7 +413,7 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
 
   SnapshotTransfer* transfer_;  // null once ended
   const NodeId from_;
-  tcp::socket socket_;
+  http::SecureStream stream_;
   asio::steady_timer timeout_;
   std::string buffer_;
   std::string reply_;
@@ -418,9 +425,9 @@ class SnapshotTransfer::Receiver : public std::enable_shared_from_this<Receiver>
 
 SnapshotTransfer::SnapshotTransfer(asio::io_context* worker, Options options, Handlers handlers)
     : worker_(worker),
-      options_(options),
+      options_(std::move(options)),
       handlers_(std::move(handlers)),
-      pace_(options.bytes_per_second),
+      pace_(options_.bytes_per_second),
       partial_timer_(*worker) {}
 
 SnapshotTransfer::~SnapshotTransfer() { Stop(); }
@@ -444,17 +451,12 @@ void SnapshotTransfer::Send(const raft::Message& message, CheckpointPtr checkpoi
   });
 }
 
-void SnapshotTransfer::Accept(NodeId from, tcp::socket socket) {
-  asio::error_code error;
-  const tcp::endpoint local = socket.local_endpoint(error);
-  if (error) return;  // it is gone already
-  const int handle = socket.release(error);
-  if (error) return;
-  asio::post(*worker_, [this, from, handle, protocol = local.protocol()] {
-    tcp::socket own(*worker_);
-    asio::error_code failed;
-    own.assign(protocol, handle, failed);
-    if (failed) return;
+void SnapshotTransfer::Accept(NodeId from, http::SecureStream stream) {
+  std::optional<http::SecureStream::Detached> detached = stream.Detach();
+  if (!detached) return;
+  asio::post(*worker_, [this, from, detached = *std::move(detached)] {
+    http::SecureStream own(*worker_);
+    if (own.Attach(detached)) return;
     const auto receiver = std::make_shared<Receiver>(this, from, std::move(own));
     receivers_.insert(receiver);
     receiver->Start();

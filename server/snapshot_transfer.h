@@ -22,6 +22,8 @@
 #include "asio/ip/tcp.hpp"
 #include "asio/steady_timer.hpp"
 #include "base/types.h"
+#include "http/secure_stream.h"
+#include "http/tls.h"
 #include "raft/raw_node.h"
 #include "raft/types.h"
 #include "server/pace.h"
@@ -43,6 +45,7 @@ class SnapshotTransfer {
     absl::Duration age_max = absl::Hours(1);            // a sender, whatever it gets done
     absl::Duration partial_age_max = absl::Minutes(2);  // what arrived of a state, by itself
     absl::Duration retry = absl::Milliseconds(200);
+    std::shared_ptr<http::TlsCredentials> tls;  // the worker's own, for https URLs
   };
   // All run on the worker.
   struct Handlers {
@@ -65,7 +68,7 @@ class SnapshotTransfer {
   void Send(const raft::Message& message, CheckpointPtr checkpoint, std::vector<Url> urls,
             SendDone done);
   // Takes a connection that a peer opened for a snapshot and that was welcomed. Any thread.
-  void Accept(NodeId from, asio::ip::tcp::socket socket);
+  void Accept(NodeId from, http::SecureStream stream);
   // Worker, or when it has ended.
   void Stop();
 

@@ -136,7 +136,7 @@ class SnapshotTransferTest : public testing::Test {
     void Connect() {
       tcp::acceptor pair(test_->loop_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
       inside_.connect(pair.local_endpoint());
-      test_->receiver_->Accept(kSender, pair.accept());
+      test_->receiver_->Accept(kSender, http::SecureStream(pair.accept()));
       Carry(outside_, inside_, there_, true);
       Carry(inside_, outside_, back_, false);
     }
@@ -314,7 +314,7 @@ TEST_F(SnapshotTransferTest, GarbageOnASnapshotConnectionIsHarmless) {
     tcp::acceptor pair(loop_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket client(loop_);
     client.connect(pair.local_endpoint());
-    receiver_->Accept(kSender, pair.accept());
+    receiver_->Accept(kSender, http::SecureStream(pair.accept()));
     std::string garbage(random.Below(300), '\0');
     for (char& c : garbage) c = static_cast<char>(random.Next());
     asio::write(client, asio::buffer(garbage));

@@ -79,12 +79,13 @@ class Member:
         self.client_port = free_port()
         self.peer_port = free_port()
         self.endpoint = f"127.0.0.1:{self.client_port}"
-        self.client_url = f"http://{self.endpoint}"
-        self.peer_url = f"http://127.0.0.1:{self.peer_port}"
+        scheme = "https" if cluster.credentials else "http"
+        self.client_url = f"{scheme}://{self.endpoint}"
+        self.peer_url = f"{scheme}://127.0.0.1:{self.peer_port}"
         self.data_dir = cluster.folder / name / "data"
         self.log = cluster.folder / name / "log"
         self.joins = None  # --initial-cluster of one that joins a running cluster
-        self.more_flags = []
+        self.own_flags = []
         self.process = None
         self._client = None
 
@@ -94,7 +95,7 @@ class Member:
                 f"--listen-peer-urls={self.peer_url}", f"--initial-advertise-peer-urls={self.peer_url}",
                 f"--initial-cluster={self.joins or self.cluster.initial_cluster()}",
                 f"--initial-cluster-state={'existing' if self.joins else 'new'}",
-                f"--initial-cluster-token={self.cluster.token}", *self.cluster.extra_flags, *self.more_flags]
+                f"--initial-cluster-token={self.cluster.token}", *self.cluster.extra_flags, *self.own_flags]
 
     def start(self):
         assert not self.running(), f"{self.name} is running"
@@ -109,11 +110,11 @@ class Member:
     @property
     def client(self):
         if self._client is None:
-            self._client = wire.Client(self.endpoint)
+            self._client = self.new_client()
         return self._client
 
     def new_client(self, **options):
-        return wire.Client(self.endpoint, **options)
+        return wire.Client(self.endpoint, **{"credentials": self.cluster.credentials, **options})
 
     def reconnect(self):
         if self._client is not None:
@@ -179,8 +180,9 @@ class Member:
 
 
 class Cluster:
-    def __init__(self, size=3, flags=(), start=True, server=SERVER):
+    def __init__(self, size=3, flags=(), start=True, server=SERVER, credentials=None):
         self.server = server
+        self.credentials = credentials  # of gRPC; all URLs are https where there are some
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keelson-test-"))
         self.token = "test-" + self.folder.name
         self.extra_flags = [*(["--logger=zap"] if os.path.basename(server) == "etcd" else []), *flags]

@@ -246,7 +246,7 @@ class MembershipTest(unittest.TestCase):
             for member in members:
                 member.kill()
             alone = members[1]
-            alone.more_flags = ["--force-new-cluster"]
+            alone.own_flags = ["--force-new-cluster"]
             alone.start()
             alone.wait_ready()
             self.assertEqual([m.name for m in alone.client.Cluster.MemberList(linearizable=True).members], ["m2"])
@@ -257,7 +257,7 @@ class MembershipTest(unittest.TestCase):
             other.start()
             self.assertEqual(members.forget_member(other), 0)
             alone.kill()
-            alone.more_flags = []
+            alone.own_flags = []
             alone.start()
             alone.wait_ready()
             self.assertEqual(alone.client.KV.Range(key=b"after").count, 1)

@@ -76,11 +76,12 @@ class Client:
     Client, which costs a millisecond.
     """
 
-    def __init__(self, target, options=()):
+    def __init__(self, target, options=(), credentials=None):
         self.target = target
-        self.channel = grpc.insecure_channel(target, options=[
-            ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
-            ("grpc.use_local_subchannel_pool", 1), *options])
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0),
+                   ("grpc.use_local_subchannel_pool", 1), *options]
+        self.channel = (grpc.secure_channel(target, credentials, options=options) if credentials
+                        else grpc.insecure_channel(target, options=options))
         for name in _SERVICES:
             setattr(self, name, _Service(self.channel, name))
 

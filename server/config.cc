@@ -40,6 +40,7 @@ struct RawFlags {
   bool experimental_initial_corrupt_check = false;
   std::string log_outputs = "default";
   uint32_t auth_token_ttl_s = 300;
+  std::string cors = "*";
   std::string cipher_suites;
   std::string tls_version_min = "TLS1.2";
   std::string tls_version_max;
@@ -193,6 +194,8 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Kind of tokens: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m.");
   add("auth-token-ttl", flags.auth_token_ttl_s, "Seconds that an unused simple token is good for.");
   add("bcrypt-cost", c.bcrypt_cost, "Logarithm of the work for a password hash, 4 to 31.");
+  add_switch("enable-grpc-gateway", c.enable_grpc_gateway, "Serve the JSON gateway under /v3/.");
+  add("cors", flags.cors, "Origins, by commas, whose pages may read plain HTTP answers; *: all.");
   add_switch("unsafe-no-fsync", c.unsafe_no_fsync,
              "Do not sync the raft log: fast, and loses data on power loss.");
   add("log-level", c.log_level, "debug, info, warn or error.");
@@ -372,6 +375,7 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
   config.max_concurrent_streams =
       static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
   KV_RETURN_IF_ERROR(CheckAuth(flags.auth_token_ttl_s, config));
+  config.cors_origins = absl::StrSplit(flags.cors, ',', absl::SkipEmpty());
   config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
   KV_RETURN_IF_ERROR(CheckTimes(config));
   KV_RETURN_IF_ERROR(CheckSnapshots(config));

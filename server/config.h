@@ -63,6 +63,8 @@ struct Config {
   std::string auth_token = "simple";  // or "jwt,<options>"
   absl::Duration auth_token_ttl = absl::Seconds(300);
   int bcrypt_cost = 10;
+  bool enable_grpc_gateway = true;
+  std::vector<std::string> cors_origins;
   bool unsafe_no_fsync = false;
   std::string log_level = "info";
   std::string log_format = "json";

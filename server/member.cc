@@ -20,6 +20,7 @@
 #include "server/asio_executor.h"
 #include "server/data_directory.h"
 #include "server/disk_watch.h"
+#include "server/json_gateway.h"
 #include "server/log_writer.h"
 #include "server/member_core.h"
 #include "server/member_tls.h"
@@ -74,6 +75,7 @@ rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
   options.keepalive_min_time = config.grpc_keepalive_min_time;
   options.keepalive_interval = config.grpc_keepalive_interval;
   options.keepalive_timeout = config.grpc_keepalive_timeout;
+  options.cors_origins = config.cors_origins;
   return options;
 }
 
@@ -135,6 +137,7 @@ class Member::Impl {
     RegisterHealth(&core_, &rpc_);
     RegisterHttpEndpoints(&core_, &rpc_);
     rpc_.SetMethodCheck([this](std::string_view method) { return AdmitToLearner(core_, method); });
+    if (config_.enable_grpc_gateway) RegisterJsonGateway(&rpc_);
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
     // Who may not be let take part is not to be reached by clients before that is known.
     return config_.initial_corrupt_check ? absl::OkStatus() : ListenToClients();

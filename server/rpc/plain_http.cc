@@ -4,10 +4,23 @@
 
 namespace keelson::rpc {
 
-void SendHttpResponse(http::Stream* stream, const HttpResponse& response, BodyUse body) {
+void AppendCors(std::string_view allowed_origin, PlainHeaders* headers) {
+  if (allowed_origin.empty()) return;
+  constexpr auto kStatic = http::Header::Storage::kStatic;
+  headers->push_back(
+      {"access-control-allow-headers", "accept, content-type, authorization", kStatic});
+  headers->push_back({"access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE", kStatic});
+  headers->push_back({"access-control-allow-origin", allowed_origin});
+}
+
+void SendHttpResponse(http::Stream* stream, const HttpResponse& response, BodyUse body,
+                      std::string_view allowed_origin) {
   const std::string length = std::to_string(response.body.size());
-  const http::Header headers[] = {{"content-type", response.content_type},
-                                  {"content-length", length}};
+  PlainHeaders headers;
+  AppendCors(allowed_origin, &headers);
+  if (!response.content_type.empty()) headers.push_back({"content-type", response.content_type});
+  headers.push_back({"content-length", length});
+  if (!response.allow.empty()) headers.push_back({"allow", response.allow});
   const bool send = body == BodyUse::kSend && !response.body.empty();
   stream->SendHeaders(response.status, headers,
                       send ? http::EndStream::kNo : http::EndStream::kYes);
@@ -34,7 +47,7 @@ void PlainHttpCall::OnEnd() {
 
 void PlainHttpCall::Answer(const HttpResponse& response) {
   if (stream_ == nullptr || std::exchange(answered_, true)) return;
-  SendHttpResponse(stream_, response, head_ ? BodyUse::kAnnounce : BodyUse::kSend);
+  SendHttpResponse(stream_, response, head_ ? BodyUse::kAnnounce : BodyUse::kSend, allowed_origin_);
 }
 
 }  // namespace keelson::rpc

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "http/server.h"
 #include "server/rpc/deadline_queue.h"
+#include "server/rpc/gateway_call.h"
 #include "server/rpc/plain_http.h"
 #include "server/rpc/server_call.h"
 
@@ -22,6 +23,9 @@ struct TextHash {
 template <typename Value>
 using TextMap = absl::flat_hash_map<std::string, Value, TextHash, std::equal_to<>>;
 using TextSet = absl::flat_hash_set<std::string, TextHash, std::equal_to<>>;
+
+// The former place of /v3/.
+constexpr std::string_view kV3Beta = "/v3beta/";
 
 http::ServerOptions HttpOptions(const RpcServerOptions& options) {
   http::ServerOptions http;
@@ -59,6 +63,7 @@ class RpcServer::Impl final : public http::RequestHandler {
  public:
   Impl(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
       : deadlines_(loop, clock),
+        cors_origins_(options.cors_origins),
         environment_{clock, options.request_bytes_max,
                      http::ServerOptions().stream_high_water_bytes, &deadlines_},
         http_(loop, clock, this, HttpOptions(options)) {}
@@ -80,15 +85,26 @@ class RpcServer::Impl final : public http::RequestHandler {
 
   std::shared_ptr<http::StreamHandler> OnRequest(http::Stream* stream,
                                                  http::Request request) override;
-  std::shared_ptr<http::StreamHandler> OnPlainRequest(http::Stream* stream,
-                                                      const http::Request& request);
+  std::shared_ptr<http::StreamHandler> OnPlainRequest(http::Stream* stream, http::Request request);
+  std::shared_ptr<http::StreamHandler> OnGatewayRequest(http::Stream* stream, http::Request request,
+                                                        const std::string& path,
+                                                        const std::string& allowed_origin);
+  // The origin to name in CORS headers; empty: none is allowed.
+  std::string AllowedOrigin(const http::Request& request) const;
+
+  struct GatewayMethod {
+    std::string path;  // of the gRPC method
+    MessageJson message_json;
+  };
 
   Admission* admission_ = nullptr;
   TextMap<std::unique_ptr<Method>> methods_;
   TextSet services_;
   TextMap<HttpHandler> http_handlers_;
   std::function<absl::Status(std::string_view method)> method_check_;  // null: all may be called
+  TextMap<std::unique_ptr<GatewayMethod>> gateway_;
   DeadlineQueue deadlines_;
+  const std::vector<std::string> cors_origins_;
   const CallEnvironment environment_;
   http::Server http_;  // last: its destruction ends all calls
 };
@@ -96,10 +112,10 @@ class RpcServer::Impl final : public http::RequestHandler {
 std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* stream,
                                                                 http::Request request) {
   if (request.version != http::Version::kHttp2 || !IsGrpc(request.headers.Get("content-type"))) {
-    return OnPlainRequest(stream, request);
+    return OnPlainRequest(stream, std::move(request));
   }
   if (request.headers.Get(":method") != "POST") {
-    SendHttpResponse(stream, {.status = 405, .body = ""}, BodyUse::kSend);
+    SendHttpResponse(stream, {.status = 405, .body = ""}, BodyUse::kSend, "");
     return nullptr;
   }
   const std::string_view path = request.headers.Get(":path");
@@ -120,29 +136,77 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* st
   return call;
 }
 
+std::string RpcServer::Impl::AllowedOrigin(const http::Request& request) const {
+  const std::string origin(request.headers.Get("origin"));
+  for (const std::string& allowed : cors_origins_) {
+    if (allowed == "*") return "*";
+    if (allowed == origin) return origin;
+  }
+  return "";
+}
+
 std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnPlainRequest(http::Stream* stream,
-                                                                     const http::Request& request) {
+                                                                     http::Request request) {
   const std::string_view target = request.headers.Get(":path");
   const size_t question = target.find('?');
-  const std::string_view path = target.substr(0, question);
+  const std::string allowed_origin = AllowedOrigin(request);
   HttpRequest plain;
   plain.method = request.headers.Get(":method");
-  plain.path = path;
+  plain.path = target.substr(0, question);
   if (question != std::string_view::npos) plain.query = target.substr(question + 1);
   const BodyUse body = plain.method == "HEAD" ? BodyUse::kAnnounce : BodyUse::kSend;
-  if (const auto handler = http_handlers_.find(path); handler != http_handlers_.end()) {
-    return std::make_shared<PlainHttpCall>(stream, &handler->second, std::move(plain),
-                                           environment_.request_bytes_max);
+  const auto answer = [&](HttpResponse response) {
+    SendHttpResponse(stream, response, body, allowed_origin);
+    return nullptr;
+  };
+  if (plain.method == "OPTIONS") return answer({.content_type = "", .body = ""});
+  if (!gateway_.empty() && (plain.path.starts_with("/v3/") || plain.path.starts_with(kV3Beta))) {
+    return OnGatewayRequest(stream, std::move(request), plain.path, allowed_origin);
   }
-  if (methods_.contains(path)) {
+  if (const auto handler = http_handlers_.find(plain.path); handler != http_handlers_.end()) {
+    return std::make_shared<PlainHttpCall>(stream, &handler->second, std::move(plain),
+                                           environment_.request_bytes_max, allowed_origin);
+  }
+  if (methods_.contains(plain.path)) {
     const std::string type(request.headers.Get("content-type"));
-    SendHttpResponse(
-        stream, {.status = 415, .body = "invalid gRPC request content-type \"" + type + "\"\n"},
-        body);
+    return answer({.status = 415, .body = "invalid gRPC request content-type \"" + type + "\"\n"});
+  }
+  return answer({.status = 404, .body = "404 page not found\n"});
+}
+
+std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnGatewayRequest(
+    http::Stream* stream, http::Request request, const std::string& path,
+    const std::string& allowed_origin) {
+  const auto found =
+      gateway_.find(path.starts_with(kV3Beta) ? "/v3/" + path.substr(kV3Beta.size()) : path);
+  const std::string_view http_method = request.headers.Get(":method");
+  const BodyUse body = http_method == "HEAD" ? BodyUse::kAnnounce : BodyUse::kSend;
+  if (found == gateway_.end()) {
+    SendHttpResponse(stream, {.status = 404, .body = "Not Found\n"}, body, allowed_origin);
     return nullptr;
   }
-  SendHttpResponse(stream, {.status = 404, .body = "404 page not found\n"}, body);
-  return nullptr;
+  if (http_method != "POST") {
+    SendHttpResponse(stream, {.status = 405, .body = "Method Not Allowed\n"}, body, allowed_origin);
+    return nullptr;
+  }
+  const GatewayMethod& gateway = *found->second;
+  const auto method = methods_.find(gateway.path);
+  if (method == methods_.end()) {
+    SendHttpResponse(stream, GatewayError(UnknownMethod(gateway.path, services_)), body,
+                     allowed_origin);
+    return nullptr;
+  }
+  if (method_check_) {
+    if (const absl::Status status = method_check_(gateway.path); !status.ok()) {
+      SendHttpResponse(stream, GatewayError(status), body, allowed_origin);
+      return nullptr;
+    }
+  }
+  auto call =
+      std::make_shared<GatewayCall>(&environment_, method->second.get(), &gateway.message_json,
+                                    stream, std::move(request.headers), allowed_origin);
+  call->Start();
+  return call;
 }
 
 RpcServer::RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
@@ -158,6 +222,12 @@ void RpcServer::RegisterServerStream(std::string method, ServerStreamHandler han
 }
 void RpcServer::RegisterBidi(std::string method, BidiHandler handler) {
   impl_->Register(std::move(method), std::move(handler));
+}
+void RpcServer::RegisterGateway(std::string path, std::string method, MessageJson message_json) {
+  KV_CHECK(path.starts_with("/v3/")) << path;
+  impl_->gateway_.insert_or_assign(
+      std::move(path), std::make_unique<Impl::GatewayMethod>(
+                           Impl::GatewayMethod{std::move(method), std::move(message_json)}));
 }
 void RpcServer::RegisterHttp(std::string path, HttpHandler handler) {
   impl_->http_handlers_.insert_or_assign(std::move(path), std::move(handler));

@@ -10,8 +10,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "asio/io_context.hpp"
 #include "base/clock.h"
@@ -27,6 +29,8 @@ struct RpcServerOptions {
   absl::Duration keepalive_min_time = absl::Seconds(5);  // client pings more often: too_many_pings
   absl::Duration keepalive_interval = absl::Hours(2);    // our ping to a silent client
   absl::Duration keepalive_timeout = absl::Seconds(20);
+  // Whose pages may read plain HTTP answers (CORS); "*": everybody's.
+  std::vector<std::string> cors_origins = {"*"};
 };
 
 struct HttpRequest {
@@ -39,11 +43,19 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string allow = {};  // the methods there are, with a 405
 };
 // Answers a plain HTTP request (HTTP/1.1, or HTTP/2 that is not gRPC); `respond` may be called
 // later, once.
 using HttpHandler =
     std::function<void(HttpRequest request, std::function<void(HttpResponse)> respond)>;
+
+// The JSON form of a method's messages.
+struct MessageJson {
+  // The message's bytes. Error: InvalidArgument.
+  std::function<absl::StatusOr<std::string>(std::string_view json)> to_request;
+  std::function<absl::StatusOr<std::string>(const ByteChain& answer)> from_answer;
+};
 
 class RpcServer {
  public:
@@ -56,6 +68,9 @@ class RpcServer {
   void RegisterUnary(std::string method, UnaryHandler handler);
   void RegisterServerStream(std::string method, ServerStreamHandler handler);
   void RegisterBidi(std::string method, BidiHandler handler);
+  // POST `path`, with JSON, is `method` (which may be registered before or after); at /v3beta too
+  // what is at /v3.
+  void RegisterGateway(std::string path, std::string method, MessageJson message_json);
   // Exact path; anything else is 404.
   void RegisterHttp(std::string path, HttpHandler handler);
   // Asked for each gRPC call of a registered method before all else; an error ends the call.

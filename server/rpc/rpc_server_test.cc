@@ -96,6 +96,7 @@ class RpcServerTest : public testing::Test {
   static RpcServerOptions Options() {
     RpcServerOptions options;
     options.request_bytes_max = 10'000;
+    options.cors_origins = {};
     return options;
   }
   void Turn() {

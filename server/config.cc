@@ -40,6 +40,7 @@ struct RawFlags {
   bool experimental_initial_corrupt_check = false;
   std::string log_outputs = "default";
   uint32_t auth_token_ttl_s = 300;
+  std::string listen_metrics_urls;
   std::string cors = "*";
   std::string cipher_suites;
   std::string tls_version_min = "TLS1.2";
@@ -143,6 +144,8 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "This member's peer URLs as the others reach them.");
   add("advertise-client-urls", flags.advertise_client_urls,
       "This member's client URLs as clients reach them.");
+  add("listen-metrics-urls", flags.listen_metrics_urls,
+      "Further URLs to listen on, for metrics and health checks alone.");
   add("initial-cluster", flags.initial_cluster,
       "All members of a new cluster: name=peerURL,... (default <name>=http://localhost:2380).");
   add("initial-cluster-state", flags.initial_cluster_state,
@@ -336,6 +339,10 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
       ParseUrlFlag("initial-advertise-peer-urls", flags.initial_advertise_peer_urls));
   KV_ASSIGN_OR_RETURN(config.advertise_client_urls,
                       ParseUrlFlag("advertise-client-urls", flags.advertise_client_urls));
+  if (!flags.listen_metrics_urls.empty()) {
+    KV_ASSIGN_OR_RETURN(config.listen_metrics_urls,
+                        ParseUrlFlag("listen-metrics-urls", flags.listen_metrics_urls));
+  }
   KV_RETURN_IF_ERROR(SetSecurity(flags, config));
   const auto given = [&app](const char* name) { return !app.get_option(name)->empty(); };
   if (given("--listen-client-urls") && !given("--advertise-client-urls")) {

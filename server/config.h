@@ -28,6 +28,7 @@ struct Config {
   std::vector<Url> listen_client_urls;
   std::vector<Url> initial_advertise_peer_urls;
   std::vector<Url> advertise_client_urls;
+  std::vector<Url> listen_metrics_urls;  // further ones, for health and metrics alone
   TransportSecurity client_security;
   TransportSecurity peer_security;
   int self_signed_cert_validity_years = 1;

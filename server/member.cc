@@ -20,6 +20,7 @@
 #include "server/asio_executor.h"
 #include "server/data_directory.h"
 #include "server/disk_watch.h"
+#include "server/health_endpoints.h"
 #include "server/json_gateway.h"
 #include "server/log_writer.h"
 #include "server/member_core.h"
@@ -114,7 +115,9 @@ class Member::Impl {
         snapshots_(SnapshotOptions(), SnapshotEnvironment()),
         core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
         auth_worker_(&executor_, kAuthQueueMax),
+        health_(&core_),
         rpc_(&loop_, &clock_, MakeRpcOptions(config)),
+        metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()),
         disk_watch_({.directories = directory_.paths}, &storage::PosixFileSystem(), &executor_,
@@ -135,10 +138,16 @@ class Member::Impl {
     RegisterElection(&core_, &rpc_);
     RegisterSnapshot(&core_, {&snapshots_, &executor_, &snapshot_executor_}, &rpc_);
     RegisterHealth(&core_, &rpc_);
-    RegisterHttpEndpoints(&core_, &rpc_);
+    health_.Register(&rpc_);
+    HealthEndpoints::RegisterVersion(&rpc_);
+    health_.Register(&metrics_rpc_);
     rpc_.SetMethodCheck([this](std::string_view method) { return AdmitToLearner(core_, method); });
     if (config_.enable_grpc_gateway) RegisterJsonGateway(&rpc_);
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
+    for (const Url& url : config_.listen_metrics_urls) {
+      KV_RETURN_IF_ERROR(
+          metrics_rpc_.Listen(url.host, url.port, url.secure() ? tls_.client : nullptr));
+    }
     // Who may not be let take part is not to be reached by clients before that is known.
     return config_.initial_corrupt_check ? absl::OkStatus() : ListenToClients();
   }
@@ -373,8 +382,10 @@ class Member::Impl {
     core_.reconfigurator().HandOver([this] {
       core_.Stop();
       rpc_.Shutdown(kShutdownGrace, [this] {
-        transport_.Stop();
-        loop_.stop();
+        metrics_rpc_.Shutdown(absl::ZeroDuration(), [this] {
+          transport_.Stop();
+          loop_.stop();
+        });
       });
     });
   }
@@ -396,7 +407,9 @@ class Member::Impl {
   SnapshotKeeper snapshots_;
   MemberCore core_;
   ThreadedWorker auth_worker_;
+  HealthEndpoints health_;
   rpc::RpcServer rpc_;
+  rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
   std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected

@@ -72,8 +72,10 @@ absl::StatusOr<http::TlsOptions> Options(const Config& config, const Kind& kind)
 
 absl::StatusOr<MemberTls> LoadMemberTls(const Config& config) {
   const auto notice = [](const std::string& line) { spdlog::warn("{}", line); };
-  const Kind client = {"", config.client_security, config.listen_client_urls,
-                       config.advertise_client_urls};
+  Kind client = {"", config.client_security, config.listen_client_urls,
+                 config.advertise_client_urls};
+  client.listeners.insert(client.listeners.end(), config.listen_metrics_urls.begin(),
+                          config.listen_metrics_urls.end());
   const Kind peer = {"peer-", config.peer_security, config.listen_peer_urls,
                      config.initial_advertise_peer_urls};
   MemberTls result;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "nlohmann/json.hpp"
 #include "proto/etcd/rpc.pb.h"
 #include "proto/grpc/health/v1/health.pb.h"
 #include "proto/keelson/command.pb.h"
@@ -103,68 +102,6 @@ class HealthWatcher final : public rpc::StreamReceiver {
   void OnHalfClose() override {}
   void OnCancel() override {}
 };
-
-// ------------------------------------------------------------------------------------------ plain
-// HTTP
-
-struct HealthQuery {
-  bool serializable = false;
-  bool exclude_nospace = false;
-};
-
-HealthQuery ParseHealthQuery(std::string_view query) {
-  HealthQuery parsed;
-  while (!query.empty()) {
-    const size_t end = query.find('&');
-    const std::string_view part = query.substr(0, end);
-    if (part == "serializable=true") parsed.serializable = true;
-    if (part == "exclude=NOSPACE") parsed.exclude_nospace = true;
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-  }
-  return parsed;
-}
-
-rpc::HttpResponse HealthAnswer(std::string_view reason) {
-  rpc::HttpResponse response;
-  response.status = reason.empty() ? 200 : 503;
-  response.content_type = "application/json";
-  response.body = nlohmann::ordered_json{
-      {"health", reason.empty() ? "true" : "false"},
-      {"reason",
-       reason}}.dump();
-  return response;
-}
-
-void ServeHealth(MemberCore* core, const rpc::HttpRequest& request,
-                 std::function<void(rpc::HttpResponse)> respond) {
-  if (request.method != "GET") {
-    return respond({405, "text/plain; charset=utf-8", "Method Not Allowed\n"});
-  }
-  const HealthQuery query = ParseHealthQuery(request.query);
-  std::string alarm_reason;
-  ForEachAlarm(core->store(), [&](const AlarmKey& alarm) {
-    if (query.exclude_nospace && alarm.alarm == etcdserverpb::NOSPACE) return;
-    alarm_reason =
-        "ALARM " + etcdserverpb::AlarmType_Name(static_cast<etcdserverpb::AlarmType>(alarm.alarm));
-  });
-  if (!alarm_reason.empty()) return respond(HealthAnswer(alarm_reason));
-  if (query.serializable) return respond(HealthAnswer(""));
-  if (!core->node().leader()) return respond(HealthAnswer("RAFT NO LEADER"));
-  core->AwaitLinearizable([respond = std::move(respond)](absl::Status status) {
-    respond(HealthAnswer(status.ok() ? "" : "RANGE ERROR:" + std::string(status.message())));
-  });
-}
-
-void ServeVersion(const rpc::HttpRequest&, std::function<void(rpc::HttpResponse)> respond) {
-  rpc::HttpResponse response;
-  response.content_type = "application/json";
-  response.body = nlohmann::ordered_json{
-      {"etcdserver", kEtcdVersion},
-      {"etcdcluster", kEtcdClusterVersion},
-      {"storage",
-       kEtcdVersion}}.dump();
-  respond(std::move(response));
-}
 
 }  // namespace
 
@@ -276,15 +213,6 @@ void RegisterHealth(MemberCore* core, rpc::RpcServer* server) {
         call->Send(ByteChain(response.SerializeAsString()));
         return std::make_unique<HealthWatcher>();
       });
-}
-
-void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server) {
-  server->RegisterHttp("/health", [core](rpc::HttpRequest request, auto respond) {
-    ServeHealth(core, request, std::move(respond));
-  });
-  server->RegisterHttp("/version", [](rpc::HttpRequest request, auto respond) {
-    ServeVersion(request, std::move(respond));
-  });
 }
 
 }  // namespace keelson::server

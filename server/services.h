@@ -49,8 +49,6 @@ struct SnapshotAccess {
 };
 void RegisterSnapshot(MemberCore* core, SnapshotAccess access, rpc::RpcServer* server);
 void RegisterHealth(MemberCore* core, rpc::RpcServer* server);
-// /health and /version over plain HTTP.
-void RegisterHttpEndpoints(MemberCore* core, rpc::RpcServer* server);
 
 // A learner answers few methods: an error for all others. Of Range it answers serializable ones
 // only, which the method sees to.

@@ -11,6 +11,7 @@
 #include "server/downgrade.h"
 #include "server/errors.h"
 #include "server/services.h"
+#include "server/version.h"
 
 namespace keelson::server {
 namespace {

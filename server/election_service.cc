@@ -115,7 +115,8 @@ void Resign(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byt
 
 // As this member has it now; without a key: nobody is elected.
 absl::StatusOr<LeaderResponse> FindLeader(MemberCore* core, const std::string& name) {
-  const auto body = KvExecutor(&core->store()).Range(OldestUnder(ContenderPrefix(name)));
+  const auto body =
+      KvExecutor(&core->store(), core->kv_counters()).Range(OldestUnder(ContenderPrefix(name)));
   if (!body.ok()) return body.status();
   etcdserverpb::RangeResponse found;
   if (!found.ParseFromString(*body)) return ErrMalformed();

@@ -14,6 +14,7 @@
 #include "server/alarm_key.h"
 #include "server/kv_executor.h"
 #include "server/services.h"
+#include "server/version.h"
 
 namespace keelson::server {
 namespace {
@@ -155,7 +156,7 @@ absl::Status HealthEndpoints::ReadLocally() const {
   request.set_range_end(std::string(1, '\0'));
   request.set_limit(1);
   request.set_keys_only(true);
-  return KvExecutor(&core_->store()).Range(request).status();
+  return KvExecutor(&core_->store(), core_->kv_counters()).Range(request).status();
 }
 
 // ----------------------------------------------------------------------------------------- health

@@ -90,6 +90,7 @@ struct KvExecutor::Path {
 };
 
 absl::StatusOr<std::string> KvExecutor::Range(const etcdserverpb::RangeRequest& request) const {
+  ++counters_->ranges;
   std::string body;
   ProtoWriter writer(&body);
   auto summary =
@@ -117,6 +118,8 @@ absl::Status KvExecutor::CheckPutAgainstState(const etcdserverpb::PutRequest& re
 
 absl::StatusOr<std::string> KvExecutor::Put(const etcdserverpb::PutRequest& request) {
   KV_RETURN_IF_ERROR(CheckPutAgainstState(request));
+  ++counters_->puts;
+  counters_->put_bytes += request.key().size() + request.value().size();
   const storage::PutOptions options{LeaseId(request.lease()), request.ignore_value(),
                                     request.ignore_lease()};
   KV_ASSIGN_OR_RETURN(std::optional<SharedBytes> previous,
@@ -128,6 +131,7 @@ absl::StatusOr<std::string> KvExecutor::Put(const etcdserverpb::PutRequest& requ
 
 absl::StatusOr<std::string> KvExecutor::DeleteRange(
     const etcdserverpb::DeleteRangeRequest& request) {
+  ++counters_->deletes;
   KV_ASSIGN_OR_RETURN(storage::Store::Deleted deleted,
                       store_->DeleteRange(KeyRange::FromWire(request.key(), request.range_end()),
                                           request.prev_kv()));
@@ -206,7 +210,10 @@ absl::Status KvExecutor::CheckPath(const Path& path) const {
 absl::StatusOr<std::string> KvExecutor::Txn(const etcdserverpb::TxnRequest& request) {
   const Path path = Decide(request);
   KV_RETURN_IF_ERROR(CheckPath(path));
-  return Execute(path, store_->revision());
+  const uint64_t before = counters_->operations();
+  absl::StatusOr<std::string> body = Execute(path, store_->revision());
+  if (counters_->operations() > before + 1) ++counters_->txns;
+  return body;
 }
 
 absl::StatusOr<std::string> KvExecutor::Execute(const Path& path, Revision start) {

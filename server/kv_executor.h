@@ -6,6 +6,7 @@
 #ifndef KEELSON_SERVER_KV_EXECUTOR_H_
 #define KEELSON_SERVER_KV_EXECUTOR_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,10 +16,21 @@
 
 namespace keelson::server {
 
+// Operations carried out, those within transactions too, as etcd counts them.
+struct KvCounters {
+  uint64_t ranges = 0;
+  uint64_t puts = 0;
+  uint64_t deletes = 0;
+  uint64_t txns = 0;  // of more than one operation
+  uint64_t put_bytes = 0;
+
+  uint64_t operations() const { return ranges + puts + deletes; }
+};
+
 class KvExecutor {
  public:
-  // `store` outlives the executor.
-  explicit KvExecutor(storage::Store* store) : store_(store) {}
+  // Both outlive the executor.
+  KvExecutor(storage::Store* store, KvCounters* counters) : store_(store), counters_(counters) {}
 
   // RangeResponse. Also outside of an entry.
   absl::StatusOr<std::string> Range(const etcdserverpb::RangeRequest& request) const;
@@ -44,6 +56,7 @@ class KvExecutor {
   bool Exists(std::string_view key) const;
 
   storage::Store* const store_;
+  KvCounters* const counters_;
 };
 
 }  // namespace keelson::server

@@ -46,7 +46,7 @@ void Range(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   }
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
     if (absl::Status status = CheckRead(core, c, request); !status.ok()) return c.Finish(status);
-    ReplyWithBody(core, c, KvExecutor(&core->store()).Range(request));
+    ReplyWithBody(core, c, KvExecutor(&core->store(), core->kv_counters()).Range(request));
   });
 }
 
@@ -78,7 +78,7 @@ void Txn(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
   const bool serializable = IsSerializable(request);
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
     if (absl::Status status = CheckRead(core, c, request); !status.ok()) return c.Finish(status);
-    ReplyWithBody(core, c, KvExecutor(&core->store()).Txn(request));
+    ReplyWithBody(core, c, KvExecutor(&core->store(), core->kv_counters()).Txn(request));
   });
 }
 

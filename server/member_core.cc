@@ -17,6 +17,7 @@ namespace keelson::server {
 namespace {
 
 constexpr absl::Duration kHousekeeping = absl::Milliseconds(100);
+constexpr absl::Duration kSlowApply = absl::Milliseconds(100);  // etcd's warning-apply-duration
 constexpr absl::Duration kAskRetry = absl::Milliseconds(50);
 constexpr int kRevokesAtOnce = 1000;
 constexpr int64_t kCompactionKeys = 2000;  // of one step, between which the loop goes on
@@ -187,6 +188,7 @@ void MemberCore::Submit(int op_field, std::string_view request, const Caller& ca
   if (store_->disk_full()) return refuse(ErrNoSpace());
   const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
   if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request, caller)))) {
+    ++counters_.proposals_failed;
     pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
   }
 }
@@ -238,12 +240,13 @@ void MemberCore::OnHousekeeping() {
   const absl::Status timeout = now - leader_lost_at_ < options_.request_timeout() * 2
                                    ? ErrTimeoutLeaderLost()
                                    : ErrTimeout();
-  pending_.Expire(now, timeout);
+  counters_.proposals_failed += pending_.Expire(now, timeout);
   while (!reads_.empty() && (reads_.front().deadline <= now || !*reads_.front().done)) {
     PendingRead read = std::move(reads_.front());
     reads_.pop_front();
     if (!*read.done) continue;
     node_.ForgetRead(read.node_id);
+    ++counters_.slow_reads;
     std::exchange(*read.done, nullptr)(timeout);
   }
   RevokeExpired();
@@ -260,12 +263,19 @@ void MemberCore::OnHousekeeping() {
 
 void MemberCore::ApplyEntries(absl::Span<const raft::Entry> entries) {
   group_applied_ = true;
+  group_began_ = clock_->Now();
   state_machine_.Apply(entries);
 }
 
 absl::Status MemberCore::CommitApplied() {
+  const absl::Duration commit_began = clock_->Now();
   KV_ASSIGN_OR_RETURN(Applied applied, state_machine_.Commit());
+  const absl::Duration now = clock_->Now();
+  counters_.commit.Observe(now - commit_began);
+  if (now - group_began_ > kSlowApply) ++counters_.slow_applies;
   group_applied_ = false;
+  counters_.leases_revoked += applied.revoked.size();
+  counters_.leases_granted += applied.granted.size();
   // A lease revoked and granted again within the group exists; the other way round it does not, and
   // OnGranted sees that.
   for (const LeaseId id : applied.revoked) lessor_.OnRevoked(id);
@@ -286,7 +296,7 @@ void MemberCore::AbandonApplied() {
 
 void MemberCore::OnSnapshotInstalled() {
   // What was proposed here may be in the snapshot or not; nobody can say any more.
-  pending_.FailAll(ErrTimeout());
+  counters_.proposals_failed += pending_.FailAll(ErrTimeout());
   state_machine_.OnStoreReplaced();
   auth_gate_.OnStateReplaced();
   watch_hub_.OnStoreReplaced();
@@ -301,6 +311,8 @@ void MemberCore::OnLeadership(NodeId leader, Term term, bool is_self) {
   } else {
     lessor_.Demote();
   }
+  if (leader && leader != last_leader_) ++counters_.leader_changes;
+  last_leader_ = leader;
   if (!leader) leader_lost_at_ = clock_->Now();
   on_notice_(leader ? absl::StrCat("leader is ", absl::Hex(leader.value()), " in term ",
                                    term.value(), is_self ? " (this member)" : "")
@@ -387,6 +399,7 @@ void MemberCore::RevokeExpired() {
   if (!lessor_.is_primary()) return;
   const std::vector<LeaseId> expired = lessor_.TakeExpired(kRevokesAtOnce);
   if (expired.empty()) return;
+  counters_.leases_expired += expired.size();
   proto::LeaseRevoke revoke;
   for (const LeaseId id : expired) revoke.add_ids(id.value());
   revoke.set_leader_term(lessor_.term().value());
@@ -411,7 +424,8 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
                                 absl::AnyInvocable<void(PeerAnswer)> respond) {
   switch (request.kind) {
     case PeerRequestKind::kLeaseRenew:
-      lessor_.Renew(request.lease(), [respond = std::move(respond)](int64_t ttl) mutable {
+      lessor_.Renew(request.lease(), [this, respond = std::move(respond)](int64_t ttl) mutable {
+        if (ttl > 0) ++counters_.leases_renewed;
         respond(ttl < 0 ? std::nullopt : PeerAnswer(ttl));
       });
       return;

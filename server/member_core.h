@@ -17,6 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/duration_histogram.h"
 #include "server/auth/auth_gate.h"
 #include "server/auth/request_checks.h"
 #include "server/divergence_check.h"
@@ -62,6 +63,19 @@ struct MemberOptions {
   absl::Duration request_timeout() const { return absl::Seconds(5) + 2 * election_timeout(); }
   // etcd's minimum: an election and a half, in whole seconds.
   int64_t lease_ttl_min() const;
+};
+
+// What a member has done since its start; each only grows.
+struct CoreCounters {
+  uint64_t leader_changes = 0;
+  uint64_t proposals_failed = 0;  // not taken, or not known to be applied in time
+  uint64_t slow_applies = 0;      // groups of entries that took longer than 100 ms
+  uint64_t slow_reads = 0;        // linearizable reads that were not granted in time
+  uint64_t leases_granted = 0;
+  uint64_t leases_revoked = 0;
+  uint64_t leases_renewed = 0;                          // by this member as leader
+  uint64_t leases_expired = 0;                          // the same
+  DurationHistogram commit{absl::Milliseconds(1), 14};  // of a group's batch to the store
 };
 
 class MemberCore final : public NodeDelegate {
@@ -153,6 +167,9 @@ class MemberCore final : public NodeDelegate {
   void OnDiskFree(uint64_t bytes) { space_gate_.OnDiskFree(bytes); }
   // See LogWriter.
   void OnLogFull(bool full);
+  const CoreCounters& counters() const { return counters_; }
+  KvCounters* kv_counters() { return state_machine_.kv_counters(); }
+  size_t proposals_pending() const { return pending_.size(); }
 
   // --- for the transport
 
@@ -204,6 +221,9 @@ class MemberCore final : public NodeDelegate {
   const std::function<void(std::string)> on_notice_;
   std::shared_ptr<int> alive_;
 
+  CoreCounters counters_;
+  absl::Duration group_began_;  // to be applied; valid while one is under way
+  NodeId last_leader_;          // 0: none
   StateMachine state_machine_;
   PendingRequests pending_;
   struct PendingRead {

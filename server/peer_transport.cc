@@ -5,6 +5,9 @@
 // channel 4: introduction := the sender's peer URLs, by commas; the first frame of a connection
 #include "server/peer_transport.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -31,6 +34,8 @@ using asio::ip::tcp;
 constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kReadBytes = 256 << 10;
 constexpr absl::Duration kHelloTimeout = absl::Seconds(5);
+// How often the round-trip time of a connection is looked at.
+constexpr absl::Duration kSampleInterval = absl::Seconds(5);
 constexpr absl::Duration kAcceptRetry = absl::Milliseconds(100);
 // Members that introduced themselves and are not known otherwise; of their URLs.
 constexpr size_t kGuestsMax = 32;
@@ -207,7 +212,22 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
     redial_ = transport_->options_.redial_min;
     last_notice_.clear();
     transport_->handlers_.on_notice(absl::StrCat("connected to peer ", Describe(peer_)));
+    transport_->statistics_[peer_].active = true;
     WatchForClose();
+    SampleRoundTrip();
+  }
+
+  // The system measures it with every acknowledgement.
+  void SampleRoundTrip() {
+    tcp_info info = {};
+    socklen_t size = sizeof(info);
+    if (getsockopt(stream_.socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+      transport_->statistics_[peer_].round_trip.Observe(absl::Microseconds(info.tcpi_rtt));
+    }
+    timer_.expires_after(absl::ToChronoNanoseconds(kSampleInterval));
+    timer_.async_wait([self = shared_from_this(), epoch = epoch_](const asio::error_code& error) {
+      if (!error && self->transport_ && epoch == self->epoch_) self->SampleRoundTrip();
+    });
   }
 
   // The other side sends nothing after its welcome; a read ends when it goes away.
@@ -229,8 +249,9 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
     for (const SharedBytes& piece : in_flight_) buffers.emplace_back(piece.data(), piece.size());
     asio::async_write(
         stream_, std::move(buffers),
-        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t) {
+        [self = shared_from_this(), epoch = epoch_](const asio::error_code& error, size_t bytes) {
           if (epoch != self->epoch_) return;
+          self->transport_->statistics_[self->peer_].sent_bytes += bytes;
           self->writing_ = false;
           self->in_flight_.clear();
           if (error) return self->Redial(error.message());
@@ -258,7 +279,12 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   void Redial(const std::string& reason) {
     const bool was_connected = connected_;
     Close();
-    if (was_connected) transport_->handlers_.on_unreachable(peer_);
+    if (was_connected) {
+      PeerStatistics& statistics = transport_->statistics_[peer_];
+      statistics.active = false;
+      ++statistics.disconnects;
+      transport_->handlers_.on_unreachable(peer_);
+    }
     if (reason != last_notice_) {
       last_notice_ = reason;
       transport_->handlers_.on_notice(
@@ -380,8 +406,12 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
         [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
           if (!self->transport_) return;
           if (error) return self->End();
+          self->transport_->statistics_[self->peer_].received_bytes += bytes;
           self->filled_ += bytes;
-          if (!self->TakeFrames()) return self->End();
+          if (!self->TakeFrames()) {
+            ++self->transport_->statistics_[self->peer_].received_failures;
+            return self->End();
+          }
           self->Read();
         });
   }
@@ -532,6 +562,7 @@ absl::Status PeerTransport::Listen(const Url& url) {
 void PeerTransport::SetPeer(NodeId peer, std::vector<Url> urls) {
   const auto it = peers_.find(peer);
   if (it != peers_.end()) return it->second->SetUrls(std::move(urls));
+  statistics_.try_emplace(peer);
   const auto outgoing = std::make_shared<Outgoing>(this, peer);
   outgoing->SetUrls(std::move(urls));
   peers_.emplace(peer, outgoing);
@@ -607,6 +638,7 @@ bool PeerTransport::Send(const raft::Message& message) {
   const auto it = peers_.find(message.to);
   if (it == peers_.end()) return false;
   if (it->second->Queue(kRaftChannel, EncodeRaftMessage(message))) return true;
+  ++statistics_[message.to].sent_failures;
   // Told later, not from inside raft's own output.
   asio::post(*loop_, [this, peer = message.to, alive = std::weak_ptr<int>(alive_)] {
     if (!alive.expired()) handlers_.on_unreachable(peer);
@@ -646,6 +678,7 @@ void PeerTransport::Dispatch(NodeId from, uint8_t channel, const SharedBytes& pa
       // A snapshot comes with its state, on a connection of its own.
       if (!message || message->from != from || message->to != options_.self ||
           std::holds_alternative<raft::InstallSnapshot>(message->body)) {
+        ++statistics_[from].received_failures;
         handlers_.on_notice(absl::StrCat("ignored a malformed message of peer ", Describe(from)));
         return;
       }

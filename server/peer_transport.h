@@ -28,6 +28,7 @@
 #include "asio/io_context.hpp"
 #include "asio/ip/tcp.hpp"
 #include "base/clock.h"
+#include "base/duration_histogram.h"
 #include "base/shared_bytes.h"
 #include "base/types.h"
 #include "http/secure_stream.h"
@@ -101,6 +102,18 @@ class PeerTransport final : public RaftTransport {
   std::vector<Url> UrlsOf(NodeId peer) const;
   void Stop();
 
+  // What was counted of a peer since the start; it stays when the peer goes.
+  struct PeerStatistics {
+    bool active = false;       // the connection on which we send stands
+    uint64_t disconnects = 0;  // of it
+    uint64_t sent_bytes = 0;
+    uint64_t received_bytes = 0;
+    uint64_t sent_failures = 0;      // messages that were not taken
+    uint64_t received_failures = 0;  // connections ended and messages ignored for what they held
+    DurationHistogram round_trip{absl::Microseconds(100), 16};  // as the system measures it
+  };
+  const std::map<NodeId, PeerStatistics>& statistics() const { return statistics_; }
+
   bool Send(const raft::Message& message) override;
   void Ask(NodeId peer, const PeerRequest& request, absl::AnyInvocable<void(PeerAnswer)> done);
 
@@ -120,6 +133,7 @@ class PeerTransport final : public RaftTransport {
   const Options options_;
   const Handlers handlers_;
   std::shared_ptr<int> alive_;
+  std::map<NodeId, PeerStatistics> statistics_;
   std::map<NodeId, std::shared_ptr<Outgoing>> peers_;
   std::set<std::shared_ptr<Incoming>> incoming_;
   std::vector<std::shared_ptr<Listener>> listeners_;

@@ -32,21 +32,25 @@ class PendingRequests {
     return id;
   }
 
-  // Hands the answer to whoever waits for it, if anybody still does.
-  void Complete(Answer answer) {
+  // Hands the answer to whoever waits for it; false: nobody does any more.
+  bool Complete(Answer answer) {
     auto node = pending_.extract(answer.request);
-    if (!node.empty()) node.mapped()(std::move(answer));
+    if (node.empty()) return false;
+    node.mapped()(std::move(answer));
+    return true;
   }
 
-  // Gives `status` to all whose deadline is at or before `now`.
-  void Expire(absl::Duration now, const absl::Status& status) {
+  // Gives `status` to all whose deadline is at or before `now`; returns how many they are.
+  size_t Expire(absl::Duration now, const absl::Status& status) {
+    size_t expired = 0;
     while (!deadlines_.empty() && deadlines_.front().first <= now) {
-      Complete(Answer{deadlines_.front().second, status, {}, Revision()});
+      if (Complete(Answer{deadlines_.front().second, status, {}, Revision()})) ++expired;
       deadlines_.pop_front();
     }
+    return expired;
   }
 
-  void FailAll(const absl::Status& status) { Expire(absl::InfiniteDuration(), status); }
+  size_t FailAll(const absl::Status& status) { return Expire(absl::InfiniteDuration(), status); }
   size_t size() const { return pending_.size(); }
 
  private:

@@ -9,6 +9,7 @@
 #include "server/alarm_key.h"
 #include "server/errors.h"
 #include "server/proto_writer.h"
+#include "server/version.h"
 
 namespace keelson::server {
 namespace {

@@ -104,10 +104,6 @@ rpc::UnaryHandler BindUnary(MemberCore* core) {
   };
 }
 
-// The version of etcd whose API and behaviour this is; clients decide by it what they may use.
-inline constexpr char kEtcdVersion[] = "3.7.0";
-inline constexpr char kEtcdClusterVersion[] = "3.7.0";
-
 // ------------------------------------------------------------------------------------
 // implementation
 

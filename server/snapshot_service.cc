@@ -10,6 +10,7 @@
 #include "server/errors.h"
 #include "server/services.h"
 #include "server/sha256.h"
+#include "server/version.h"
 
 namespace keelson::server {
 namespace {

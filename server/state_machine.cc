@@ -55,7 +55,11 @@ bool ChangesData(const Command& command) {
 }  // namespace
 
 StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger change_conf)
-    : store_(store), self_(self), change_conf_(std::move(change_conf)), kv_(store), auth_(store) {
+    : store_(store),
+      self_(self),
+      change_conf_(std::move(change_conf)),
+      kv_(store, &kv_counters_),
+      auth_(store) {
   OnStoreReplaced();
 }
 

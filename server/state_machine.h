@@ -71,6 +71,9 @@ class StateMachine {
   const RecentStateHashes& state_hashes() const { return state_hashes_; }
   const AuthStore& auth() const { return auth_; }
 
+  // Shared with the reads of the member.
+  KvCounters* kv_counters() { return &kv_counters_; }
+
  private:
   void ApplyEntry(const raft::Entry& entry);
   void ApplyConfChange(const raft::Entry& entry);
@@ -96,6 +99,7 @@ class StateMachine {
   storage::Store* const store_;
   const NodeId self_;
   const ConfChanger change_conf_;
+  KvCounters kv_counters_;
   KvExecutor kv_;
   AuthStore auth_;
   bool no_space_ = false;  // some member's alarm NOSPACE is up

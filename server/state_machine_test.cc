@@ -91,7 +91,8 @@ class StateMachineTest : public testing::Test {
   }
   // "key=value key=value …" of everything.
   std::string All() {
-    KvExecutor kv(store_.get());
+    KvCounters counters;
+    KvExecutor kv(store_.get(), &counters);
     const auto body = kv.Range(FromText<etcdserverpb::RangeRequest>("key: '\\0' range_end: '\\0'"));
     RangeResponse response;
     KV_CHECK(body.ok() && response.ParseFromString(*body));

@@ -279,6 +279,7 @@ void WatchHub::Deliver(Watcher* watcher, Revision last) {
   header.revision = std::max(header.revision, last);
   size_t i = 0;
   const size_t count = watcher->events.size();
+  events_sent_ += count;
   while (i < count) {
     size_t bytes = watcher->events[i].size();
     size_t end = i + 1;

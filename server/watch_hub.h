@@ -71,6 +71,10 @@ class WatchHub {
   void OnStoreReplaced();
 
   size_t watcher_count() const { return watcher_count_; }
+  size_t stream_count() const { return streams_.size(); }
+  // Watchers that catch up from the store, as far as their streams take data.
+  size_t lagging_count() const { return lagging_.size(); }
+  uint64_t events_sent() const { return events_sent_; }
 
  private:
   struct Watcher;
@@ -102,6 +106,7 @@ class WatchHub {
   std::vector<Watcher*> touched_;  // those with events collected in the group under way
   bool catch_up_scheduled_ = false;
   size_t watcher_count_ = 0;
+  uint64_t events_sent_ = 0;
   uint64_t last_number_ = 0;             // of a watcher or stream
   std::map<uint64_t, Stream*> streams_;  // by number
   std::unique_ptr<Timer> progress_timer_;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "storage/log_format.h"
 #include "storage/log_recovery.h"
@@ -258,7 +259,10 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   LogState state;
   Build(group, write, pending, state);
   if (write.bytes() > 0) {
+    const absl::Duration began = RealClock().Now();
     KV_RETURN_IF_ERROR(active_->file->Write(end_, write.Pieces()));
+    times_.write.Observe(RealClock().Now() - began);
+    times_.written_bytes.fetch_add(write.bytes(), std::memory_order_relaxed);
     end_ += write.bytes();
     previous_end_.reset();
   }
@@ -272,10 +276,12 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
 absl::Status SegmentedLog::Sync() {
   if (synced_ == end_) return absl::OkStatus();
   if (options_.unsafe_no_sync) return absl::OkStatus();  // and claims nothing: synced_ stays
+  const absl::Duration began = RealClock().Now();
   if (const absl::Status status = active_->file->Sync(); !status.ok()) {
     // Whatever the reason: what the disk holds now is not known, and another sync would not tell.
     return absl::InternalError(status.message());
   }
+  times_.sync.Observe(RealClock().Now() - began);
   synced_ = end_;
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #ifndef KEELSON_STORAGE_RAFT_LOG_H_
 #define KEELSON_STORAGE_RAFT_LOG_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/duration_histogram.h"
 #include "base/random.h"
 #include "base/shared_bytes.h"
 #include "base/types.h"
@@ -112,6 +114,17 @@ class RaftLog {
   virtual absl::StatusOr<std::vector<LogRecord>> Read(LogIndex begin, LogIndex end,
                                                       uint64_t bytes_max) const = 0;
   virtual uint64_t SizeOnDisk() const = 0;
+
+  // How long its writes and syncs took, and how much was written. Any thread.
+  struct Times {
+    DurationHistogram write{absl::Milliseconds(1), 14};
+    DurationHistogram sync{absl::Milliseconds(1), 14};
+    std::atomic<uint64_t> written_bytes = 0;  // another thread reads it; only grows
+  };
+  const Times& times() const { return times_; }
+
+ protected:
+  Times times_;
 };
 
 }  // namespace keelson::storage

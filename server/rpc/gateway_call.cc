@@ -100,7 +100,8 @@ GatewayCall::GatewayCall(const CallEnvironment* environment, const Method* metho
       headers_(std::move(headers)),
       allowed_origin_(std::move(allowed_origin)),
       // Base64 makes four bytes of three.
-      body_bytes_max_(environment->request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes) {}
+      body_bytes_max_(environment->request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes),
+      meter_(method->statistics.get(), environment->clock) {}
 
 GatewayCall::~GatewayCall() { KV_CHECK(!deadline_pending_) << "OnClose comes first"; }
 
@@ -167,6 +168,7 @@ void GatewayCall::TakeValues() {
     absl::StatusOr<SharedBytes> message =
         value.ok() ? ToMessage(**value) : absl::StatusOr<SharedBytes>(value.status());
     if (message.ok()) {
+      meter_.Received(message->size());
       if (BeginStream()) receiver_->OnMessage(*std::move(message));
       continue;
     }
@@ -204,6 +206,7 @@ void GatewayCall::BeginCall() {
       value->has_value() ? ToMessage(**value) : absl::StatusOr<SharedBytes>(SharedBytes());
   if (!message.ok()) return Fail(message.status());
   begun_ = true;
+  meter_.Received(message->size());
   if (const auto* handler = std::get_if<UnaryHandler>(&method_->handler)) {
     (*handler)(shared_from_this(), *std::move(message));
   } else {
@@ -228,6 +231,7 @@ void GatewayCall::SendWhole(const HttpResponse& response) {
 
 void GatewayCall::Send(ByteChain message) {
   if (!active()) return;
+  meter_.Sent(message.size());
   if (unary()) {
     answer_ = std::move(message);
     return;
@@ -240,6 +244,7 @@ void GatewayCall::Send(ByteChain message) {
 
 void GatewayCall::Finish(const absl::Status& status) {
   if (!active()) return;
+  meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
   finished_ = true;
@@ -299,6 +304,7 @@ void GatewayCall::OnDeadline() {
 void GatewayCall::Fail(const absl::Status& status) {
   if (!active()) return;
   const std::shared_ptr<GatewayCall> self = shared_from_this();
+  meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
   Cancel();
@@ -312,6 +318,7 @@ void GatewayCall::Cancel() {
 
 void GatewayCall::OnClose(http::CloseReason) {
   const bool was_active = active();
+  meter_.Ended(absl::StatusCode::kCancelled);
   if (!finished_) peer_ = stream_->peer_address();
   stream_ = nullptr;
   RemoveDeadline();

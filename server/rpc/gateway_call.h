@@ -82,7 +82,8 @@ class GatewayCall final : public Call,
   const http::HeaderBlock headers_;
   const std::string allowed_origin_;
   const uint64_t body_bytes_max_;  // of one JSON value
-  std::string peer_;               // once closed
+  CallMeter meter_;
+  std::string peer_;  // once closed
   JsonValues values_;
   bool input_over_ = false;  // what else comes is not looked at
   bool begun_ = false;       // the handler knows of the call

@@ -1,5 +1,7 @@
 #include "server/rpc/rpc_server.h"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -24,6 +26,8 @@ template <typename Value>
 using TextMap = absl::flat_hash_map<std::string, Value, TextHash, std::equal_to<>>;
 using TextSet = absl::flat_hash_set<std::string, TextHash, std::equal_to<>>;
 
+constexpr absl::Duration kHandlingFirst = absl::Milliseconds(1);
+constexpr int kHandlingBounds = 14;
 // The former place of /v3/.
 constexpr std::string_view kV3Beta = "/v3beta/";
 
@@ -64,6 +68,7 @@ class RpcServer::Impl final : public http::RequestHandler {
   Impl(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
       : deadlines_(loop, clock),
         cors_origins_(options.cors_origins),
+        measures_handling_(options.measures_handling),
         environment_{clock, options.request_bytes_max,
                      http::ServerOptions().stream_high_water_bytes, &deadlines_},
         http_(loop, clock, this, HttpOptions(options)) {}
@@ -71,12 +76,21 @@ class RpcServer::Impl final : public http::RequestHandler {
   template <typename Handler>
   void Register(std::string path, Handler handler) {
     if (admission_ != nullptr) handler = Admitted(admission_, std::move(handler));
-    Register(Method{std::move(path), std::move(handler)});
+    Register(Method{std::move(path), std::move(handler), nullptr});
   }
   void Register(Method method) {
     const size_t slash = method.path.rfind('/');
     KV_CHECK(method.path.starts_with('/') && slash > 0) << method.path;
     services_.insert(method.path.substr(1, slash - 1));
+    method.statistics = std::make_unique<MethodStatistics>();
+    method.statistics->service = method.path.substr(1, slash - 1);
+    method.statistics->method = method.path.substr(slash + 1);
+    constexpr const char* kTypes[] = {"unary", "server_stream", "bidi_stream"};
+    method.statistics->type = kTypes[method.handler.index()];
+    if (measures_handling_) {
+      method.statistics->handling =
+          std::make_unique<DurationHistogram>(kHandlingFirst, kHandlingBounds);
+    }
     std::string path = method.path;
     const bool added =
         methods_.emplace(std::move(path), std::make_unique<Method>(std::move(method))).second;
@@ -105,6 +119,7 @@ class RpcServer::Impl final : public http::RequestHandler {
   TextMap<std::unique_ptr<GatewayMethod>> gateway_;
   DeadlineQueue deadlines_;
   const std::vector<std::string> cors_origins_;
+  const bool measures_handling_;
   const CallEnvironment environment_;
   http::Server http_;  // last: its destruction ends all calls
 };
@@ -240,6 +255,14 @@ void RpcServer::SetMethodCheck(std::function<absl::Status(std::string_view metho
 absl::Status RpcServer::Listen(const std::string& host, uint16_t port,
                                std::shared_ptr<http::TlsCredentials> tls) {
   return impl_->http_.Listen(host, port, std::move(tls));
+}
+std::vector<const MethodStatistics*> RpcServer::statistics() const {
+  std::vector<const MethodStatistics*> all;
+  for (const auto& [path, method] : impl_->methods_) all.push_back(method->statistics.get());
+  std::sort(all.begin(), all.end(), [](const MethodStatistics* a, const MethodStatistics* b) {
+    return std::tie(a->service, a->method) < std::tie(b->service, b->method);
+  });
+  return all;
 }
 uint16_t RpcServer::port() const { return impl_->http_.port(); }
 void RpcServer::Shutdown(absl::Duration grace, std::function<void()> done) {

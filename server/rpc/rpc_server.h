@@ -20,6 +20,7 @@
 #include "http/tls.h"
 #include "server/rpc/admission.h"
 #include "server/rpc/call.h"
+#include "server/rpc/method_statistics.h"
 
 namespace keelson::rpc {
 
@@ -31,6 +32,7 @@ struct RpcServerOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
   // Whose pages may read plain HTTP answers (CORS); "*": everybody's.
   std::vector<std::string> cors_origins = {"*"};
+  bool measures_handling = false;  // MethodStatistics::handling
 };
 
 struct HttpRequest {
@@ -81,6 +83,9 @@ class RpcServer {
   // 127.0.0.1:2379: bind: address already in use").
   absl::Status Listen(const std::string& host, uint16_t port,
                       std::shared_ptr<http::TlsCredentials> tls = nullptr);
+  // What was counted so far, by service and method. Valid as long as the server.
+  std::vector<const MethodStatistics*> statistics() const;
+
   // The port of the last Listen, for tests.
   uint16_t port() const;
 

@@ -330,6 +330,33 @@ TEST_F(RpcServerTest, ADeadlineEndsTheCall) {
   EXPECT_EQ(Ask("/t.S/Echo", Framed(""), {{"grpc-timeout", "soon"}}).status(), "13");
 }
 
+TEST_F(RpcServerTest, EveryCallIsCountedOnceByHowItEnded) {
+  Ask("/t.S/Echo", Framed("abc"));
+  Ask("/t.S/Echo", "");
+  Ask("/t.S/Echo", Framed(""), {{"grpc-timeout", "soon"}});
+  Ask("/t.S/Keep", Framed("x"), {{"grpc-timeout", "0n"}});
+  Ask("/x.Y/Z", "");
+  std::map<std::string, const MethodStatistics*> methods;
+  for (const MethodStatistics* method : server_.statistics()) {
+    EXPECT_EQ(method->service, "t.S");
+    methods[method->method] = method;
+  }
+  ASSERT_EQ(methods.size(), 4u);
+  const MethodStatistics& echo = *methods.at("Echo");
+  EXPECT_STREQ(echo.type, "unary");
+  EXPECT_STREQ(methods.at("List")->type, "server_stream");
+  EXPECT_STREQ(methods.at("Chat")->type, "bidi_stream");
+  EXPECT_EQ(echo.started, 3u);
+  EXPECT_EQ(echo.received, 1u);
+  EXPECT_EQ(echo.received_bytes, 3u);
+  EXPECT_EQ(echo.sent, 1u);
+  EXPECT_EQ(echo.sent_bytes, 3u);
+  EXPECT_EQ(echo.handled[0], 1u);
+  EXPECT_EQ(echo.handled[13], 2u);
+  EXPECT_EQ(methods.at("Keep")->handled[4], 1u);
+  EXPECT_EQ(echo.handling, nullptr);
+}
+
 TEST_F(RpcServerTest, ADeadlineEndsAStreamInItsMiddle) {
   const int32_t stream = Open("/t.S/Chat", {{"grpc-timeout", "20m"}});
   ReadUntil([this] { return calls_.size() == 1 || answers_.size() > 1; });

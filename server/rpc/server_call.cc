@@ -65,7 +65,8 @@ ServerCall::ServerCall(const CallEnvironment* environment, const Method* method,
       method_(method),
       stream_(stream),
       headers_(std::move(headers)),
-      reader_(environment->request_bytes_max) {}
+      reader_(environment->request_bytes_max),
+      meter_(method->statistics.get(), environment->clock) {}
 
 ServerCall::~ServerCall() { KV_CHECK(!deadline_pending_) << "OnClose comes first"; }
 
@@ -144,6 +145,7 @@ bool ServerCall::OnMessage(bool compressed, SharedBytes message) {
     }
     message = SharedBytes(*std::move(bytes));
   }
+  meter_.Received(message.size());
   if (std::holds_alternative<BidiHandler>(method_->handler)) {
     if (receiver_ != nullptr) receiver_->OnMessage(std::move(message));
     return active();
@@ -189,6 +191,7 @@ void ServerCall::SendHeaders() {
 
 void ServerCall::Send(ByteChain message) {
   if (!active()) return;
+  meter_.Sent(message.size());
   if (!headers_sent_) SendHeaders();
   const bool compress = answer_gzip_ && message.size() > kGzipMin;
   if (compress) message = ByteChain(Gzip(message));
@@ -201,6 +204,7 @@ void ServerCall::Send(ByteChain message) {
 void ServerCall::Finish(const absl::Status& status) {
   if (!active()) return;
   finished_ = true;
+  meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
   on_cancel_ = nullptr;
@@ -234,6 +238,7 @@ void ServerCall::OnDeadline() {
 void ServerCall::Fail(const absl::Status& status) {
   if (!active()) return;
   const std::shared_ptr<ServerCall> self = shared_from_this();
+  meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
   Cancel();
@@ -247,6 +252,7 @@ void ServerCall::Cancel() {
 
 void ServerCall::OnClose(http::CloseReason) {
   const bool was_active = active();
+  meter_.Ended(absl::StatusCode::kCancelled);
   if (!finished_) {
     peer_ = stream_->peer_address();
     peer_common_name_ = stream_->peer_common_name();

@@ -30,12 +30,14 @@
 #include "server/rpc/call.h"
 #include "server/rpc/deadline_queue.h"
 #include "server/rpc/message_reader.h"
+#include "server/rpc/method_statistics.h"
 
 namespace keelson::rpc {
 
 struct Method {
   std::string path;
   std::variant<UnaryHandler, ServerStreamHandler, BidiHandler> handler;
+  std::unique_ptr<MethodStatistics> statistics;
 };
 
 // What the calls of a server share; outlives their streams.
@@ -94,6 +96,7 @@ class ServerCall final : public Call,
   std::string peer_, peer_common_name_;                               // once closed
   mutable std::vector<std::pair<std::string, std::string>> decoded_;  // "-bin" values asked for
   MessageReader reader_;
+  CallMeter meter_;
   // Unary and server stream: the first message, and how many came.
   SharedBytes request_;
   int request_count_ = 0;

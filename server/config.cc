@@ -14,12 +14,11 @@
 #include "base/status_macros.h"
 #include "server/auth/bcrypt.h"
 #include "server/feature_gates.h"
+#include "server/version.h"
 
 namespace keelson::server {
 namespace {
 
-constexpr char kVersionText[] =
-    "kvd Version: 0.1.0\netcd API Version: 3.7.0\nRaft log format: 1\nStore format: 1\n";
 constexpr int kElectionTimeoutMaxMs = 50000;
 
 // The flags as given, before they are checked together.
@@ -41,6 +40,7 @@ struct RawFlags {
   std::string log_outputs = "default";
   uint32_t auth_token_ttl_s = 300;
   std::string listen_metrics_urls;
+  std::string metrics = "basic";
   std::string cors = "*";
   std::string cipher_suites;
   std::string tls_version_min = "TLS1.2";
@@ -146,6 +146,7 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "This member's client URLs as clients reach them.");
   add("listen-metrics-urls", flags.listen_metrics_urls,
       "Further URLs to listen on, for metrics and health checks alone.");
+  add("metrics", flags.metrics, "basic, or extensive: the time that calls take, too.");
   add("initial-cluster", flags.initial_cluster,
       "All members of a new cluster: name=peerURL,... (default <name>=http://localhost:2380).");
   add("initial-cluster-state", flags.initial_cluster_state,
@@ -382,6 +383,11 @@ absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
   config.max_concurrent_streams =
       static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
   KV_RETURN_IF_ERROR(CheckAuth(flags.auth_token_ttl_s, config));
+  if (flags.metrics != "basic" && flags.metrics != "extensive") {
+    return absl::InvalidArgumentError(absl::StrCat("invalid value \"", flags.metrics,
+                                                   "\" for flag --metrics: basic or extensive"));
+  }
+  config.extensive_metrics = flags.metrics == "extensive";
   config.cors_origins = absl::StrSplit(flags.cors, ',', absl::SkipEmpty());
   config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
   KV_RETURN_IF_ERROR(CheckTimes(config));
@@ -451,7 +457,9 @@ CommandLine ParseCommandLine(int argc, char** argv) {
     return result;
   }
   if (flags.version) {
-    result.text = kVersionText;
+    result.text =
+        absl::StrCat("kvd Version: ", kKeelsonVersion, "\netcd API Version: ", kEtcdVersion,
+                     "\nRaft log format: 1\nStore format: 1\n");
     return result;
   }
   absl::StatusOr<Config> config = Check(std::move(flags), app);

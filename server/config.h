@@ -64,6 +64,7 @@ struct Config {
   std::string auth_token = "simple";  // or "jwt,<options>"
   absl::Duration auth_token_ttl = absl::Seconds(300);
   int bcrypt_cost = 10;
+  bool extensive_metrics = false;
   bool enable_grpc_gateway = true;
   std::vector<std::string> cors_origins;
   bool unsafe_no_fsync = false;

@@ -168,6 +168,8 @@ TEST(ConfigTest, ABadValueIsOneLineAndExitCodeOne) {
   EXPECT_EQ(Refusal({"--heartbeat-interval=0"}), "1: --heartbeat-interval must be at least 1 ms");
   EXPECT_EQ(Refusal({"--log-level=loud"}), "1: unknown --log-level \"loud\"");
   EXPECT_EQ(Refusal({"--log-format=xml"}), "1: unknown --log-format \"xml\": json or console");
+  EXPECT_EQ(Refusal({"--metrics=some"}),
+            "1: invalid value \"some\" for flag --metrics: basic or extensive");
   EXPECT_EQ(Refusal({"--initial-cluster-state=old"}),
             "1: invalid value \"old\" for flag --initial-cluster-state: new or existing");
   EXPECT_EQ(Refusal({"--listen-peer-urls=localhost:1"}),

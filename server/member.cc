@@ -26,6 +26,7 @@
 #include "server/member_core.h"
 #include "server/member_tls.h"
 #include "server/membership.h"
+#include "server/metrics_endpoint.h"
 #include "server/peer_transport.h"
 #include "server/rpc/rpc_server.h"
 #include "server/services.h"
@@ -77,6 +78,7 @@ rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
   options.keepalive_interval = config.grpc_keepalive_interval;
   options.keepalive_timeout = config.grpc_keepalive_timeout;
   options.cors_origins = config.cors_origins;
+  options.measures_handling = config.extensive_metrics;
   return options;
 }
 
@@ -116,6 +118,7 @@ class Member::Impl {
         core_(MakeOptions(config, directory_.identity), CoreEnvironment()),
         auth_worker_(&executor_, kAuthQueueMax),
         health_(&core_),
+        metrics_({&core_, directory_.log.get(), &transport_, &rpc_, &health_, &snapshot_counters_}),
         rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
@@ -141,6 +144,8 @@ class Member::Impl {
     health_.Register(&rpc_);
     HealthEndpoints::RegisterVersion(&rpc_);
     health_.Register(&metrics_rpc_);
+    metrics_.Register(&rpc_);
+    metrics_.Register(&metrics_rpc_);
     rpc_.SetMethodCheck([this](std::string_view method) { return AdmitToLearner(core_, method); });
     if (config_.enable_grpc_gateway) RegisterJsonGateway(&rpc_);
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
@@ -231,6 +236,7 @@ class Member::Impl {
           [this, message = std::move(message), incoming = std::move(incoming)]() mutable {
             const auto& snapshot = *std::get<raft::InstallSnapshot>(message.body).snapshot;
             snapshots_.OnReceived(std::string(snapshot.data.view()), std::move(incoming));
+            ++snapshot_counters_[message.from].received;
             core_.OnRaftMessage(std::move(message));
           });
     };
@@ -253,13 +259,25 @@ class Member::Impl {
     environment.directory = directory_.states.get();
     environment.send = [this](const raft::Message& message,
                               SnapshotKeeper::CheckpointPtr checkpoint, Snapshots::SendDone done) {
+      ++snapshot_counters_[message.to].sending;
       snapshot_transfer_.Send(
           message, std::move(checkpoint), transport_.UrlsOf(message.to),
-          [this, done = std::move(done)](raft::SnapshotResult result) mutable {
-            executor_.Post([done = std::move(done), result]() mutable { done(result); });
+          [this, done = std::move(done), to = message.to,
+           began = clock_.Now()](raft::SnapshotResult result) mutable {
+            executor_.Post([this, done = std::move(done), result, to, began]() mutable {
+              CountSentSnapshot(to, result, clock_.Now() - began);
+              done(result);
+            });
           });
     };
     return environment;
+  }
+
+  void CountSentSnapshot(NodeId to, raft::SnapshotResult result, absl::Duration time) {
+    SnapshotCounters& counters = snapshot_counters_[to];
+    --counters.sending;
+    ++(result == raft::SnapshotResult::kDelivered ? counters.sent : counters.send_failures);
+    counters.send_times.Observe(time);
   }
 
   // Ends the worker; what it was doing is of no use any more.
@@ -408,6 +426,8 @@ class Member::Impl {
   MemberCore core_;
   ThreadedWorker auth_worker_;
   HealthEndpoints health_;
+  std::map<NodeId, SnapshotCounters> snapshot_counters_;
+  MetricsEndpoint metrics_;
   rpc::RpcServer rpc_;
   rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;

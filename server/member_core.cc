@@ -20,7 +20,10 @@ constexpr absl::Duration kHousekeeping = absl::Milliseconds(100);
 constexpr absl::Duration kSlowApply = absl::Milliseconds(100);  // etcd's warning-apply-duration
 constexpr absl::Duration kAskRetry = absl::Milliseconds(50);
 constexpr int kRevokesAtOnce = 1000;
-constexpr int64_t kCompactionKeys = 2000;  // of one step, between which the loop goes on
+// A step of compaction is short, for all else waits for it, and followed by a rest of so many times
+// what it took: clients have most of the loop, and a million revisions are still gone in seconds.
+constexpr int64_t kCompactionChanges = 48;
+constexpr int kCompactionRest = 7;
 // What a command may carry beyond the client's own bytes.
 constexpr uint64_t kCommandOverhead = 80;
 
@@ -92,8 +95,7 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
                               environment.transport, this, environment.snapshots}),
       space_gate_(options.space, options.id,
                   {executor_, clock_, store_,
-                   [this](int op_field, std::string_view request, const Caller& caller,
-                          Done done) {
+                   [this](int op_field, std::string_view request, const Caller& caller, Done done) {
                      Submit(op_field, request, caller, std::move(done));
                    },
                    on_notice_}),
@@ -101,7 +103,8 @@ MemberCore::MemberCore(MemberOptions options, const Environment& environment)
                         [this](NodeId member) { RaiseCorrupt(member); }),
       start_check_(AllStateHashes(), executor_),
       reconfigurator_(MakeReconfiguratorOptions(options), ReconfiguratorEnvironment(environment)),
-      housekeeping_(executor_->NewTimer()) {}
+      housekeeping_(executor_->NewTimer()),
+      compaction_timer_(executor_->NewTimer()) {}
 
 // The store's thread posts to the executor, which may go after us but before the store.
 MemberCore::~MemberCore() { store_->StopReclaiming(); }
@@ -163,6 +166,7 @@ void MemberCore::Stop() {
   start_check_.Stop();
   node_.Stop();
   housekeeping_->Cancel();
+  compaction_timer_->Cancel();
   lessor_.Demote();
   space_gate_.Stop();
   reconfigurator_.Stop();
@@ -221,7 +225,8 @@ void MemberCore::SubmitConfChange(const raft::ConfChangeStep& step,
                                      node_.ForgetConfChange(*proposal);
                                      done(std::move(answer));
                                    });
-  const std::string command = EncodeCommand(id, proto::Command::kMemberChangeFieldNumber, request, Caller());
+  const std::string command =
+      EncodeCommand(id, proto::Command::kMemberChangeFieldNumber, request, Caller());
   *proposal = node_.ProposeConfChange({.steps = {step}, .context = SharedBytes::Copy(command)});
   if (*proposal == 0) pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
 }
@@ -501,11 +506,10 @@ void MemberCore::Reclaim(ReclaimDone done) {
   });
 }
 
-void MemberCore::ScheduleCompaction() {
+void MemberCore::ScheduleCompaction(absl::Duration rest) {
   if (compaction_scheduled_ || stopped_) return;
   compaction_scheduled_ = true;
-  executor_->Post([this, alive = std::weak_ptr<int>(alive_)] {
-    if (alive.expired()) return;
+  compaction_timer_->Arm(rest, [this] {
     compaction_scheduled_ = false;
     CompactionStep();
   });
@@ -517,13 +521,14 @@ void MemberCore::CompactionStep() {
     compaction_due_ = true;
     return;
   }
-  const absl::StatusOr<bool> done = store_->CompactStep(kCompactionKeys);
+  const absl::Duration began = clock_->Now();
+  const absl::StatusOr<bool> done = store_->CompactStep(kCompactionChanges);
   if (absl::IsUnavailable(done.status())) {
     compaction_stalled_ = true;  // until the next housekeeping
     return;
   }
   if (!done.ok()) return OnFatal(done.status());
-  if (!*done) return ScheduleCompaction();
+  if (!*done) return ScheduleCompaction((clock_->Now() - began) * kCompactionRest);
   for (CompactionDone& waiter : std::exchange(compaction_waiters_, {})) waiter(absl::OkStatus());
 }
 

@@ -204,7 +204,8 @@ class MemberCore final : public NodeDelegate {
   AuthGate::Environment GateEnvironment();
   void OnHousekeeping();
   void RevokeExpired();
-  void ScheduleCompaction();
+  // Its next step, after a rest.
+  void ScheduleCompaction(absl::Duration rest = absl::ZeroDuration());
   void CompactionStep();
   void TruncateLog();
 
@@ -244,6 +245,7 @@ class MemberCore final : public NodeDelegate {
   bool stopped_ = false;
   absl::Duration leader_lost_at_ = -absl::InfiniteDuration();
   std::unique_ptr<Timer> housekeeping_;
+  std::unique_ptr<Timer> compaction_timer_;
   bool flushing_ = false;       // the store, so that the log can be truncated
   bool group_applied_ = false;  // and not yet committed: the store may not compact
   bool compaction_scheduled_ = false;

@@ -2,6 +2,8 @@
 #ifndef KEELSON_STORAGE_FLUSH_LISTENER_H_
 #define KEELSON_STORAGE_FLUSH_LISTENER_H_
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <functional>
 #include <utility>
@@ -11,7 +13,8 @@
 namespace keelson::storage {
 
 // Tells that the durable position may have moved, and that the disk was full for RocksDB's own
-// work.
+// work. Where there are few processors, that work would take the time of those who answer clients:
+// its threads are less urgent, compactions least of all, but are never left without any time.
 class FlushListener final : public rocksdb::EventListener {
  public:
   explicit FlushListener(std::function<void()> on_disk_full)
@@ -19,12 +22,20 @@ class FlushListener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsNoSpace()) on_disk_full_();
   }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { BeNice(5); }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { BeNice(10); }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     flushed_.store(true, std::memory_order_release);
   }
   bool TakeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
 
  private:
+  // The calling thread, once. Where it may not be, nothing is lost.
+  static void BeNice(int niceness) {
+    static thread_local bool is_nice = false;
+    if (!std::exchange(is_nice, true)) (void)setpriority(PRIO_PROCESS, 0, niceness);
+  }
+
   const std::function<void()> on_disk_full_;
   // Set by RocksDB's threads, taken by whoever asks for the durable position; stands alone.
   std::atomic<bool> flushed_{true};

@@ -15,6 +15,8 @@
 #include "server/auth/bcrypt.h"
 #include "server/feature_gates.h"
 #include "server/version.h"
+#include "storage/log_format.h"
+#include "storage/store_format.h"
 
 namespace keelson::server {
 namespace {
@@ -127,7 +129,8 @@ void AddSecurityOptions(CLI::App& app, RawFlags& flags) {
   AddOption(app, "tls-max-version", flags.tls_version_max, "TLS1.2, TLS1.3 or empty.");
 }
 
-void AddOptions(CLI::App& app, RawFlags& flags) {
+// Who the members are and where they are reached.
+void AddClusterOptions(CLI::App& app, RawFlags& flags) {
   const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
     AddOption(app, name, value, help);
   };
@@ -153,6 +156,25 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "'new' for a new cluster, 'existing' to join one; looked at on the first start only.");
   add("initial-cluster-token", c.initial_cluster_token,
       "Tells clusters apart that have the same URLs.");
+  add_switch("strict-reconfig-check", c.strict_reconfig_check,
+             "Refuse changes of the membership that could cost the quorum.");
+  add("max-learners", c.max_learners, "Most members that are learners at the same time.");
+  add_switch("promote-learners", c.promote_learners,
+             "As leader, make voters of learners that have caught up (etcd: never by itself).");
+  add_switch(
+      "force-new-cluster", c.force_new_cluster,
+      "Go on alone, as the only member, with the data of this one. Unsafe while others run.");
+}
+
+void AddOptions(CLI::App& app, RawFlags& flags) {
+  AddClusterOptions(app, flags);
+  const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
+    AddOption(app, name, value, help);
+  };
+  const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
+    AddSwitch(app, name, value, help);
+  };
+  Config& c = flags.config;
   add("heartbeat-interval", c.heartbeat_interval_ms, "Milliseconds between a leader's heartbeats.");
   add("election-timeout", c.election_timeout_ms,
       "Milliseconds without a leader before an election; at least 5 heartbeats.");
@@ -171,14 +193,6 @@ void AddOptions(CLI::App& app, RawFlags& flags) {
       "Applied entries kept in the raft log for members that are a little behind.");
   add("snapshot-bytes-per-second", c.snapshot_bytes_per_second,
       "Most that is sent of snapshots to other members; 0: no limit.");
-  add_switch("strict-reconfig-check", c.strict_reconfig_check,
-             "Refuse changes of the membership that could cost the quorum.");
-  add("max-learners", c.max_learners, "Most members that are learners at the same time.");
-  add_switch("promote-learners", c.promote_learners,
-             "As leader, make voters of learners that have caught up (etcd: never by itself).");
-  add_switch(
-      "force-new-cluster", c.force_new_cluster,
-      "Go on alone, as the only member, with the data of this one. Unsafe while others run.");
   add("grpc-keepalive-min-time", flags.keepalive_min_time, "Shortest interval of client pings.");
   add("grpc-keepalive-interval", flags.keepalive_interval,
       "Interval of our pings to silent clients.");
@@ -459,7 +473,8 @@ CommandLine ParseCommandLine(int argc, char** argv) {
   if (flags.version) {
     result.text =
         absl::StrCat("kvd Version: ", kKeelsonVersion, "\netcd API Version: ", kEtcdVersion,
-                     "\nRaft log format: 1\nStore format: 1\n");
+                     "\nRaft log format: ", storage::kLogFormat,
+                     "\nStore format: ", storage::kStoreFormat, "\n");
     return result;
   }
   absl::StatusOr<Config> config = Check(std::move(flags), app);

@@ -213,6 +213,24 @@ def transactions(say):
     yield say.ask("root", "KV.Txn", success=[put(b"zzz"), get(b"c")])
 
 
+def recipes(say):
+    """Locks and elections are made of keys, and whoever asks for one must be allowed those."""
+    yield say.ask("root", "Lease.LeaseGrant", ID=77, TTL=600)
+    for user in ("", "lonely", "u", "root"):
+        for name in (b"c", b"w", b"zzz"):
+            yield say.ask(user, "Lock.Lock", name=name, lease=77)
+            yield say.ask(user, "Election.Leader", name=name)
+            yield say.ask(user, "Election.Campaign", name=name, lease=77, value=b"v")
+            yield say.ask(user, "Election.Leader", name=name)
+            leader = wire.LeaderKey(name=name, key=name + b"/4d", lease=77, rev=1)
+            yield say.ask(user, "Election.Proclaim", leader=leader, value=b"w")
+            yield say.ask(user, "Election.Resign", leader=leader)
+    for user in ("", "lonely", "u", "root"):
+        for key in (b"c/4d", b"w/4d", b"zzz/4d"):
+            yield say.ask(user, "Lock.Unlock", key=key)
+    yield say.ask("root", "Lease.LeaseRevoke", ID=77)
+
+
 def powers(say):
     """Who is not root and wants to be."""
     for user in ("u", "lonely"):
@@ -332,7 +350,7 @@ def chance(seed, steps):
     return part
 
 
-CONVERSATION = (management, credentials, keys, transactions, powers, changes)
+CONVERSATION = (management, credentials, keys, transactions, recipes, powers, changes)
 
 
 class SameAnswersTest(unittest.TestCase):

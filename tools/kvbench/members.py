@@ -5,6 +5,7 @@ A member dies with the process that started it. Ports are picked below those the
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -37,8 +38,9 @@ def free_ports(count):
 class Cluster:
     """Members of one program, in `folder`, which should be fresh."""
 
-    def __init__(self, program, folder, size=3, flags=()):
+    def __init__(self, program, folder, size=3, flags=(), ready_seconds=READY_SECONDS):
         self.program = program
+        self.ready_seconds = ready_seconds
         self.folder = folder
         self.flags = list(flags)
         if os.path.basename(program) == "etcd":
@@ -55,12 +57,13 @@ class Cluster:
         return [p.pid for p in self.processes]
 
     def start(self):
+        """Returns when all are healthy. May be called again after stop(): they go on with their data."""
         peers = ",".join(f"{n}=http://127.0.0.1:{p}" for n, p in zip(self.names, self.peer_ports))
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("ETCD", "KVD_"))}
         for name, client, peer in zip(self.names, self.client_ports, self.peer_ports):
             folder = os.path.join(self.folder, name)
-            os.makedirs(folder)
-            with open(os.path.join(folder, "log"), "wb") as log:
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, "log"), "ab") as log:
                 self.processes.append(subprocess.Popen(
                     ["setpriv", "--pdeathsig", "KILL", self.program, f"--name={name}", f"--data-dir={folder}/data",
                      f"--listen-client-urls=http://127.0.0.1:{client}", f"--advertise-client-urls=http://127.0.0.1:{client}",
@@ -70,7 +73,7 @@ class Cluster:
         self._wait_ready()
 
     def _wait_ready(self):
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + self.ready_seconds
         waiting = list(zip(self.names, self.client_ports, self.processes))
         while waiting:
             name, port, process = waiting[0]
@@ -79,19 +82,19 @@ class Cluster:
             if healthy(port):
                 waiting.pop(0)
             elif time.monotonic() > deadline:
-                raise Failed(f"{self.program}, member {name}, is not healthy after {READY_SECONDS} s: {self._last_words(name)}")
+                raise Failed(f"{self.program}, member {name}, is not healthy after {self.ready_seconds} s: {self._last_words(name)}")
             else:
-                time.sleep(0.05)
+                time.sleep(0.005)
 
     def _last_words(self, name):
         with open(os.path.join(self.folder, name, "log"), errors="replace") as log:
             lines = log.read().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def stop(self):
+    def stop(self, with_signal=signal.SIGKILL):
         """Returns when all are gone."""
         for process in self.processes:
-            process.kill()
+            process.send_signal(with_signal)
         for process in self.processes:
             process.wait()
         self.processes = []

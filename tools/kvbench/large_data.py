@@ -187,7 +187,7 @@ def table(results, args):
              row("count of a range: median / max", lambda r: ms(r["count"])),
              row("whole snapshot, streamed to one client", lambda r: f"{mib(r['snapshot'][0])}, {mib(r['snapshot'][0] / r['snapshot'][1])}/s"),
              row("opening after an orderly end", lambda r: f"{r['open_after_end']:.2f} s"),
-             row(f"opening after SIGKILL, {TAIL:,} puts before".replace(",", " "), lambda r: f"{r['open_after_kill']:.2f} s")]
+             row(f"opening after SIGKILL, {TAIL // 1000} 000 puts before", lambda r: f"{r['open_after_kill']:.2f} s")]
     if args.rounds:
         lines += [row(f"put p99 at {args.rate} /s, alone", lambda r: f"{r['alone_p99']:.2f} ms"),
                   row("… while 1 M revisions are compacted, and Defragment: p99 / max",

@@ -4,24 +4,6 @@
 
 namespace keelson::server {
 
-void RecentStateHashes::Add(LogIndex index, uint64_t hash) {
-  if (hashes_.empty() || index != first_ + hashes_.size()) {
-    hashes_.clear();
-    first_ = index;
-  }
-  hashes_.push_back(hash);
-  if (hashes_.size() > kHeld) {
-    hashes_.pop_front();
-    ++first_;
-  }
-}
-
-std::optional<uint64_t> RecentStateHashes::Find(LogIndex index) const {
-  if (index < first_ || index >= first_ + hashes_.size()) return std::nullopt;
-  const uint64_t hash = hashes_[static_cast<size_t>(index - first_)];
-  return hash == 0 ? std::nullopt : std::optional(hash);
-}
-
 std::vector<NodeId> FindDivergent(const std::map<NodeId, std::optional<uint64_t>>& hashes) {
   std::map<uint64_t, size_t> votes;
   bool all_known = true;

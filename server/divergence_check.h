@@ -9,7 +9,6 @@
 #define KEELSON_SERVER_DIVERGENCE_CHECK_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,20 +22,6 @@
 
 namespace keelson::server {
 
-// The hashes after the newest entries.
-class RecentStateHashes {
- public:
-  static constexpr size_t kHeld = 1 << 16;
-  // An index that does not follow the one before (a snapshot was installed) begins anew.
-  void Add(LogIndex index, uint64_t hash);
-  // nullopt: not held, or not known.
-  std::optional<uint64_t> Find(LogIndex index) const;
-
- private:
-  LogIndex first_;
-  std::deque<uint64_t> hashes_;
-};
-
 // Who disagrees with the majority of all members; nullopt is a member that did not say. Node 0:
 // there is none, and all have said what they have. Empty: no contradiction, or none that can be
 // decided yet.
@@ -49,9 +34,10 @@ struct StateHashes {
   std::function<std::vector<NodeId>()> members;  // with this one
   std::function<LogIndex()> applied;             // here
   std::function<std::optional<uint64_t>(LogIndex)> hash_at;
-  // Another member's; always answers, perhaps at once.
+  // Another member's hash, and where it stands; always answer, perhaps at once.
   using Answer = absl::AnyInvocable<void(std::optional<uint64_t>)>;
   std::function<void(NodeId, LogIndex, Answer)> ask;
+  std::function<void(NodeId, absl::AnyInvocable<void(std::optional<LogIndex>)>)> ask_applied;
 };
 
 class DivergenceCheck {

@@ -39,26 +39,6 @@ TEST(FindDivergentTest, WithoutAMajorityItIsNobodyInParticularOnceAllHaveSpoken)
   EXPECT_THAT(Divergent({7, 8, std::nullopt}), IsEmpty());
 }
 
-TEST(RecentStateHashesTest, HoldsTheNewestAndForgetsTheOldest) {
-  RecentStateHashes hashes;
-  EXPECT_EQ(hashes.Find(LogIndex(1)), std::nullopt);
-  const uint64_t last = RecentStateHashes::kHeld + 10;
-  for (uint64_t i = 1; i <= last; ++i) hashes.Add(LogIndex(i), i * 3);
-  EXPECT_EQ(hashes.Find(LogIndex(10)), std::nullopt);
-  EXPECT_EQ(hashes.Find(LogIndex(11)), 33);
-  EXPECT_EQ(hashes.Find(LogIndex(last)), last * 3);
-  EXPECT_EQ(hashes.Find(LogIndex(last + 1)), std::nullopt);
-  hashes.Add(LogIndex(last + 100), 5);
-  EXPECT_EQ(hashes.Find(LogIndex(last)), std::nullopt) << "there is a gap";
-  EXPECT_EQ(hashes.Find(LogIndex(last + 100)), 5);
-}
-
-TEST(RecentStateHashesTest, ZeroIsNotKnown) {
-  RecentStateHashes hashes;
-  hashes.Add(LogIndex(5), 0);
-  EXPECT_EQ(hashes.Find(LogIndex(5)), std::nullopt);
-}
-
 class DivergenceTest : public testing::Test {
  protected:
   DivergenceTest() {

@@ -371,11 +371,16 @@ StateHashes MemberCore::AllStateHashes() {
     return ids;
   };
   states.applied = [this] { return node_.applied(); };
-  states.hash_at = [this](LogIndex index) { return state_machine_.state_hashes().Find(index); };
+  states.hash_at = [this](LogIndex index) { return store_->FindStateHash(index); };
   states.ask = [this](NodeId peer, LogIndex index, StateHashes::Answer done) {
     const PeerRequest request{PeerRequestKind::kStateHash, index.value()};
     ask_(peer, request, [done = std::move(done)](PeerAnswer answer) mutable {
       done(answer ? std::optional(static_cast<uint64_t>(*answer)) : std::nullopt);
+    });
+  };
+  states.ask_applied = [this](NodeId peer, auto done) {
+    ask_(peer, {PeerRequestKind::kApplied}, [done = std::move(done)](PeerAnswer answer) mutable {
+      done(answer ? std::optional(LogIndex(static_cast<uint64_t>(*answer))) : std::nullopt);
     });
   };
   return states;
@@ -443,8 +448,11 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
 
 void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (request.kind == PeerRequestKind::kStateHash) {
-    const auto hash = state_machine_.state_hashes().Find(LogIndex(request.id));
+    const auto hash = store_->FindStateHash(LogIndex(request.id));
     return respond(hash ? PeerAnswer(static_cast<int64_t>(*hash)) : std::nullopt);
+  }
+  if (request.kind == PeerRequestKind::kApplied) {
+    return respond(static_cast<int64_t>(node_.applied().value()));
   }
   if (request.kind == PeerRequestKind::kReadiness) {
     return respond(reconfigurator_.ReadinessOf(NodeId(request.id)));

@@ -44,6 +44,7 @@ enum class PeerRequestKind : uint8_t {
   kLeaseRemaining = 2,  // answer: Lessor::Remaining, or -1
   kStateHash = 3,       // of any member; answer: its rolling hash at the index, if it holds that
   kReadiness = 4,       // answer: Reconfigurator::Readiness
+  kApplied = 5,         // of any member; answer: its applied index
 };
 
 struct PeerRequest {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
+
 namespace keelson::server {
 
 StartVerdict JudgeStart(NodeId self, const std::map<NodeId, std::optional<uint64_t>>& hashes,
@@ -25,11 +27,15 @@ StartCheck::StartCheck(StateHashes states, Executor* executor)
 
 void StartCheck::Run(Done done) {
   done_ = std::move(done);
-  index_ = states_.applied();
   give_up_ = states_.clock->Now() + kTimeMax;
-  for (const NodeId member : states_.members()) hashes_[member] = std::nullopt;
-  hashes_[states_.self] = states_.hash_at(index_);
+  Compare(states_.applied());
   Step();
+}
+
+void StartCheck::Compare(LogIndex index) {
+  index_ = index;
+  for (const NodeId member : states_.members()) hashes_[member] = std::nullopt;
+  hashes_[states_.self] = states_.hash_at(index);
 }
 
 void StartCheck::Stop() {
@@ -46,17 +52,38 @@ void StartCheck::Step() {
 // connected to us.
 void StartCheck::Ask() {
   for (const auto& [member, hash] : hashes_) {
-    if (hash || member == states_.self) continue;
-    states_.ask(member, index_,
-                [this, member = member,
-                 alive = std::weak_ptr<int>(alive_)](std::optional<uint64_t> answer) {
-                  if (!answer || alive.expired() || !done_) return;
-                  hashes_[member] = answer;
-                  // Not within the answer of a peer, whose connection may go with us.
-                  timer_->Arm(absl::ZeroDuration(), [this] { Step(); });
-                });
+    if (!hash && member != states_.self) AskForHash(member);
   }
   timer_->Arm(kAskAgain, [this] { Step(); });
+}
+
+void StartCheck::AskForHash(NodeId member) {
+  states_.ask(member, index_,
+              [this, member, index = index_,
+               alive = std::weak_ptr<int>(alive_)](std::optional<uint64_t> answer) {
+                if (alive.expired() || !done_ || index != index_) return;
+                if (!answer) return AskWhereItStands(member);
+                hashes_[member] = answer;
+                // Not within the answer of a peer, whose connection may go with us.
+                timer_->Arm(absl::ZeroDuration(), [this] { Step(); });
+              });
+}
+
+bool StartCheck::Contradicted() const {
+  return absl::c_any_of(hashes_, [own = hashes_.at(states_.self)](const auto& of) {
+    return of.second && of.second != own;
+  });
+}
+
+void StartCheck::AskWhereItStands(NodeId member) {
+  states_.ask_applied(member,
+                      [this, alive = std::weak_ptr<int>(alive_)](std::optional<LogIndex> applied) {
+                        if (!applied || alive.expired() || !done_) return;
+                        if (*applied >= index_ || !states_.hash_at(*applied) || Contradicted())
+                          return;
+                        Compare(*applied);
+                        timer_->Arm(absl::ZeroDuration(), [this] { Step(); });
+                      });
 }
 
 void StartCheck::Judge(bool is_last) {

@@ -1,6 +1,7 @@
 // StartCheck: whether this member's state is the others', asked before it takes part in anything
 // (etcd's feature gate InitialCorruptCheck): it compares its rolling hash (storage/state_hash.h) at
-// its applied index with what the others had there. A member that knows that it is wrong, or that
+// its applied index with what the others had there; where one of them has not come so far, all at
+// the index that one has reached. A member that knows that it is wrong, or that
 // somebody is and not who, does not begin; one that is told nothing, as in a cluster that starts as
 // a whole, does, and the leader's DivergenceCheck goes on looking.
 //
@@ -49,12 +50,18 @@ class StartCheck {
   void Step();
   // Those who have not said.
   void Ask();
+  void AskForHash(NodeId member);
+  // `member` does not hold the hash at index_; perhaps it has not come so far.
+  void AskWhereItStands(NodeId member);
+  void Compare(LogIndex index);
+  // Somebody has another hash than this member: no older index may hide it.
+  bool Contradicted() const;
   void Judge(bool is_last);
 
   const StateHashes states_;
   std::shared_ptr<int> alive_;
-  Done done_;  // null when it has run
-  LogIndex index_;
+  Done done_;       // null when it has run
+  LogIndex index_;  // where all are compared
   absl::Duration give_up_;
   std::map<NodeId, std::optional<uint64_t>> hashes_;
   std::unique_ptr<Timer> timer_;

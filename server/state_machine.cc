@@ -65,7 +65,6 @@ StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger chang
 
 void StateMachine::OnStoreReplaced() {
   auth_.Reload();
-  if (store_->applied()) state_hashes_.Add(store_->applied(), store_->state_hash());
 }
 
 void StateMachine::ReadAlarms() {
@@ -85,10 +84,7 @@ absl::Status StateMachine::CheckAlarms(const Command& command) const {
 void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
   // Anew for each group: a snapshot may have replaced them.
   ReadAlarms();
-  for (const raft::Entry& entry : entries) {
-    ApplyEntry(entry);
-    state_hashes_.Add(entry.index, store_->state_hash());
-  }
+  for (const raft::Entry& entry : entries) ApplyEntry(entry);
 }
 
 void StateMachine::ApplyEntry(const raft::Entry& entry) {

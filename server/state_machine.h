@@ -67,8 +67,6 @@ class StateMachine {
   void Abandon() { applied_ = Applied(); }
   // The store holds another state from now on.
   void OnStoreReplaced();
-  // After the newest entries, as this member came to them.
-  const RecentStateHashes& state_hashes() const { return state_hashes_; }
   const AuthStore& auth() const { return auth_; }
 
   // Shared with the reads of the member.
@@ -104,7 +102,6 @@ class StateMachine {
   AuthStore auth_;
   bool no_space_ = false;  // some member's alarm NOSPACE is up
   bool corrupt_ = false;   // … CORRUPT
-  RecentStateHashes state_hashes_;
   Applied applied_;       // of the group under way
   absl::Status failure_;  // the store failed in the middle of an entry
 };

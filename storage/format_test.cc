@@ -12,6 +12,7 @@
 #include "storage/key_history.h"
 #include "storage/key_value.h"
 #include "storage/log_format.h"
+#include "storage/recent_state_hashes.h"
 #include "storage/snapshot_format.h"
 #include "storage/store_directory.h"
 #include "storage/store_format.h"
@@ -232,6 +233,13 @@ TEST(StoreFormatTest, Meta) {
                "3c 00 00 00 00 00 00 00 2d 00 00 00 00 00 00 00");
   ExpectGolden(LeaseKeyMetaKey(LeaseId(-1), "a"), "05 7f ff ff ff ff ff ff ff 61");
   ExpectGolden(RecordMetaKey(Table::kMembers, "m"), "06 02 6d");
+  ExpectGolden(StateHashMetaKey(5), "09 05");
+  const StateHashRun hashes{LogIndex(1000), {0xabcdef0123456789, 0x123456789abcdef0}};
+  ExpectGolden(EncodeStateHashRun(hashes),
+               "e8 03 00 00 00 00 00 00 89 67 45 23 01 ef cd ab f0 de bc 9a 78 56 34 12");
+  StateHashRun parsed_hashes;
+  ASSERT_TRUE(ParseStateHashRun(EncodeStateHashRun(hashes), parsed_hashes));
+  EXPECT_EQ(parsed_hashes, hashes);
   LeaseId id;
   std::string_view key;
   const std::string leased = LeaseKeyMetaKey(LeaseId(-1), "a");

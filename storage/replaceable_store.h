@@ -32,6 +32,9 @@ class ReplaceableStore : public Store {
   Term applied_term() const override { return store_->applied_term(); }
   LogIndex durable_applied() const override { return store_->durable_applied(); }
   uint64_t state_hash() const override { return store_->state_hash(); }
+  std::optional<uint64_t> FindStateHash(LogIndex index) const override {
+    return store_->FindStateHash(index);
+  }
   Revision revision() const override { return store_->revision(); }
   Revision compacted() const override { return store_->compacted(); }
   absl::Status Flush() override { return store_->Flush(); }

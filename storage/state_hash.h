@@ -6,8 +6,7 @@
 //   chain     := Mix(chain, effect)       for each effect of an entry: what is written, byte by
 //   byte chain_i   := Mix(chain, index, term)  at the end of the entry i
 //
-// 0: not known, for the store is older than the chain; it stays 0. Reaches disk and other members:
-// a change of it is a change of format.
+// Reaches disk and other members: a change of it is a change of format.
 #ifndef KEELSON_STORAGE_STATE_HASH_H_
 #define KEELSON_STORAGE_STATE_HASH_H_
 
@@ -22,12 +21,10 @@ inline constexpr uint64_t kStateHashStart = 0x4b45454c534f4e31;
 
 // The finalizer of splitmix64; every bit of `word` reaches every bit of the result.
 inline uint64_t MixStateHash(uint64_t chain, uint64_t word) {
-  if (chain == 0) return 0;
   uint64_t h = chain * 0x9e3779b97f4a7c15 + word;
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9;
   h = (h ^ (h >> 27)) * 0x94d049bb133111eb;
-  h ^= h >> 31;
-  return h == 0 ? 1 : h;
+  return h ^ (h >> 31);
 }
 
 // An effect: `table` tells where, `key` what, `value` what of it.

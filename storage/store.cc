@@ -22,6 +22,7 @@
 #include "storage/key_index.h"
 #include "storage/lease_table.h"
 #include "storage/range_query.h"
+#include "storage/recent_state_hashes.h"
 #include "storage/recent_versions.h"
 #include "storage/reclaimer.h"
 #include "storage/revision_pins.h"
@@ -112,6 +113,9 @@ class RocksStore final : public Store {
   Term applied_term() const override { return Now().term; }
   LogIndex durable_applied() const override;
   uint64_t state_hash() const override { return state_hash_; }
+  std::optional<uint64_t> FindStateHash(LogIndex index) const override {
+    return state_hashes_.Find(index);
+  }
   Revision revision() const override { return Now().revision; }
   Revision compacted() const override { return Now().compacted; }
   absl::Status Flush() override;
@@ -172,6 +176,7 @@ class RocksStore final : public Store {
   absl::Status InitializeOrCheckFormat();
   absl::Status LoadMeta();
   absl::Status LoadMetaRecord(std::string_view key, std::string_view value);
+  absl::Status FinishStateHashes();
   absl::Status LoadIndex();
   absl::Status ReplayIndex();
   // The changes that made a key live or deleted it.
@@ -239,7 +244,8 @@ class RocksStore final : public Store {
   std::optional<Position> batched_;  // the last in batch_
   int64_t changes_ = 0;              // of keys, in the entry under way
   bool hashing_ = false;             // what is under way is an entry
-  uint64_t state_hash_ = 0;
+  uint64_t state_hash_ = kStateHashStart;
+  RecentStateHashes state_hashes_;
   VersionCompaction compaction_;
 
   mutable absl::Mutex mutex_;
@@ -266,7 +272,7 @@ absl::Status RocksStore::Open() {
   reclaimer_.Start(rocks_.get());
   KV_RETURN_IF_ERROR(InitializeOrCheckFormat());
   KV_RETURN_IF_ERROR(LoadMeta());
-  if (!working_.applied && state_hash_ == 0) state_hash_ = kStateHashStart;
+  KV_RETURN_IF_ERROR(FinishStateHashes());
   KV_RETURN_IF_ERROR(LoadIndex());
   absl::MutexLock lock(&mutex_);
   published_ = working_;
@@ -342,8 +348,11 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
       if (!leases_.Contains(id) || leases_.LeaseOf(key)) return malformed();
       leases_.Attach(id, key);
       return absl::OkStatus();
-    case MetaTable::kStateHash:
-      return TakeLittle64(value, state_hash_) && value.empty() ? absl::OkStatus() : malformed();
+    case MetaTable::kStateHash: {
+      uint8_t slot;
+      const bool ok = ParseStateHashMetaKey(key, slot) && state_hashes_.LoadRecord(slot, value);
+      return ok ? absl::OkStatus() : malformed();
+    }
     case MetaTable::kRecord: {
       if (!ParseRecordMetaKey(key, record_table, key)) return malformed();
       absl::MutexLock lock(&mutex_);
@@ -360,6 +369,16 @@ absl::Status RocksStore::LoadMetaRecord(std::string_view key, std::string_view v
       return index_->LoadLeaf(key, value) ? absl::OkStatus() : malformed();
   }
   return malformed();
+}
+
+// They are written with each batch of entries, as the position is.
+absl::Status RocksStore::FinishStateHashes() {
+  const std::optional<uint64_t> hash = state_hashes_.FinishLoad(working_.applied);
+  if (!hash && working_.applied) {
+    return absl::DataLossError("state store: no hash of the state where it stands");
+  }
+  state_hash_ = hash.value_or(kStateHashStart);
+  return absl::OkStatus();
 }
 
 absl::Status RocksStore::LoadIndex() {
@@ -461,8 +480,11 @@ void RocksStore::BeginAnew(Revision revision) {
   working_.applied = LogIndex();
   working_.term = Term();
   // Members that begin with different states are told apart as others are.
-  state_hash_ = MixStateHash(state_hash_ == 0 ? kStateHashStart : state_hash_,
-                             static_cast<uint64_t>(revision.value()));
+  state_hash_ = MixStateHash(state_hash_, static_cast<uint64_t>(revision.value()));
+  for (const uint8_t slot : state_hashes_.Clear()) {
+    batch_.Delete(rocks_->meta, StateHashMetaKey(slot));
+  }
+  state_hashes_.Add(working_.applied, state_hash_);
   if (revision <= working_.revision) return;
   working_.revision = working_.compacted = revision;
 }
@@ -641,6 +663,7 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
   if (hashing_) {
     state_hash_ = MixStateHash(state_hash_, working_.applied.value());
     state_hash_ = MixStateHash(state_hash_, working_.term.value());
+    state_hashes_.Add(working_.applied, state_hash_);
   }
   {
     absl::MutexLock lock(&mutex_);
@@ -666,9 +689,9 @@ absl::Status RocksStore::CommitBatch() {
   KV_RETURN_IF_ERROR(index_->WriteDue(batch_));
   if (batched_ != working_) {  // not so when a stalled batch is tried again, and again
     batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
-    std::string state_hash;
-    AppendLittle64(state_hash, state_hash_);
-    batch_.Put(rocks_->meta, MetaKey(MetaTable::kStateHash), state_hash);
+    if (const auto hashes = state_hashes_.TakeRecord()) {
+      batch_.Put(rocks_->meta, StateHashMetaKey(hashes->slot), EncodeStateHashRun(hashes->run));
+    }
     batched_ = working_;
   }
   KV_RETURN_IF_ERROR(WriteToRocks(batch_, /*wait=*/false));

@@ -138,8 +138,10 @@ class Store {
   virtual Term applied_term() const = 0;
   // Highest applied index that a crash now would leave; the raft log is needed after it.
   virtual LogIndex durable_applied() const = 0;
-  // The rolling hash after the last finished entry (state_hash.h); 0: not known. Apply thread.
+  // The rolling hash after the last finished entry (state_hash.h). Apply thread.
   virtual uint64_t state_hash() const = 0;
+  // That after the entry `index`, if it is one of the newest (recent_state_hashes.h). Apply thread.
+  virtual std::optional<uint64_t> FindStateHash(LogIndex index) const = 0;
   virtual Revision revision() const = 0;   // 1 when empty
   virtual Revision compacted() const = 0;  // 0 when never compacted (etcd: -1)
   // Writes everything applied so far to disk and waits. Any thread.

@@ -601,6 +601,20 @@ TEST_P(StoreContract, TheStateHashOutlivesTheProcess) {
   EXPECT_EQ(store_->state_hash(), hash);
 }
 
+TEST_P(StoreContract, TheNewestStateHashesOutliveTheProcess) {
+  std::vector<uint64_t> hashes;
+  for (int i = 0; i < 20; ++i) {
+    Put("a", std::to_string(i));
+    hashes.push_back(store_->state_hash());
+  }
+  const LogIndex first = store_->applied() + 1 - hashes.size();
+  FlushAndReopen();
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    EXPECT_EQ(store_->FindStateHash(first + i), hashes[i]) << i;
+  }
+  EXPECT_EQ(store_->FindStateHash(first + hashes.size()), std::nullopt);
+}
+
 // Each of these, in the place of another, makes another hash.
 TEST_P(StoreContract, EveryEffectOfAnEntryIsInTheStateHash) {
   Put("a", "1");

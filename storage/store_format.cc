@@ -151,6 +151,12 @@ std::string RecordMetaKey(Table table, std::string_view key) {
   return to;
 }
 
+std::string StateHashMetaKey(uint8_t slot) {
+  std::string to = MetaKey(MetaTable::kStateHash);
+  to.push_back(static_cast<char>(slot));
+  return to;
+}
+
 bool ParseLeaseMetaKey(std::string_view rest, LeaseId& id) {
   return TakeOrderedLease(rest, id) && rest.empty();
 }
@@ -167,6 +173,10 @@ bool ParseRecordMetaKey(std::string_view rest, Table& table, std::string_view& k
   table = static_cast<Table>(number);
   key = rest;
   return true;
+}
+
+bool ParseStateHashMetaKey(std::string_view rest, uint8_t& slot) {
+  return TakeByte(rest, slot) && rest.empty();
 }
 
 std::string EncodeLease(const LeaseRecord& lease) {

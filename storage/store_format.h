@@ -26,7 +26,7 @@
 
 namespace keelson::storage {
 
-inline constexpr uint32_t kStoreFormat = 2;
+inline constexpr uint32_t kStoreFormat = 3;
 
 // The place of one change: the sub-th change of the main revision. Byte order of the keys is the
 // order of the changes.
@@ -60,7 +60,7 @@ enum class MetaTable : uint8_t {
   kRecord = 6,        // table:u8 key -> the value given
   kIndexThrough = 7,  // -> through:le64
   kCounts = 8,        // first key -> a leaf of the counts (storage/block_counts.h)
-  kStateHash = 9,     // -> hash:le64, of the position's applied index (storage/state_hash.h)
+  kStateHash = 9,     // slot:u8 -> see storage/recent_state_hashes.h
 };
 
 // Written with every batch.
@@ -95,10 +95,12 @@ std::string CountsMetaKey(std::string_view first);
 std::string LeaseMetaKey(LeaseId id);
 std::string LeaseKeyMetaKey(LeaseId id, std::string_view key);
 std::string RecordMetaKey(Table table, std::string_view key);
+std::string StateHashMetaKey(uint8_t slot);
 // Without their first byte.
 bool ParseLeaseMetaKey(std::string_view rest, LeaseId& id);
 bool ParseLeaseKeyMetaKey(std::string_view rest, LeaseId& id, std::string_view& key);
 bool ParseRecordMetaKey(std::string_view rest, Table& table, std::string_view& key);
+bool ParseStateHashMetaKey(std::string_view rest, uint8_t& slot);
 std::string EncodeLease(const LeaseRecord& lease);
 // Leaves lease.id.
 bool ParseLease(std::string_view bytes, LeaseRecord& lease);

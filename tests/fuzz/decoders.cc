@@ -25,6 +25,7 @@
 #include "storage/key_value.h"
 #include "storage/log_format.h"
 #include "storage/raft_log.h"
+#include "storage/recent_state_hashes.h"
 #include "storage/segment_pool.h"
 #include "storage/snapshot_format.h"
 #include "storage/snapshot_stream.h"
@@ -219,6 +220,24 @@ void RunCounts(std::string_view bytes) {
   KV_CHECK(as_of == as_of_again && blocks == again);
 }
 
+void RunStateHashes(std::string_view bytes) {
+  StateHashRun run;
+  if (ParseStateHashRun(bytes, run)) KV_CHECK(EncodeStateHashRun(run) == bytes);
+  // The bytes as records of a store: size:u8 record, in the slots one after another.
+  RecentStateHashes hashes;
+  LogIndex last;
+  for (uint8_t slot = 0, size; TakeByte(bytes, size); ++slot) {
+    const std::string_view record = bytes.substr(0, size);
+    bytes.remove_prefix(record.size());
+    if (!hashes.LoadRecord(slot, record)) return;
+    if (ParseStateHashRun(record, run)) last = run.last;
+  }
+  const auto now = hashes.FinishLoad(last);
+  KV_CHECK(now == hashes.Find(last));
+  hashes.Add(last + 1, 7);
+  KV_CHECK(hashes.TakeRecord().has_value());
+}
+
 void RunManifest(std::string_view bytes) {
   const ManifestState state = LookAtManifest(bytes);
   KV_CHECK(state.valid_bytes <= bytes.size());
@@ -306,6 +325,7 @@ constexpr Decoder kDecoders[] = {
     {"lease", RunLease},
     {"history", RunHistory},
     {"counts", RunCounts},
+    {"state_hashes", RunStateHashes},
     {"manifest", RunManifest},
     {"snapshot", RunSnapshot},
     {"store_pointer", RunStorePointer},

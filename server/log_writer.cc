@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/thread_urgency.h"
 
 namespace keelson::server {
 
@@ -76,6 +77,7 @@ absl::Status ThreadedLogWriter::TruncateWritten() {
 }
 
 void ThreadedLogWriter::Run() {
+  SetThreadUrgency(Urgency::kAnswering);
   std::vector<storage::LogAppend> group;
   std::vector<Task> done;
   while (true) {

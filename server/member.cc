@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "base/thread_urgency.h"
 #include "proto/keelson/command.pb.h"
 #include "server/asio_executor.h"
 #include "server/data_directory.h"
@@ -172,6 +173,7 @@ class Member::Impl {
       spdlog::info("received signal {}; shutting down", signal);
       Shutdown();
     });
+    SetThreadUrgency(Urgency::kAnswering);
     loop_.run();
     StopSnapshots();
     // What was not written out yet would be replayed from the log; writing it now makes the next

@@ -2,12 +2,11 @@
 #ifndef KEELSON_STORAGE_FLUSH_LISTENER_H_
 #define KEELSON_STORAGE_FLUSH_LISTENER_H_
 
-#include <sys/resource.h>
-
 #include <atomic>
 #include <functional>
 #include <utility>
 
+#include "base/thread_urgency.h"
 #include "rocksdb/listener.h"
 
 namespace keelson::storage {
@@ -22,18 +21,22 @@ class FlushListener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsNoSpace()) on_disk_full_();
   }
-  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { BeNice(5); }
-  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { BeNice(10); }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    MakeThread(Urgency::kBackground);
+  }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+    MakeThread(Urgency::kLeastBackground);
+  }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     flushed_.store(true, std::memory_order_release);
   }
   bool TakeFlushed() { return flushed_.exchange(false, std::memory_order_acq_rel); }
 
  private:
-  // The calling thread, once. Where it may not be, nothing is lost.
-  static void BeNice(int niceness) {
-    static thread_local bool is_nice = false;
-    if (!std::exchange(is_nice, true)) (void)setpriority(PRIO_PROCESS, 0, niceness);
+  // Once for a thread: each has the same kind of work for ever.
+  static void MakeThread(Urgency urgency) {
+    static thread_local bool is_made = false;
+    if (!std::exchange(is_made, true)) SetThreadUrgency(urgency);
   }
 
   const std::function<void()> on_disk_full_;

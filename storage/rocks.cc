@@ -26,6 +26,8 @@ constexpr char kIndexFamily[] = "idx";
 constexpr char kHistoryFamily[] = "hist";
 // Few threads use it; more shards would be too small for the blocks of indexes.
 constexpr int kBlockCacheShardBits = 3;
+constexpr size_t kWritePieceBytes = 256 << 10;
+constexpr int64_t kRefillPeriodUs = 10'000;
 
 // Shares of the memory budget: an eighth for a memtable of "rev", half of that for one of "idx",
 // twice because the ones before may still be on their way to disk, and a quarter for the cache of
@@ -51,9 +53,11 @@ rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
   db.allow_concurrent_memtable_write = false;  // one writer
   db.max_background_jobs = 2;
   db.max_open_files = 1024;
-  db.bytes_per_sync = 1 << 20;
-  db.rate_limiter.reset(
-      rocksdb::NewGenericRateLimiter(static_cast<int64_t>(options.background_bytes_per_second)));
+  // In small pieces, evenly: a sync of the raft log takes as long as what was handed to the disk
+  // before it (docs/performance.md).
+  db.bytes_per_sync = db.writable_file_max_buffer_size = kWritePieceBytes;
+  db.rate_limiter.reset(rocksdb::NewGenericRateLimiter(
+      static_cast<int64_t>(options.background_bytes_per_second), kRefillPeriodUs));
   db.avoid_unnecessary_blocking_io = true;
   db.avoid_flush_during_shutdown = !options.flush_on_close;
   db.stats_dump_period_sec = 0;

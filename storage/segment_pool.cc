@@ -1,6 +1,5 @@
 #include "storage/segment_pool.h"
 
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "absl/time/time.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "base/thread_urgency.h"
 
 namespace keelson::storage {
 namespace {
@@ -23,8 +23,8 @@ constexpr absl::string_view kTemporarySuffix = ".tmp";
 
 // Zeroes go to disk in pieces with a pause between them, so that the log's own syncs are not kept
 // waiting behind 64 MiB of them.
-constexpr uint64_t kZeroPieceBytes = 1 << 20;
-constexpr absl::Duration kZeroPause = absl::Milliseconds(8);
+constexpr uint64_t kZeroPieceBytes = 256 << 10;
+constexpr absl::Duration kZeroPause = absl::Milliseconds(2);
 
 std::string PathOf(const std::string& directory, uint64_t sequence, absl::string_view suffix) {
   return absl::StrCat(directory, "/", absl::Hex(sequence, absl::kZeroPad16), suffix);
@@ -32,10 +32,8 @@ std::string PathOf(const std::string& directory, uint64_t sequence, absl::string
 
 // Below the others, but not so far that an append that waits for a segment starves with us.
 void LowerThreadPriority() {
+  SetThreadUrgency(Urgency::kBackground);
 #if defined(__linux__)
-  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
-  // Best effort: without it the thread merely competes as an equal.
-  (void)::setpriority(PRIO_PROCESS, thread, 5);
   constexpr int kIoWhoProcess = 1, kIoBestEffort = 2, kIoClassShift = 13, kIoLowest = 7;
   (void)::syscall(SYS_ioprio_set, kIoWhoProcess, 0, (kIoBestEffort << kIoClassShift) | kIoLowest);
 #endif

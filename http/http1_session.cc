@@ -49,6 +49,9 @@ class Http1Session final : public Session, private Stream {
   void Reset(ResetCode code) override;
   void Consume(size_t bytes) override;
   size_t queued_bytes() const override { return queue_.size(); }
+  uint64_t taken_bytes() const override { return queue_.moved(); }
+  size_t connection_queued_bytes() const override { return queue_.size(); }
+  void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override { return host_->peer_address(); }
   const std::string& peer_common_name() const override { return host_->peer_common_name(); }
 
@@ -433,6 +436,7 @@ void Http1Session::FinishRequest(CloseReason reason) {
   if (!keep_alive_ || !input_ended_) closing_ = true;
   phase_ = Phase::kIdle;
   phase_since_ = host_->Now();
+  queue_.CountIn(nullptr);
   const std::shared_ptr<StreamHandler> handler = std::move(handler_);
   handler->OnClose(reason);
   if (closing_) return;

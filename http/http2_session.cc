@@ -57,6 +57,9 @@ class Http2Stream final : public Stream {
   void Reset(ResetCode code) override;
   void Consume(size_t bytes) override;
   size_t queued_bytes() const override { return queue_.size(); }
+  uint64_t taken_bytes() const override { return queue_.moved(); }
+  size_t connection_queued_bytes() const override;
+  void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override;
   const std::string& peer_common_name() const override;
 
@@ -183,6 +186,8 @@ const std::string& Http2Stream::peer_address() const { return session_->host_->p
 const std::string& Http2Stream::peer_common_name() const {
   return session_->host_->peer_common_name();
 }
+
+size_t Http2Stream::connection_queued_bytes() const { return session_->queued_bytes_; }
 
 void Http2Stream::SendHeaders(int status, absl::Span<const Header> headers, EndStream end) {
   if (output_ != Output::kNone) return;

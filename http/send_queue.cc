@@ -13,9 +13,15 @@ constexpr size_t kCompactAt = 64;
 
 }  // namespace
 
+void SendQueue::CountIn(OutputMeter* meter) {
+  if (meter_ != nullptr) meter_->queued_bytes -= size_;
+  meter_ = meter;
+  if (meter_ != nullptr) meter_->queued_bytes += size_;
+}
+
 void SendQueue::AppendCopy(std::string_view bytes) {
   if (bytes.empty()) return;
-  size_ += bytes.size();
+  Grow(bytes.size());
   if (pieces_.size() == head_ || !pieces_.back().held.empty() ||
       pieces_.back().copied.size() + bytes.size() > kCopiedPieceMax) {
     pieces_.emplace_back();
@@ -25,19 +31,21 @@ void SendQueue::AppendCopy(std::string_view bytes) {
 
 void SendQueue::Append(const SharedBytes& bytes) {
   if (bytes.size() < kCopyMax) return AppendCopy(bytes.view());
-  size_ += bytes.size();
+  Grow(bytes.size());
   pieces_.emplace_back();
   pieces_.back().held = bytes;
 }
 
 void SendQueue::Clear() {
   pieces_.clear();
-  head_ = head_done_ = size_ = 0;
+  head_ = head_done_ = 0;
+  Shrink(size_);
 }
 
 void SendQueue::MoveTo(GatherBuffer* out, size_t bytes) {
   KV_CHECK_LE(bytes, size_);
-  size_ -= bytes;
+  Shrink(bytes);
+  moved_ += bytes;
   while (bytes > 0) {
     Piece& piece = pieces_[head_];
     const std::string_view rest = piece.view().substr(head_done_);

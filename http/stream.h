@@ -50,6 +50,11 @@ struct Request {
   HeaderBlock headers;  // with ":method", ":path" (and query), ":authority", ":scheme"
 };
 
+// What streams hold back for their clients, summed over those that count in it.
+struct OutputMeter {
+  size_t queued_bytes = 0;
+};
+
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -72,6 +77,14 @@ class Stream {
   virtual void Consume(size_t bytes) = 0;
   // Bytes given to SendData that wait for the client's window or the network.
   virtual size_t queued_bytes() const = 0;
+  // Bytes that queued_bytes() counted and that have gone to the network; only grows. A client that
+  // does not read is known by it.
+  virtual uint64_t taken_bytes() const = 0;
+  // queued_bytes() of all streams of the connection.
+  virtual size_t connection_queued_bytes() const = 0;
+  // Has queued_bytes() counted in `meter` too, until the stream ends or another one is named.
+  // `meter` outlives the connection.
+  virtual void CountIn(OutputMeter* meter) = 0;
   // "address:port" of the client; lives as long as the connection.
   virtual const std::string& peer_address() const = 0;
   // The common name of the certificate by which the client proved who it is; empty when it did not.

@@ -44,6 +44,12 @@ class Call {
   // Bytes accepted by Send that are still waiting for the client or the network. A stream handler
   // that finds this high stops producing until OnWritable.
   virtual size_t queued_bytes() const = 0;
+  // The server has more unsent answers of this kind than it may: a stream handler is to produce no
+  // more until OnWritable. Asked anew each time.
+  virtual bool congested() { return false; }
+  // What the handler has of the answer so far, `bytes` more than before, counts as unsent until the
+  // call is finished. For answers that take more than one turn of the loop to make.
+  virtual void Hold(size_t bytes) {}
   // True once the client cancelled, its connection broke or the deadline passed.
   virtual bool cancelled() const = 0;
   // Runs at most once, when the call ends without our Finish: cancelled, connection lost, deadline
@@ -61,7 +67,8 @@ class StreamReceiver {
   virtual void OnHalfClose() = 0;
   // The call ended without our Finish. No callback comes after it.
   virtual void OnCancel() = 0;
-  // queued_bytes() fell below the low-water mark after having been above the high-water mark.
+  // queued_bytes() fell below the low-water mark after having been above the high-water mark, or
+  // congested() no longer holds.
   virtual void OnWritable() {}
 };
 

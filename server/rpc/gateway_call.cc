@@ -93,17 +93,11 @@ HttpResponse GatewayError(const absl::Status& status) {
 GatewayCall::GatewayCall(const CallEnvironment* environment, const Method* method,
                          const MessageJson* message_json, http::Stream* stream,
                          http::HeaderBlock headers, std::string allowed_origin)
-    : environment_(environment),
-      method_(method),
+    : ServedCall(environment, method, stream, std::move(headers)),
       message_json_(message_json),
-      stream_(stream),
-      headers_(std::move(headers)),
       allowed_origin_(std::move(allowed_origin)),
       // Base64 makes four bytes of three.
-      body_bytes_max_(environment->request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes),
-      meter_(method->statistics.get(), environment->clock) {}
-
-GatewayCall::~GatewayCall() { KV_CHECK(!deadline_pending_) << "OnClose comes first"; }
+      body_bytes_max_(environment->request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes) {}
 
 void GatewayCall::Start() {
   const std::optional<std::string_view> text = headers_.Find("grpc-timeout");
@@ -112,8 +106,7 @@ void GatewayCall::Start() {
   if (!timeout.has_value()) {
     return Fail(absl::InvalidArgumentError("invalid grpc-timeout: " + std::string(*text)));
   }
-  deadline_ = environment_->deadlines->Add(environment_->clock->Now() + *timeout, this);
-  deadline_pending_ = true;
+  SetDeadline(*timeout);
 }
 
 std::optional<std::string_view> GatewayCall::metadata(std::string_view name) const {
@@ -122,15 +115,6 @@ std::optional<std::string_view> GatewayCall::metadata(std::string_view name) con
   if (name == "authorization") return headers_.Find("authorization");
   if (name == "grpcgateway-accept") return headers_.Find("accept").value_or("");
   return std::nullopt;
-}
-
-std::optional<absl::Duration> GatewayCall::deadline() const {
-  if (!deadline_.has_value()) return std::nullopt;
-  return deadline_->first;
-}
-
-std::string GatewayCall::peer() const {
-  return stream_ == nullptr ? peer_ : stream_->peer_address();
 }
 
 // --- request ------------------------------------------------------------------------------------
@@ -147,15 +131,12 @@ absl::StatusOr<SharedBytes> GatewayCall::ToMessage(std::string_view json) const 
 }
 
 void GatewayCall::OnData(std::string_view bytes) {
-  if (stream_->queued_bytes() > environment_->high_water_bytes) {
-    unconsumed_ += bytes.size();
-  } else {
-    stream_->Consume(bytes.size());
-  }
+  TakeWindow(bytes.size());
   if (!active() || input_over_) return;
   values_.Feed(bytes);
   if (bidi()) TakeValues();
-  if (!active() || values_.waiting() <= body_bytes_max_) return;
+  if (!active() || !CountPartial(values_.waiting())) return;
+  if (values_.waiting() <= body_bytes_max_) return;
   Fail(absl::ResourceExhaustedError("grpc: received message larger than max (" +
                                     std::to_string(values_.waiting()) + " vs. " +
                                     std::to_string(body_bytes_max_) + ")"));
@@ -169,22 +150,19 @@ void GatewayCall::TakeValues() {
         value.ok() ? ToMessage(**value) : absl::StatusOr<SharedBytes>(value.status());
     if (message.ok()) {
       meter_.Received(message->size());
-      if (BeginStream()) receiver_->OnMessage(*std::move(message));
+      if (BeginStream()) receiver()->OnMessage(*std::move(message));
       continue;
     }
     input_over_ = true;
     // The first one is answered, by grpc-gateway with this code; a later one ends the requests.
-    if (!begun_) return Fail(absl::UnknownError(TextOf(message.status())));
-    if (receiver_ != nullptr) receiver_->OnHalfClose();
+    if (!begun()) return Fail(absl::UnknownError(TextOf(message.status())));
+    if (receiver() != nullptr) receiver()->OnHalfClose();
   }
 }
 
 bool GatewayCall::BeginStream() {
-  if (!begun_ && active()) {
-    begun_ = true;
-    receiver_ = std::get<BidiHandler>(method_->handler)(shared_from_this());
-  }
-  return active() && receiver_ != nullptr;
+  if (!begun() && active()) Begin({});
+  return active() && receiver() != nullptr;
 }
 
 void GatewayCall::OnEnd() {
@@ -194,7 +172,7 @@ void GatewayCall::OnEnd() {
   TakeValues();
   if (!active() || input_over_) return;
   input_over_ = true;
-  if (BeginStream()) receiver_->OnHalfClose();
+  if (BeginStream()) receiver()->OnHalfClose();
 }
 
 void GatewayCall::BeginCall() {
@@ -205,14 +183,8 @@ void GatewayCall::BeginCall() {
   absl::StatusOr<SharedBytes> message =
       value->has_value() ? ToMessage(**value) : absl::StatusOr<SharedBytes>(SharedBytes());
   if (!message.ok()) return Fail(message.status());
-  begun_ = true;
   meter_.Received(message->size());
-  if (const auto* handler = std::get_if<UnaryHandler>(&method_->handler)) {
-    (*handler)(shared_from_this(), *std::move(message));
-  } else {
-    receiver_ =
-        std::get<ServerStreamHandler>(method_->handler)(shared_from_this(), *std::move(message));
-  }
+  Begin(*std::move(message));
 }
 
 // --- answer -------------------------------------------------------------------------------------
@@ -240,15 +212,7 @@ void GatewayCall::Send(ByteChain message) {
   if (!json.ok()) return Fail(json.status());
   if (!headers_sent_) SendHeaders(200, http::EndStream::kNo);
   stream_->SendData("{\"result\":" + *json + "}\n");
-}
-
-void GatewayCall::Finish(const absl::Status& status) {
-  if (!active()) return;
-  meter_.Ended(status.code());
-  RemoveDeadline();
-  SendStatus(status);
-  finished_ = true;
-  on_cancel_ = nullptr;
+  NoteUnsent();
 }
 
 void GatewayCall::SendStatus(const absl::Status& status) {
@@ -257,7 +221,10 @@ void GatewayCall::SendStatus(const absl::Status& status) {
     const absl::StatusOr<std::string> json =
         answer_.has_value() ? message_json_->from_answer(*answer_)
                             : absl::InternalError("the handler gave no answer");
-    if (json.ok()) return SendWhole({.content_type = "application/json", .body = *json});
+    if (json.ok()) {
+      SendWhole({.content_type = "application/json", .body = *json});
+      return NoteUnsent();
+    }
     result = json.status();
   }
   if (result.ok()) {
@@ -266,7 +233,7 @@ void GatewayCall::SendStatus(const absl::Status& status) {
   }
   const int http_status = HttpStatus(result.code());
   const std::string text = TextOf(result);
-  if (unary() || !begun_) {
+  if (unary() || !begun()) {
     return SendWhole(GatewayError(result));
   }
   if (!headers_sent_) SendHeaders(http_status, http::EndStream::kNo);
@@ -282,53 +249,9 @@ void GatewayCall::SendStatus(const absl::Status& status) {
 
 // --- end ----------------------------------------------------------------------------------------
 
-void GatewayCall::OnCancel(std::function<void()> callback) {
-  if (active()) on_cancel_ = std::move(callback);
-}
-
-void GatewayCall::OnWritable() {
-  if (unconsumed_ > 0) stream_->Consume(std::exchange(unconsumed_, 0));
-  if (active() && receiver_ != nullptr) receiver_->OnWritable();
-}
-
 // A client of HTTP/1.1 that has closed its side is most often gone: a stream ends for it.
 void GatewayCall::OnClientClosed() {
   if (active() && !unary()) Fail(absl::CancelledError("context canceled"));
-}
-
-void GatewayCall::OnDeadline() {
-  deadline_pending_ = false;
-  Fail(absl::DeadlineExceededError("context deadline exceeded"));
-}
-
-void GatewayCall::Fail(const absl::Status& status) {
-  if (!active()) return;
-  const std::shared_ptr<GatewayCall> self = shared_from_this();
-  meter_.Ended(status.code());
-  RemoveDeadline();
-  SendStatus(status);
-  Cancel();
-}
-
-void GatewayCall::Cancel() {
-  cancelled_ = true;
-  if (const auto callback = std::exchange(on_cancel_, nullptr)) callback();
-  if (receiver_ != nullptr) receiver_->OnCancel();
-}
-
-void GatewayCall::OnClose(http::CloseReason) {
-  const bool was_active = active();
-  meter_.Ended(absl::StatusCode::kCancelled);
-  if (!finished_) peer_ = stream_->peer_address();
-  stream_ = nullptr;
-  RemoveDeadline();
-  if (was_active) Cancel();
-  receiver_.reset();
-}
-
-void GatewayCall::RemoveDeadline() {
-  if (!std::exchange(deadline_pending_, false)) return;
-  environment_->deadlines->Remove(*deadline_);
 }
 
 }  // namespace keelson::rpc

@@ -10,8 +10,6 @@
 #ifndef KEELSON_SERVER_RPC_GATEWAY_CALL_H_
 #define KEELSON_SERVER_RPC_GATEWAY_CALL_H_
 
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,48 +18,32 @@
 #include "http/stream.h"
 #include "server/rpc/json_values.h"
 #include "server/rpc/rpc_server.h"
-#include "server/rpc/server_call.h"
+#include "server/rpc/served_call.h"
 
 namespace keelson::rpc {
 
-class GatewayCall final : public Call,
-                          public http::StreamHandler,
-                          public DeadlineOwner,
-                          public std::enable_shared_from_this<GatewayCall> {
+class GatewayCall final : public ServedCall {
  public:
   // All but `stream` outlive the stream. allowed_origin: for the CORS headers; empty: none.
   GatewayCall(const CallEnvironment* environment, const Method* method,
               const MessageJson* message_json, http::Stream* stream, http::HeaderBlock headers,
               std::string allowed_origin);
-  ~GatewayCall();
 
   // Reads the request's header.
   void Start();
 
-  std::string_view method() const override { return method_->path; }
   // A user's token comes as "authorization"; other metadata is Grpc-Metadata-<name>.
   std::optional<std::string_view> metadata(std::string_view name) const override;
-  std::optional<absl::Duration> deadline() const override;
-  std::string peer() const override;
   // Callers are known by their token alone, as in etcd.
   std::optional<std::string_view> peer_common_name() const override { return std::nullopt; }
   void Send(ByteChain message) override;
-  void Finish(const absl::Status& status) override;
-  size_t queued_bytes() const override { return stream_ == nullptr ? 0 : stream_->queued_bytes(); }
-  bool cancelled() const override { return cancelled_; }
-  void OnCancel(std::function<void()> callback) override;
 
  private:
   void OnData(std::string_view bytes) override;
   void OnEnd() override;
-  void OnWritable() override;
   void OnClientClosed() override;
-  void OnClose(http::CloseReason reason) override;
-  void OnDeadline() override;
+  void SendStatus(const absl::Status& status) override;
 
-  bool active() const { return stream_ != nullptr && !finished_ && !cancelled_; }
-  bool unary() const { return std::holds_alternative<UnaryHandler>(method_->handler); }
-  bool bidi() const { return std::holds_alternative<BidiHandler>(method_->handler); }
   absl::StatusOr<SharedBytes> ToMessage(std::string_view json) const;
   // Bidirectional: hands on the values that have arrived.
   void TakeValues();
@@ -70,32 +52,14 @@ class GatewayCall final : public Call,
   void BeginCall();
   void SendHeaders(int status, http::EndStream end);
   void SendWhole(const HttpResponse& response);
-  void SendStatus(const absl::Status& status);
-  void RemoveDeadline();
-  void Fail(const absl::Status& status);
-  void Cancel();
 
-  const CallEnvironment* const environment_;
-  const Method* const method_;
   const MessageJson* const message_json_;
-  http::Stream* stream_;  // null once closed
-  const http::HeaderBlock headers_;
   const std::string allowed_origin_;
   const uint64_t body_bytes_max_;  // of one JSON value
-  CallMeter meter_;
-  std::string peer_;  // once closed
   JsonValues values_;
   bool input_over_ = false;  // what else comes is not looked at
-  bool begun_ = false;       // the handler knows of the call
   bool headers_sent_ = false;
-  bool finished_ = false;
-  bool cancelled_ = false;
-  size_t unconsumed_ = 0;            // window held back while much is queued for the client
   std::optional<ByteChain> answer_;  // unary: until Finish tells whether it counts
-  std::unique_ptr<StreamReceiver> receiver_;
-  std::function<void()> on_cancel_;
-  std::optional<DeadlineQueue::Key> deadline_;
-  bool deadline_pending_ = false;  // deadline_ is in the queue
 };
 
 // The HTTP status of a gRPC code, as grpc-gateway has it.

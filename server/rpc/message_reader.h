@@ -36,6 +36,9 @@ class MessageReader {
   // The body ended here. Error: Internal, in the middle of a message.
   absl::Status Finish() const;
 
+  // Bytes kept of a message that is not whole.
+  uint64_t buffered() const { return partial_.size(); }
+
  private:
   const uint64_t message_bytes_max_;
   char prefix_[kMessagePrefixBytes] = {};

@@ -10,6 +10,7 @@
 #include "http/server.h"
 #include "server/rpc/deadline_queue.h"
 #include "server/rpc/gateway_call.h"
+#include "server/rpc/load_loop.h"
 #include "server/rpc/plain_http.h"
 #include "server/rpc/server_call.h"
 
@@ -69,14 +70,18 @@ class RpcServer::Impl final : public http::RequestHandler {
       : deadlines_(loop, clock),
         cors_origins_(options.cors_origins),
         measures_handling_(options.measures_handling),
-        environment_{clock, options.request_bytes_max,
-                     http::ServerOptions().stream_high_water_bytes, &deadlines_},
+        lanes_(options.lanes),
+        load_loop_(loop, clock, options.load),
+        environment_{
+            clock,       options.request_bytes_max, http::ServerOptions().stream_high_water_bytes,
+            &deadlines_, load_loop_.load(),         options.refusal},
         http_(loop, clock, this, HttpOptions(options)) {}
 
   template <typename Handler>
   void Register(std::string path, Handler handler) {
     if (admission_ != nullptr) handler = Admitted(admission_, std::move(handler));
-    Register(Method{std::move(path), std::move(handler), nullptr});
+    const LaneRule lane = lanes_ ? lanes_(path) : LaneRule();
+    Register(Method{std::move(path), std::move(handler), lane, nullptr});
   }
   void Register(Method method) {
     const size_t slash = method.path.rfind('/');
@@ -103,6 +108,8 @@ class RpcServer::Impl final : public http::RequestHandler {
   std::shared_ptr<http::StreamHandler> OnGatewayRequest(http::Stream* stream, http::Request request,
                                                         const std::string& path,
                                                         const std::string& allowed_origin);
+  // Why no call of `method` is taken at all.
+  absl::Status CheckCall(const Method& method);
   // The origin to name in CORS headers; empty: none is allowed.
   std::string AllowedOrigin(const http::Request& request) const;
 
@@ -120,6 +127,8 @@ class RpcServer::Impl final : public http::RequestHandler {
   DeadlineQueue deadlines_;
   const std::vector<std::string> cors_origins_;
   const bool measures_handling_;
+  const std::function<LaneRule(std::string_view method)> lanes_;
+  LoadLoop load_loop_;
   const CallEnvironment environment_;
   http::Server http_;  // last: its destruction ends all calls
 };
@@ -139,16 +148,23 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnRequest(http::Stream* st
     SendStatusOnly(stream, UnknownMethod(path, services_));
     return nullptr;
   }
-  if (method_check_) {
-    if (const absl::Status status = method_check_(path); !status.ok()) {
-      SendStatusOnly(stream, status);
-      return nullptr;
-    }
+  if (const absl::Status status = CheckCall(*method->second); !status.ok()) {
+    SendStatusOnly(stream, status);
+    return nullptr;
   }
   auto call = std::make_shared<ServerCall>(&environment_, method->second.get(), stream,
                                            std::move(request.headers));
   call->Start();
   return call;
+}
+
+absl::Status RpcServer::Impl::CheckCall(const Method& method) {
+  const Lane lane = method.lane.lane;
+  if (lane != Lane::kVital && !environment_.load->HasRoomForCall()) {
+    environment_.load->CountRefusal(lane);
+    return environment_.refusal;
+  }
+  return method_check_ ? method_check_(method.path) : absl::OkStatus();
 }
 
 std::string RpcServer::Impl::AllowedOrigin(const http::Request& request) const {
@@ -211,11 +227,9 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnGatewayRequest(
                      allowed_origin);
     return nullptr;
   }
-  if (method_check_) {
-    if (const absl::Status status = method_check_(gateway.path); !status.ok()) {
-      SendHttpResponse(stream, GatewayError(status), body, allowed_origin);
-      return nullptr;
-    }
+  if (const absl::Status status = CheckCall(*method->second); !status.ok()) {
+    SendHttpResponse(stream, GatewayError(status), body, allowed_origin);
+    return nullptr;
   }
   auto call =
       std::make_shared<GatewayCall>(&environment_, method->second.get(), &gateway.message_json,
@@ -264,6 +278,7 @@ std::vector<const MethodStatistics*> RpcServer::statistics() const {
   });
   return all;
 }
+const LoadControl& RpcServer::load() const { return *impl_->environment_.load; }
 uint16_t RpcServer::port() const { return impl_->http_.port(); }
 void RpcServer::Shutdown(absl::Duration grace, std::function<void()> done) {
   impl_->http_.Shutdown(grace, std::move(done));

@@ -20,7 +20,9 @@
 #include "http/tls.h"
 #include "server/rpc/admission.h"
 #include "server/rpc/call.h"
+#include "server/rpc/load_control.h"
 #include "server/rpc/method_statistics.h"
+#include "server/rpc/served_call.h"
 
 namespace keelson::rpc {
 
@@ -33,6 +35,11 @@ struct RpcServerOptions {
   // Whose pages may read plain HTTP answers (CORS); "*": everybody's.
   std::vector<std::string> cors_origins = {"*"};
   bool measures_handling = false;  // MethodStatistics::handling
+  LoadLimits load;
+  // The lane of a method's calls; without it all are vital ones.
+  std::function<LaneRule(std::string_view method)> lanes = nullptr;
+  // What a call hears that there is no room for.
+  absl::Status refusal = absl::ResourceExhaustedError("too many requests");
 };
 
 struct HttpRequest {
@@ -85,6 +92,7 @@ class RpcServer {
                       std::shared_ptr<http::TlsCredentials> tls = nullptr);
   // What was counted so far, by service and method. Valid as long as the server.
   std::vector<const MethodStatistics*> statistics() const;
+  const LoadControl& load() const;
 
   // The port of the last Listen, for tests.
   uint16_t port() const;

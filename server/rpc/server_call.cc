@@ -61,14 +61,8 @@ void SendStatusOnly(http::Stream* stream, const absl::Status& status) {
 
 ServerCall::ServerCall(const CallEnvironment* environment, const Method* method,
                        http::Stream* stream, http::HeaderBlock headers)
-    : environment_(environment),
-      method_(method),
-      stream_(stream),
-      headers_(std::move(headers)),
-      reader_(environment->request_bytes_max),
-      meter_(method->statistics.get(), environment->clock) {}
-
-ServerCall::~ServerCall() { KV_CHECK(!deadline_pending_) << "OnClose comes first"; }
+    : ServedCall(environment, method, stream, std::move(headers)),
+      reader_(environment->request_bytes_max) {}
 
 void ServerCall::Start() {
   const std::string_view encoding = headers_.Get("grpc-encoding");
@@ -83,12 +77,9 @@ void ServerCall::Start() {
     if (!timeout.has_value()) {
       return Fail(absl::InternalError("malformed grpc-timeout: " + std::string(*text)));
     }
-    deadline_ = environment_->deadlines->Add(environment_->clock->Now() + *timeout, this);
-    deadline_pending_ = true;
+    SetDeadline(*timeout);
   }
-  if (const auto* bidi = std::get_if<BidiHandler>(&method_->handler)) {
-    receiver_ = (*bidi)(shared_from_this());
-  }
+  if (bidi()) Begin({});
 }
 
 std::optional<std::string_view> ServerCall::metadata(std::string_view name) const {
@@ -104,33 +95,16 @@ std::optional<std::string_view> ServerCall::metadata(std::string_view name) cons
   return decoded_.emplace_back(std::string(name), *std::move(bytes)).second;
 }
 
-std::optional<absl::Duration> ServerCall::deadline() const {
-  if (!deadline_.has_value()) return std::nullopt;
-  return deadline_->first;
-}
-
-std::string ServerCall::peer() const {
-  return stream_ == nullptr ? peer_ : stream_->peer_address();
-}
-
-std::optional<std::string_view> ServerCall::peer_common_name() const {
-  const std::string& name = stream_ == nullptr ? peer_common_name_ : stream_->peer_common_name();
-  return name.empty() ? std::nullopt : std::optional<std::string_view>(name);
-}
-
 // --- request ------------------------------------------------------------------------------------
 
 void ServerCall::OnData(std::string_view bytes) {
-  if (stream_->queued_bytes() > environment_->high_water_bytes) {
-    unconsumed_ += bytes.size();
-  } else {
-    stream_->Consume(bytes.size());
-  }
+  TakeWindow(bytes.size());
   if (!active()) return;
   const absl::Status status = reader_.Feed(bytes, [this](bool compressed, SharedBytes message) {
     return OnMessage(compressed, std::move(message));
   });
-  if (!status.ok()) Fail(status);
+  if (!status.ok()) return Fail(status);
+  if (active()) CountPartial(reader_.buffered() + request_.size());
 }
 
 bool ServerCall::OnMessage(bool compressed, SharedBytes message) {
@@ -146,8 +120,8 @@ bool ServerCall::OnMessage(bool compressed, SharedBytes message) {
     message = SharedBytes(*std::move(bytes));
   }
   meter_.Received(message.size());
-  if (std::holds_alternative<BidiHandler>(method_->handler)) {
-    if (receiver_ != nullptr) receiver_->OnMessage(std::move(message));
+  if (bidi()) {
+    if (receiver() != nullptr) receiver()->OnMessage(std::move(message));
     return active();
   }
   if (++request_count_ == 1) {
@@ -159,23 +133,16 @@ bool ServerCall::OnMessage(bool compressed, SharedBytes message) {
 }
 
 void ServerCall::OnEnd() {
-  half_closed_ = true;
   if (!active()) return;
   if (const absl::Status status = reader_.Finish(); !status.ok()) return Fail(status);
-  if (std::holds_alternative<BidiHandler>(method_->handler)) {
-    if (receiver_ != nullptr) receiver_->OnHalfClose();
+  if (bidi()) {
+    if (receiver() != nullptr) receiver()->OnHalfClose();
     return;
   }
   if (request_count_ == 0) {
     return Fail(absl::InternalError("grpc: received no request message"));
   }
-  SharedBytes request = std::move(request_);
-  if (const auto* unary = std::get_if<UnaryHandler>(&method_->handler)) {
-    (*unary)(shared_from_this(), std::move(request));
-  } else {
-    receiver_ =
-        std::get<ServerStreamHandler>(method_->handler)(shared_from_this(), std::move(request));
-  }
+  Begin(std::move(request_));
 }
 
 // --- answer -------------------------------------------------------------------------------------
@@ -199,15 +166,7 @@ void ServerCall::Send(ByteChain message) {
   EncodeMessagePrefix(compress, message.size(), prefix);
   stream_->SendData(std::string_view(prefix, kMessagePrefixBytes));
   stream_->SendData(message);
-}
-
-void ServerCall::Finish(const absl::Status& status) {
-  if (!active()) return;
-  finished_ = true;
-  meter_.Ended(status.code());
-  RemoveDeadline();
-  SendStatus(status);
-  on_cancel_ = nullptr;
+  NoteUnsent();
 }
 
 void ServerCall::SendStatus(const absl::Status& status) {
@@ -217,55 +176,6 @@ void ServerCall::SendStatus(const absl::Status& status) {
   std::string text;
   AppendStatus(status, &text, &trailers);
   stream_->End(trailers);
-}
-
-// --- end ----------------------------------------------------------------------------------------
-
-void ServerCall::OnCancel(std::function<void()> callback) {
-  if (active()) on_cancel_ = std::move(callback);
-}
-
-void ServerCall::OnWritable() {
-  if (unconsumed_ > 0) stream_->Consume(std::exchange(unconsumed_, 0));
-  if (active() && receiver_ != nullptr) receiver_->OnWritable();
-}
-
-void ServerCall::OnDeadline() {
-  deadline_pending_ = false;
-  Fail(absl::DeadlineExceededError("context deadline exceeded"));
-}
-
-void ServerCall::Fail(const absl::Status& status) {
-  if (!active()) return;
-  const std::shared_ptr<ServerCall> self = shared_from_this();
-  meter_.Ended(status.code());
-  RemoveDeadline();
-  SendStatus(status);
-  Cancel();
-}
-
-void ServerCall::Cancel() {
-  cancelled_ = true;
-  if (const auto callback = std::exchange(on_cancel_, nullptr)) callback();
-  if (receiver_ != nullptr) receiver_->OnCancel();
-}
-
-void ServerCall::OnClose(http::CloseReason) {
-  const bool was_active = active();
-  meter_.Ended(absl::StatusCode::kCancelled);
-  if (!finished_) {
-    peer_ = stream_->peer_address();
-    peer_common_name_ = stream_->peer_common_name();
-  }
-  stream_ = nullptr;
-  RemoveDeadline();
-  if (was_active) Cancel();
-  receiver_.reset();
-}
-
-void ServerCall::RemoveDeadline() {
-  if (!std::exchange(deadline_pending_, false)) return;
-  environment_->deadlines->Remove(*deadline_);
 }
 
 }  // namespace keelson::rpc

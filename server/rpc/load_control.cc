@@ -1,0 +1,210 @@
+#include "server/rpc/load_control.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace keelson::rpc {
+namespace {
+
+constexpr std::array<const char*, kLanes> kNames = {"vital", "lease", "write",
+                                                    "read",  "range", "stream"};
+constexpr std::array<Lane, kLanes> kAll = {Lane::kVital, Lane::kLease, Lane::kWrite,
+                                           Lane::kRead,  Lane::kRange, Lane::kStream};
+// Calls let in, and passed over, by one Pump; the loop has others to serve.
+constexpr int kAdmittedAtOnce = 256;
+constexpr int kPassedOverMax = 256;
+// A partial request up to this size is always let grow: it is no more than the call itself costs.
+constexpr uint64_t kPartialFree = 16 << 10;
+
+}  // namespace
+
+const char* LaneName(Lane lane) { return kNames[static_cast<size_t>(lane)]; }
+
+bool LoadControl::HasRoom(Lane lane, const Guest& guest, uint64_t bytes) const {
+  const LaneState& now = state(lane);
+  const LaneLimits& limits = limits_[lane];
+  if (now.running >= limits.running_max || now.unsent.queued_bytes > limits.unsent_bytes_max) {
+    return false;
+  }
+  if (now.running > 0 && now.running_bytes + bytes > limits.running_bytes_max) return false;
+  // One connection alone cannot be in anybody's way.
+  return now.unsent.queued_bytes <= limits.connection_unsent_bytes_max ||
+         guest.connection_unsent_bytes() <= limits.connection_unsent_bytes_max;
+}
+
+void LoadControl::Run(Guest* guest, Lane lane, uint64_t bytes) {
+  guest->state_ = Guest::State::kRunning;
+  guest->bytes_ = bytes;
+  ++At(lane).running;
+  At(lane).running_bytes += bytes;
+}
+
+LoadControl::Entry LoadControl::Enter(Guest* guest, Lane lane, uint64_t bytes, absl::Duration now) {
+  KV_CHECK(guest->state_ == Guest::State::kOut);
+  guest->lane_ = lane;
+  LaneState& lane_now = At(lane);
+  if (lane_now.waiting == 0 && HasRoom(lane, *guest, bytes)) {
+    Run(guest, lane, bytes);
+    return Entry::kRuns;
+  }
+  const LaneLimits& limits = limits_[lane];
+  if (lane_now.waiting >= limits.waiting_max ||
+      lane_now.waiting_bytes + bytes > limits.waiting_bytes_max) {
+    ++lane_now.refused_total;
+    return Entry::kRefused;
+  }
+  guest->state_ = Guest::State::kWaiting;
+  guest->bytes_ = bytes;
+  guest->waiting_since_ = now;
+  guest->place_ = lists(lane).waiting.insert(lists(lane).waiting.end(), guest);
+  ++lane_now.waiting;
+  lane_now.waiting_bytes += bytes;
+  ++lane_now.queued_total;
+  wake_();
+  return Entry::kWaits;
+}
+
+void LoadControl::StopWaiting(Guest* guest) {
+  lists(guest->lane_).waiting.erase(guest->place_);
+  --At(guest->lane_).waiting;
+  At(guest->lane_).waiting_bytes -= guest->bytes_;
+  guest->state_ = Guest::State::kOut;
+}
+
+void LoadControl::Leave(Guest* guest) {
+  if (guest->state_ == Guest::State::kWaiting) return StopWaiting(guest);
+  if (guest->state_ == Guest::State::kOut) return;
+  guest->state_ = Guest::State::kOut;
+  LaneState& lane_now = At(guest->lane_);
+  --lane_now.running;
+  lane_now.running_bytes -= guest->bytes_;
+  if (lane_now.waiting > 0) wake_();
+}
+
+void LoadControl::ListUnsent(Guest* guest, absl::Duration now) {
+  if (guest->listed_) return;
+  guest->listed_ = true;
+  guest->taken_seen_ = guest->taken_bytes();
+  guest->taken_at_ = now;
+  std::list<Guest*>& unsent = lists(guest->lane_).unsent;
+  guest->unsent_place_ = unsent.insert(unsent.end(), guest);
+  if (unsent.size() == 1) wake_();
+}
+
+void LoadControl::UnlistUnsent(Guest* guest) {
+  if (!std::exchange(guest->listed_, false)) return;
+  lists(guest->lane_).unsent.erase(guest->unsent_place_);
+  std::replace(told_.begin(), told_.end(), guest, static_cast<Guest*>(nullptr));
+}
+
+bool LoadControl::Congested(Guest* guest, absl::Duration now) {
+  if (!OverUnsent(guest->lane_)) return false;
+  const uint64_t unsent = state(guest->lane_).unsent.queued_bytes;
+  if (guest->unsent_bytes() == 0 && unsent / 2 <= limits_[guest->lane_].unsent_bytes_max) {
+    return false;
+  }
+  guest->paused_ = true;
+  ListUnsent(guest, now);
+  return true;
+}
+
+bool LoadControl::CountPartial(uint64_t before, uint64_t bytes) {
+  const uint64_t others = partial_bytes_ - before;
+  if (bytes > before && bytes > kPartialFree && others + bytes > limits_.partial_bytes_max) {
+    return false;
+  }
+  partial_bytes_ = others + bytes;
+  return true;
+}
+
+void LoadControl::Pump() {
+  for (const Lane lane : kAll) {
+    if (state(lane).waiting > 0) PumpLane(lane);
+  }
+}
+
+void LoadControl::PumpLane(Lane lane) {
+  std::list<Guest*>& waiting = lists(lane).waiting;
+  int admitted = 0;
+  int passed_over = 0;
+  auto it = waiting.begin();
+  while (it != waiting.end() && passed_over < kPassedOverMax) {
+    Guest* const guest = *it++;
+    if (!HasRoom(lane, *guest, guest->bytes_)) {
+      if (guest->connection_unsent_bytes() <= limits_[lane].connection_unsent_bytes_max) return;
+      ++passed_over;
+      continue;
+    }
+    StopWaiting(guest);
+    Run(guest, lane, guest->bytes_);
+    guest->OnAdmitted();
+    // What it did may have changed the line: the rest is looked at anew.
+    it = waiting.begin();
+    passed_over = 0;
+    if (++admitted == kAdmittedAtOnce) return wake_();
+  }
+}
+
+void LoadControl::Sweep(absl::Duration now) {
+  for (const Lane lane : kAll) {
+    SweepWaiting(lane, now);
+    ShedStalled(lane, now);
+    ResumePaused(lane, now);
+  }
+  Pump();
+}
+
+void LoadControl::SweepWaiting(Lane lane, absl::Duration now) {
+  std::list<Guest*>& waiting = lists(lane).waiting;
+  while (!waiting.empty() && now - waiting.front()->waiting_since_ >= limits_[lane].wait_max) {
+    Guest* const guest = waiting.front();
+    StopWaiting(guest);
+    ++At(lane).refused_total;
+    guest->OnRefused();
+  }
+}
+
+void LoadControl::ShedStalled(Lane lane, absl::Duration now) {
+  for (Guest* const guest : lists(lane).unsent) {
+    if (guest->taken_seen_ != guest->taken_bytes() || guest->unsent_bytes() == 0) {
+      guest->taken_seen_ = guest->taken_bytes();
+      guest->taken_at_ = now;
+    } else if (OverUnsent(lane) && now - guest->taken_at_ >= limits_.stalled_max) {
+      told_.push_back(guest);
+    }
+  }
+  // Calls may end while others are told.
+  for (size_t i = 0; i < told_.size() && OverUnsent(lane); ++i) {
+    if (told_[i] == nullptr) continue;
+    ++At(lane).shed_total;
+    told_[i]->OnShed();
+  }
+  told_.clear();
+}
+
+void LoadControl::ResumePaused(Lane lane, absl::Duration now) {
+  for (Guest* const guest : lists(lane).unsent) {
+    if (guest->paused_) told_.push_back(guest);
+  }
+  for (size_t i = 0; i < told_.size(); ++i) {
+    if (told_[i] == nullptr) continue;
+    told_[i]->paused_ = false;
+    if (!Congested(told_[i], now)) told_[i]->OnUncongested();
+  }
+  told_.clear();
+}
+
+bool LoadControl::busy() const {
+  for (const LaneLists& lane : lists_) {
+    if (!lane.waiting.empty() || !lane.unsent.empty()) return true;
+  }
+  return false;
+}
+
+bool LoadControl::waiting() const {
+  return std::any_of(states_.begin(), states_.end(),
+                     [](const LaneState& lane) { return lane.waiting > 0; });
+}
+
+}  // namespace keelson::rpc

@@ -20,6 +20,8 @@ constexpr Method<Stub, etcdserverpb::DefragmentRequest, etcdserverpb::Defragment
     kDefragment = {&Endpoint::maintenance, &Stub::Defragment, &Stub::AsyncDefragment};
 constexpr Method<Stub, etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>
     kMoveLeader = {&Endpoint::maintenance, &Stub::MoveLeader, &Stub::AsyncMoveLeader};
+constexpr Method<Stub, etcdserverpb::DowngradeRequest, etcdserverpb::DowngradeResponse> kDowngrade =
+    {&Endpoint::maintenance, &Stub::Downgrade, &Stub::AsyncDowngrade};
 constexpr Method<etcdserverpb::KV::Stub, etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>
     kRange = {&Endpoint::kv, &etcdserverpb::KV::Stub::Range, &etcdserverpb::KV::Stub::AsyncRange};
 
@@ -82,6 +84,14 @@ absl::StatusOr<etcdserverpb::MoveLeaderResponse> Maintenance::MoveLeader(
   etcdserverpb::MoveLeaderRequest request;
   request.set_targetid(target_id);
   return CallBlocking(core_, kMoveLeader, CallKind::kWrite, request, options, std::move(only));
+}
+
+absl::StatusOr<etcdserverpb::DowngradeResponse> Maintenance::Downgrade(
+    const etcdserverpb::DowngradeRequest& request, const CallOptions& options) {
+  // A second ENABLE would be told that one is under way.
+  const bool repeatable = request.action() != etcdserverpb::DowngradeRequest::ENABLE;
+  return CallBlocking(core_, kDowngrade, repeatable ? CallKind::kRead : CallKind::kWrite, request,
+                      options);
 }
 
 absl::Status Maintenance::Snapshot(const std::string& endpoint,

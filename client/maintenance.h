@@ -43,6 +43,11 @@ class Maintenance {
                                                               uint64_t target_id,
                                                               const CallOptions& options = {});
 
+  // Checks whether the cluster could be made one of `version` (VALIDATE), begins that (ENABLE), or
+  // gives it up (CANCEL, which has no version). The answer's version is the cluster's.
+  absl::StatusOr<etcdserverpb::DowngradeResponse> Downgrade(
+      const etcdserverpb::DowngradeRequest& request, const CallOptions& options = {});
+
   // A snapshot of the member's state, in pieces as they come: what a file of it consists of, its
   // SHA-256 at the end included. `take` returns whether it wants more; Cancelled if not. An error:
   // the snapshot is not whole. Not tried again.

@@ -211,6 +211,7 @@ Commands AllCommands() {
   AddAuthCommands(commands);
   AddCompactionCommand(commands);
   AddDelCommand(commands);
+  AddDowngradeCommands(commands);
   AddElectCommand(commands);
   AddEndpointCommands(commands);
   AddGetCommand(commands);

@@ -43,6 +43,7 @@ void AddAlarmCommands(Commands& commands);
 void AddAuthCommands(Commands& commands);
 void AddCompactionCommand(Commands& commands);
 void AddDelCommand(Commands& commands);
+void AddDowngradeCommands(Commands& commands);
 void AddElectCommand(Commands& commands);
 void AddEndpointCommands(Commands& commands);
 void AddGetCommand(Commands& commands);

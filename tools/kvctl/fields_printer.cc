@@ -97,6 +97,12 @@ class FieldsPrinter final : public Printer {
     return Ok();
   }
 
+  Exit Downgrade(const std::string&, const etcdserverpb::DowngradeResponse& response) override {
+    Header(response.header());
+    Text("Version", response.version());
+    return Ok();
+  }
+
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
     for (const EndpointHealth& health : endpoints) {
       Text("Endpoint", health.endpoint);

@@ -88,6 +88,10 @@ class JsonPrinter final : public Printer {
     return Whole(response);
   }
 
+  Exit Downgrade(const std::string&, const etcdserverpb::DowngradeResponse& response) override {
+    return Whole(response);
+  }
+
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
     return List(endpoints, [](const EndpointHealth& health) {
       std::string json = absl::StrCat("{\"endpoint\":", GoJsonString(health.endpoint),

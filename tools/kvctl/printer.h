@@ -83,6 +83,10 @@ class Printer {
   virtual Exit MoveLeader(uint64_t from, uint64_t to, const etcdserverpb::MoveLeaderResponse&) {
     return Unsupported();
   }
+  // `what`: "validate", "enable" or "cancel".
+  virtual Exit Downgrade(const std::string& what, const etcdserverpb::DowngradeResponse&) {
+    return Unsupported();
+  }
   virtual Exit Health(const std::vector<EndpointHealth>&) { return Unsupported(); }
   virtual Exit Status(const std::vector<EndpointStatus>&) { return Unsupported(); }
   virtual Exit HashKv(const std::vector<EndpointHash>&) { return Unsupported(); }

@@ -44,6 +44,9 @@ class ProtobufPrinter final : public Printer {
   Exit MoveLeader(uint64_t, uint64_t, const etcdserverpb::MoveLeaderResponse& response) override {
     return Raw(response);
   }
+  Exit Downgrade(const std::string&, const etcdserverpb::DowngradeResponse& response) override {
+    return Raw(response);
+  }
   Exit Alarm(const etcdserverpb::AlarmResponse& response) override { return Raw(response); }
 
   Exit AuthStatus(const etcdserverpb::AuthStatusResponse& response) override {

@@ -112,6 +112,12 @@ class SimplePrinter final : public Printer {
     return Ok();
   }
 
+  Exit Downgrade(const std::string& what,
+                 const etcdserverpb::DowngradeResponse& response) override {
+    return Say(
+        absl::StrCat("Downgrade ", what, " success, cluster version ", response.version()));
+  }
+
   Exit Health(const std::vector<EndpointHealth>& endpoints) override {
     for (const EndpointHealth& health : endpoints) {
       if (health.error.empty()) {

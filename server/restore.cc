@@ -88,6 +88,26 @@ absl::StatusOr<Unpacked> Unpack(const std::string& file, bool skip_hash_check,
   return unpacked;
 }
 
+// A file's state, in a temporary directory beside it that goes with this.
+struct OpenSnapshot {
+  static absl::StatusOr<OpenSnapshot> Open(const std::string& file) {
+    const std::string directory = absl::StrCat(file, ".unpacked.", ::getpid());
+    OpenSnapshot snapshot;
+    snapshot.cleanup = std::make_unique<Cleanup>(directory);
+    const auto unpacked = Unpack(file, /*skip_hash_check=*/false, directory);
+    if (!unpacked.ok()) return InFile(file, unpacked.status());
+    snapshot.unpacked = *unpacked;
+    storage::StoreOptions options;
+    options.directory = directory;
+    KV_ASSIGN_OR_RETURN(snapshot.store, storage::Store::Open(options));
+    return snapshot;
+  }
+
+  std::unique_ptr<Cleanup> cleanup;  // first: the store is closed before
+  Unpacked unpacked;
+  std::unique_ptr<storage::Store> store;
+};
+
 // What every member of the old cluster knew of it is replaced; the keys and leases stay.
 absl::Status MakeFirstState(const RestoreOptions& options, const Bootstrap& bootstrap,
                             storage::Store& store) {
@@ -167,17 +187,16 @@ absl::Status Restore(const RestoreOptions& options) {
 }
 
 absl::StatusOr<SnapshotSummary> Summarize(const std::string& file) {
-  const std::string directory = absl::StrCat(file, ".unpacked.", ::getpid());
-  const Cleanup cleanup(directory);
-  const auto unpacked = Unpack(file, /*skip_hash_check=*/false, directory);
-  if (!unpacked.ok()) return InFile(file, unpacked.status());
-  storage::StoreOptions options;
-  options.directory = directory;
-  KV_ASSIGN_OR_RETURN(const std::unique_ptr<storage::Store> store, storage::Store::Open(options));
-  return SnapshotSummary{.hash = unpacked->hash,
-                         .revision = store->revision(),
-                         .keys = store->KeyCount(),
-                         .bytes = unpacked->file_bytes};
+  KV_ASSIGN_OR_RETURN(const OpenSnapshot snapshot, OpenSnapshot::Open(file));
+  return SnapshotSummary{.hash = snapshot.unpacked.hash,
+                         .revision = snapshot.store->revision(),
+                         .keys = snapshot.store->KeyCount(),
+                         .bytes = snapshot.unpacked.file_bytes};
+}
+
+absl::StatusOr<storage::Store::KvHash> HashSnapshot(const std::string& file, Revision revision) {
+  KV_ASSIGN_OR_RETURN(const OpenSnapshot snapshot, OpenSnapshot::Open(file));
+  return snapshot.store->HashKv(revision);
 }
 
 }  // namespace keelson::server

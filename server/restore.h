@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "base/types.h"
 #include "server/config.h"
+#include "storage/store.h"
 
 namespace keelson::server {
 
@@ -39,6 +40,9 @@ struct SnapshotSummary {
 // Reads and checks all of `file`; unpacks it into a temporary directory beside it to count its
 // keys.
 absl::StatusOr<SnapshotSummary> Summarize(const std::string& file);
+
+// etcd's HashKV at `revision` (0: newest) of the keys in `file`, which is unpacked for it as above.
+absl::StatusOr<storage::Store::KvHash> HashSnapshot(const std::string& file, Revision revision);
 
 }  // namespace keelson::server
 

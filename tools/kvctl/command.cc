@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "tools/kvctl/completion.h"
 
 namespace keelson::kvctl {
 namespace {
@@ -117,15 +118,9 @@ Exit UnknownCommand(const std::string& word, const std::string& parent,
                              parent, " --help' for usage)"));
 }
 
-// The words after the program's name, until they name a command.
-struct Choice {
-  Command* command = nullptr;
-  std::string group;  // when the words stop at a group
-  Exit exit;          // when they name nothing
-};
+}  // namespace
 
-// Takes the words that name the command out of `arguments`.
-Choice Choose(const Commands& commands, std::vector<std::string>& arguments) {
+Choice ChooseCommand(const Commands& commands, std::vector<std::string>& arguments) {
   GlobalFlags globals;
   Flags flags;
   globals.AddTo(flags);
@@ -156,7 +151,7 @@ Choice Choose(const Commands& commands, std::vector<std::string>& arguments) {
   }
   if (first == "help") {
     arguments.push_back("--help");
-    return Choose(commands, arguments);
+    return ChooseCommand(commands, arguments);
   }
   choice.command = find(first);
   if (choice.command != nullptr) return choice;
@@ -177,8 +172,14 @@ Choice Choose(const Commands& commands, std::vector<std::string>& arguments) {
   return choice;
 }
 
+namespace {
+
 Exit Run(const Commands& commands, std::vector<std::string> arguments, Session& session) {
-  const Choice choice = Choose(commands, arguments);
+  if (!arguments.empty() && arguments[0] == kCompleteWord) {
+    session.out() << Candidates(commands, {arguments.begin() + 1, arguments.end()});
+    return Ok();
+  }
+  const Choice choice = ChooseCommand(commands, arguments);
   KVCTL_RETURN_IF_FAILED(choice.exit);
 
   Flags own;
@@ -209,7 +210,9 @@ Commands AllCommands() {
   Commands commands;
   AddAlarmCommands(commands);
   AddAuthCommands(commands);
+  AddCheckCommands(commands);
   AddCompactionCommand(commands);
+  AddCompletionCommands(commands);
   AddDelCommand(commands);
   AddDowngradeCommands(commands);
   AddElectCommand(commands);
@@ -218,8 +221,10 @@ Commands AllCommands() {
   AddLeaseCommands(commands);
   AddLoadCommand(commands);
   AddLockCommand(commands);
+  AddMakeMirrorCommand(commands);
   AddMemberCommands(commands);
   AddMoveLeaderCommand(commands);
+  AddOfflineCommands(commands);
   AddPutCommand(commands);
   AddRoleCommands(commands);
   AddSnapshotCommands(commands);

@@ -35,7 +35,7 @@ class EndpointCommand : public Command {
     flags.Bool("cluster", 0, &cluster_, "use all endpoints from the cluster member list");
   }
 
-  Exit Run(Session& session, Flags& flags, const Arguments&) final {
+  Exit Run(Session& session, Flags& flags, const Arguments&) override {
     KVCTL_RETURN_IF_FAILED(session.Open(flags));
     std::vector<std::string> endpoints;
     KVCTL_RETURN_IF_FAILED(ListEndpoints(session, cluster_, &endpoints));
@@ -182,8 +182,24 @@ class DefragCommand final : public EndpointCommand {
         .usage = "[options]",
         .description =
             "With Keelson it happens by itself, and nobody waits while it does; this makes it\n"
-            "happen now. etcd answers nothing else meanwhile.",
-        .examples = "kvctl defrag --cluster --command-timeout=1m"};
+            "happen now. etcd answers nothing else meanwhile. With --data-dir: of a member that\n"
+            "does not run.",
+        .examples =
+            "kvctl defrag --cluster --command-timeout=1m\n"
+            "kvctl defrag --data-dir m1.etcd"};
+  }
+
+  void AddFlags(Flags& flags) override {
+    EndpointCommand::AddFlags(flags);
+    flags.String("data-dir", 0, &data_dir_, "defragment this directory, which no member uses");
+    flags.Duration("timeout", &timeout_,
+                   "with --data-dir: how long to wait for a process that has the directory");
+  }
+
+  Exit Run(Session& session, Flags& flags, const Arguments& arguments) override {
+    if (data_dir_.empty()) return EndpointCommand::Run(session, flags, arguments);
+    KVCTL_RETURN_IF_FAILED(session.OpenPrinter(flags));
+    return DefragmentOffline(session, data_dir_, timeout_);
   }
 
  private:
@@ -208,6 +224,9 @@ class DefragCommand final : public EndpointCommand {
     if (!all_done) return {ExitCode::kError, ""};
     return Ok();
   }
+
+  std::string data_dir_;
+  absl::Duration timeout_ = absl::Seconds(10);
 };
 
 }  // namespace

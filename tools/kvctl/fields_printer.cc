@@ -148,6 +148,13 @@ class FieldsPrinter final : public Printer {
     return Ok();
   }
 
+  Exit OfflineHash(const struct OfflineHash& hash) override {
+    Field("Hash", hash.hash);
+    Field("HashRevision", hash.revision);
+    Field("CompactRevision", hash.compacted);
+    return Ok();
+  }
+
   Exit SnapshotStatus(const struct SnapshotStatus& status) override {
     Field("Hash", status.hash);
     Field("Revision", status.revision);

@@ -168,14 +168,23 @@ absl::Status Flags::Parse(const std::vector<std::string>& arguments, Arguments* 
 
 std::optional<size_t> Flags::FirstArgument(const std::vector<std::string>& arguments) const {
   for (size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
-    const absl::string_view argument = arguments[i];
-    if (!IsFlag(argument)) return i;
-    const Flag* const flag = absl::StartsWith(argument, "--") ? Find(argument.substr(2))
-                             : argument.size() == 2           ? FindLetter(argument[1])
-                                                              : nullptr;
-    if (flag != nullptr && flag->takes_value) ++i;
+    if (!IsFlag(arguments[i])) return i;
+    if (!AwaitsValue(arguments[i]).empty()) ++i;
   }
   return std::nullopt;
+}
+
+std::string Flags::AwaitsValue(absl::string_view argument) const {
+  if (!IsFlag(argument)) return "";
+  const Flag* const flag = absl::StartsWith(argument, "--") ? Find(argument.substr(2))
+                           : argument.size() == 2           ? FindLetter(argument[1])
+                                                            : nullptr;
+  return flag != nullptr && flag->takes_value ? flag->name : "";
+}
+
+std::string Flags::about(absl::string_view name) const {
+  const Flag* const flag = Find(name);
+  return flag == nullptr ? "" : flag->help;
 }
 
 std::vector<std::string> Flags::names() const {

@@ -55,6 +55,11 @@ class Flags {
   std::optional<size_t> FirstArgument(const std::vector<std::string>& arguments) const;
 
   std::vector<std::string> names() const;
+  // What Help says of a flag.
+  std::string about(absl::string_view name) const;
+  // The name of the flag whose value comes with the next word, if `argument` is such a flag ("-w",
+  // "--write-out"); "" otherwise.
+  std::string AwaitsValue(absl::string_view argument) const;
   // A line per flag: "      --limit=0    Maximum number of results".
   std::string Help() const;
 

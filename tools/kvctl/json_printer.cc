@@ -116,6 +116,11 @@ class JsonPrinter final : public Printer {
     });
   }
 
+  Exit OfflineHash(const struct OfflineHash& hash) override {
+    return Line(absl::StrCat("{\"hash\":", hash.hash, ",\"hashRevision\":", hash.revision,
+                             ",\"compactRevision\":", hash.compacted, "}"));
+  }
+
   Exit SnapshotStatus(const struct SnapshotStatus& status) override {
     return Line(absl::StrCat("{\"hash\":", status.hash, ",\"revision\":", status.revision,
                              ",\"totalKey\":", status.keys, ",\"totalSize\":", status.bytes, "}"));

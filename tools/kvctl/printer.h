@@ -38,6 +38,12 @@ struct SnapshotStatus {
   uint64_t bytes = 0;
 };
 
+struct OfflineHash {
+  uint32_t hash = 0;
+  int64_t revision = 0;
+  int64_t compacted = 0;
+};
+
 struct PrinterOptions {
   bool hex = false;  // keys and values as \x61
 };
@@ -92,6 +98,8 @@ class Printer {
   virtual Exit HashKv(const std::vector<EndpointHash>&) { return Unsupported(); }
   virtual Exit Alarm(const etcdserverpb::AlarmResponse&) { return Unsupported(); }
   virtual Exit SnapshotStatus(const struct SnapshotStatus&) { return Unsupported(); }
+
+  virtual Exit OfflineHash(const struct OfflineHash&) { return Unsupported(); }
 
   virtual Exit AuthStatus(const etcdserverpb::AuthStatusResponse&) { return Unsupported(); }
   virtual Exit UserAdd(const std::string& user, const etcdserverpb::AuthUserAddResponse&) {

@@ -76,6 +76,12 @@ Rows HashRows(const std::vector<EndpointHash>& endpoints) {
   return table;
 }
 
+Rows OfflineHashRows(const OfflineHash& hash) {
+  return {.header = {"hash", "hash revision", "compact revision"},
+          .rows = {{absl::StrCat(hash.hash), absl::StrCat(hash.revision),
+                    absl::StrCat(hash.compacted)}}};
+}
+
 Rows SnapshotRows(const SnapshotStatus& status) {
   return {.header = {"hash", "revision", "total keys", "total size"},
           .rows = {{absl::StrCat(absl::Hex(status.hash)), absl::StrCat(status.revision),

@@ -20,6 +20,7 @@ Rows MemberRows(const etcdserverpb::MemberListResponse& response);
 Rows HealthRows(const std::vector<EndpointHealth>& endpoints);
 Rows StatusRows(const std::vector<EndpointStatus>& endpoints);
 Rows HashRows(const std::vector<EndpointHash>& endpoints);
+Rows OfflineHashRows(const OfflineHash& hash);
 Rows SnapshotRows(const SnapshotStatus& status);
 
 // A boxed table: headers in capitals and centred, cells to the right. A cell is one line.

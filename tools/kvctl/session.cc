@@ -19,8 +19,9 @@ std::string VariableName(absl::string_view prefix, const std::string& flag) {
 
 // Variables that are no flags. (ETCDCTL_API chose between two command lines once.)
 bool IsKnownVariable(absl::string_view name) {
-  return name == "ETCDCTL_API" || name == "ETCDCTL_WATCH_KEY" || name == "ETCDCTL_WATCH_RANGE_END" ||
-         name == "KVCTL_WATCH_KEY" || name == "KVCTL_WATCH_RANGE_END";
+  return name == "ETCDCTL_API" || name == "ETCDCTL_WATCH_KEY" ||
+         name == "ETCDCTL_WATCH_RANGE_END" || name == "KVCTL_WATCH_KEY" ||
+         name == "KVCTL_WATCH_RANGE_END";
 }
 
 }  // namespace
@@ -90,16 +91,21 @@ Exit Session::ReadEnvironment(Flags& flags) {
 }
 
 Exit Session::Open(Flags& flags) {
-  KVCTL_RETURN_IF_FAILED(ReadEnvironment(flags));
-  printer_ = Printer::Create(globals_.write_out, {.hex = globals_.hex}, out_, err_);
-  if (printer_ == nullptr) return BadFeature("unsupported output format");
+  KVCTL_RETURN_IF_FAILED(OpenPrinter(flags));
   return MakeClient(flags);
 }
 
+Exit Session::OpenPrinter(Flags& flags) {
+  KVCTL_RETURN_IF_FAILED(ReadEnvironment(flags));
+  printer_ = Printer::Create(globals_.write_out, {.hex = globals_.hex}, out_, err_);
+  return printer_ != nullptr ? Ok() : BadFeature("unsupported output format");
+}
+
 Exit Session::MakeClient(Flags& flags) {
-  for (const auto& [name, value] : {std::pair<const char*, const std::string*>{"cert", &globals_.cert},
-                                    {"key", &globals_.key},
-                                    {"cacert", &globals_.cacert}}) {
+  for (const auto& [name, value] :
+       {std::pair<const char*, const std::string*>{"cert", &globals_.cert},
+        {"key", &globals_.key},
+        {"cacert", &globals_.cacert}}) {
     if (flags.given(name) && value->empty()) {
       return BadArguments(absl::StrCat("empty string is passed to --", name, " option"));
     }
@@ -109,8 +115,39 @@ Exit Session::MakeClient(Flags& flags) {
   }
   if (!globals_.debug) client::SilenceTransportLog();
 
-  client::Options options;
+  client::Options options = BaseOptions();
   options.endpoints = globals_.endpoints;
+  if (!globals_.cert.empty() || !globals_.key.empty() || !globals_.cacert.empty() ||
+      globals_.insecure_skip_tls_verify || !globals_.insecure_transport) {
+    options.tls = client::TlsOptions{.ca_file = globals_.cacert,
+                                     .cert_file = globals_.cert,
+                                     .key_file = globals_.key,
+                                     .server_name = "",
+                                     .skip_verification = globals_.insecure_skip_tls_verify};
+  }
+  options.token = globals_.auth_jwt_token;
+  KVCTL_RETURN_IF_FAILED(ReadUser(globals_.user, globals_.password, &options));
+  return Connect(std::move(options), &client_);
+}
+
+Exit ReadUser(const std::string& user, const std::string& password, client::Options* options) {
+  const size_t colon = user.find(':');
+  options->user = user.substr(0, colon);
+  if (!password.empty()) {
+    options->user = user;
+    options->password = password;
+  } else if (colon != std::string::npos) {
+    options->password = user.substr(colon + 1);
+  } else if (!user.empty()) {
+    absl::StatusOr<std::string> typed = AskPassword("Password: ");
+    if (!typed.ok()) return Failed(typed.status());
+    options->password = *std::move(typed);
+  }
+  return Ok();
+}
+
+client::Options Session::BaseOptions() const {
+  client::Options options;
   options.balance = client::Balance::kSticky;
   options.dial_timeout = globals_.dial_timeout;
   options.request_timeout = globals_.command_timeout;
@@ -121,44 +158,26 @@ Exit Session::MakeClient(Flags& flags) {
   };
   if (globals_.max_request_bytes > 0) options.send_bytes_max = bounded(globals_.max_request_bytes);
   if (globals_.max_recv_bytes > 0) options.receive_bytes_max = bounded(globals_.max_recv_bytes);
-  if (!globals_.cert.empty() || !globals_.key.empty() || !globals_.cacert.empty() ||
-      globals_.insecure_skip_tls_verify || !globals_.insecure_transport) {
-    options.tls = client::TlsOptions{.ca_file = globals_.cacert,
-                                     .cert_file = globals_.cert,
-                                     .key_file = globals_.key,
-                                     .server_name = "",
-                                     .skip_verification = globals_.insecure_skip_tls_verify};
-  }
-  options.token = globals_.auth_jwt_token;
-  const size_t colon = globals_.user.find(':');
-  options.user = globals_.user.substr(0, colon);
-  if (!globals_.password.empty()) {
-    options.user = globals_.user;
-    options.password = globals_.password;
-  } else if (colon != std::string::npos) {
-    options.password = globals_.user.substr(colon + 1);
-  } else if (!globals_.user.empty()) {
-    absl::StatusOr<std::string> typed = AskPassword("Password: ");
-    if (!typed.ok()) return Failed(typed.status());
-    options.password = *std::move(typed);
-  }
+  return options;
+}
 
-  auto client = client::Client::Create(std::move(options));
-  if (!client.ok()) {
-    const bool none = client.status().message() == client::kNoEndpoints;
+Exit Session::Connect(client::Options options, std::unique_ptr<client::Client>* client) const {
+  auto made = client::Client::Create(std::move(options));
+  if (!made.ok()) {
+    const bool none = made.status().message() == client::kNoEndpoints;
     return {none ? ExitCode::kBadConnection : ExitCode::kBadArguments,
-            std::string(client.status().message())};
+            std::string(made.status().message())};
   }
-  client_ = *std::move(client);
+  *client = *std::move(made);
   // As etcdctl, whose client authenticates when it is made.
-  if (absl::Status status = client_->LogIn(); !status.ok()) {
+  if (absl::Status status = (*client)->LogIn(); !status.ok()) {
     ExplainTimeout(status);
     return {ExitCode::kBadConnection, std::string(status.message())};
   }
   return Ok();
 }
 
-void Session::ExplainTimeout(const absl::Status& status) {
+void Session::ExplainTimeout(const absl::Status& status) const {
   const std::string why = client::LastFailure(status);
   if (!why.empty()) err_ << "kvctl: " << why << "\n";
 }

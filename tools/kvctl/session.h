@@ -47,6 +47,9 @@ struct GlobalFlags {
   void AddTo(Flags& flags);
 };
 
+// What --user and --password (or flags of that kind) say, asking for a password that is missing.
+Exit ReadUser(const std::string& user, const std::string& password, client::Options* options);
+
 class Session {
  public:
   Session(Environment environment, std::istream& in, std::ostream& out, std::ostream& err)
@@ -60,17 +63,25 @@ class Session {
   std::string environment(const std::string& name) const;
 
   // Takes the flags that the command line leaves open from the environment, KVCTL_<FLAG> before
-  // ETCDCTL_<FLAG>, then makes the printer and the client. Commands call it when their arguments are
-  // found good, so that complaints come in etcdctl's order.
+  // ETCDCTL_<FLAG>, then makes the printer and the client. Commands call it when their arguments
+  // are found good, so that complaints come in etcdctl's order.
   Exit Open(Flags& flags);
+  // The same without a client: for commands that ask no server.
+  Exit OpenPrinter(Flags& flags);
+
+  // Timeouts and sizes as the global flags have them: the beginning of any client's options.
+  client::Options BaseOptions() const;
+  // Makes a client, and authenticates where there is a user.
+  Exit Connect(client::Options options, std::unique_ptr<client::Client>* client) const;
 
   Printer& printer() { return *printer_; }
   client::Client& client() { return *client_; }
   client::CallOptions call_options() const { return {.timeout = globals_.command_timeout}; }
-  // What a call that failed comes to. Where the time ran out, a line on stderr says what held it up.
+  // What a call that failed comes to. Where the time ran out, a line on stderr says what held it
+  // up.
   Exit CallFailed(const absl::Status& status, absl::string_view prefix = "",
                   absl::string_view suffix = "");
-  void ExplainTimeout(const absl::Status& status);
+  void ExplainTimeout(const absl::Status& status) const;
 
  private:
   Exit ReadEnvironment(Flags& flags);

@@ -139,6 +139,10 @@ class SimplePrinter final : public Printer {
     return Join(HashRows(endpoints));
   }
 
+  Exit OfflineHash(const struct OfflineHash& hash) override {
+    return Join(OfflineHashRows(hash));
+  }
+
   Exit SnapshotStatus(const struct SnapshotStatus& status) override {
     return Join(SnapshotRows(status));
   }

@@ -145,7 +145,7 @@ class SnapshotStatusCommand final : public Command {
   Exit Run(Session& session, Flags& flags, const Arguments& arguments) override {
     const std::vector<std::string> words = arguments.all();
     if (words.size() != 1) return BadArguments("snapshot status requires exactly one argument");
-    KVCTL_RETURN_IF_FAILED(session.Open(flags));
+    KVCTL_RETURN_IF_FAILED(session.OpenPrinter(flags));
     const auto summary = server::Summarize(words[0]);
     if (!summary.ok()) return Failed(summary.status());
     return session.printer().SnapshotStatus({.hash = summary->hash,
@@ -192,7 +192,7 @@ class SnapshotRestoreCommand final : public Command {
   Exit Run(Session& session, Flags& flags, const Arguments& arguments) override {
     const std::vector<std::string> words = arguments.all();
     if (words.size() != 1) return BadArguments("snapshot restore requires exactly one argument");
-    KVCTL_RETURN_IF_FAILED(session.Open(flags));
+    KVCTL_RETURN_IF_FAILED(session.OpenPrinter(flags));
     const bool compacted = flags.given("mark-compacted") ? mark_compacted_ : bump_revision_ > 0;
     if (bump_revision_ < 0 || compacted != (bump_revision_ > 0)) {
       return BadArguments(

@@ -21,6 +21,9 @@ class TablePrinter final : public Printer {
   Exit HashKv(const std::vector<EndpointHash>& endpoints) override {
     return Draw(HashRows(endpoints));
   }
+  Exit OfflineHash(const struct OfflineHash& hash) override {
+    return Draw(OfflineHashRows(hash));
+  }
   Exit SnapshotStatus(const struct SnapshotStatus& status) override {
     return Draw(SnapshotRows(status));
   }

@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "client/endpoint.h"
 #include "client/errors.h"
+#include "client/key_pair.h"
 
 namespace keelson::client {
 namespace {
@@ -46,6 +47,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeTlsCredentials(
   if (!options.cert_file.empty()) {
     KV_ASSIGN_OR_RETURN(pem.pem_cert_chain, ReadFile(options.cert_file));
     KV_ASSIGN_OR_RETURN(pem.pem_private_key, ReadFile(options.key_file));
+    KV_RETURN_IF_ERROR(CheckKeyPair(pem.pem_cert_chain, pem.pem_private_key));
   }
   if (!options.skip_verification) return grpc::SslCredentials(pem);
 

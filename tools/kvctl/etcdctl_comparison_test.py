@@ -16,6 +16,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/integration"))
+import pki  # noqa: E402, after its path
+
 KVCTL = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
 TIMEOUT = 20  # seconds; ends a hang
 
@@ -29,16 +32,21 @@ def free_port():
 class Server:
     """A single-member etcd whose ids do not depend on its ports."""
 
-    def __init__(self, root, name):
+    def __init__(self, root, name, tls=None):
+        """tls: an authority, whose clients alone are served then."""
         self.port = free_port()
+        self.tls = tls and {"ETCDCTL_CACERT": str(tls.ca), "ETCDCTL_CERT": str(tls.client.cert), "ETCDCTL_KEY": str(tls.client.key)}
+        scheme = "https" if tls else "http"
+        flags = [f"--cert-file={tls.server.cert}", f"--key-file={tls.server.key}", f"--trusted-ca-file={tls.ca}",
+                 "--client-cert-auth"] if tls else []
         self.log = open(os.path.join(root, name + ".log"), "wb")
         self.process = subprocess.Popen(
             ["etcd", "--name", "m1", "--data-dir", os.path.join(root, name), "--logger", "zap", "--bcrypt-cost", "4",
-             "--listen-client-urls", f"http://127.0.0.1:{self.port}",
-             "--advertise-client-urls", "http://127.0.0.1:2379",
+             "--listen-client-urls", f"{scheme}://127.0.0.1:{self.port}",
+             "--advertise-client-urls", f"{scheme}://127.0.0.1:2379",
              "--listen-peer-urls", f"http://127.0.0.1:{free_port()}",
              "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
-             "--initial-cluster", "m1=http://127.0.0.1:2380"],
+             "--initial-cluster", "m1=http://127.0.0.1:2380", *flags],
             stdout=self.log, stderr=self.log)
 
     def wait_ready(self):
@@ -53,6 +61,7 @@ class Server:
     def env(self, more=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("ETCDCTL_", "KVCTL_"))}
         env["ETCDCTL_ENDPOINTS"] = f"127.0.0.1:{self.port}"
+        env.update(self.tls or {})
         env.update(more or {})
         return {k: v for k, v in env.items() if v is not None}
 
@@ -213,6 +222,12 @@ def plain_error(out, err):
 
 def txn(*blocks):
     return "".join("\n".join(block) + ("\n\n" if block else "\n") for block in blocks)
+
+
+def scale(out, err):
+    """The bar is on stdout; the memory is what it is."""
+    out = re.sub(r" *\d+ / \d+ .*?(?=Compacting)", "", out.replace("\r", ""), flags=re.DOTALL)
+    return re.sub(r"-?[0-9.]+ MB", "N MB", out), err
 
 
 FORMATS = ["simple", "json", "fields", "protobuf", "table"]
@@ -460,6 +475,23 @@ def cases():
     yield Case("alarm", "disarm")
     yield Case("alarm", "disarm", "x")
 
+    yield Case("make-mirror")
+    yield Case("make-mirror", "a:1", "b:2")
+    yield Case("make-mirror", "a:1", "--prefix=a", "--dest-prefix=b", "--no-dest-prefix")
+    yield Case("make-mirror", "a:1", "--nosuch", differs=usage)
+    yield Case("make-mirror", "127.0.0.1:1", "--dest-cert=/nosuch", differs=anything)
+    for check in ("perf", "datascale"):
+        yield Case("check", check, "--load=q")
+        yield Case("check", check, "--load=")
+        yield Case("check", check, "--prefix=a")
+        yield Case("check", check, "--prefix", differs=usage)
+    yield Case("check", differs=anything)
+    yield Case("check", "datascale", "--prefix=/scale/", "--auto-compact", "--auto-defrag", differs=scale)
+    yield Case("get", "/scale/", "--prefix")
+    for shell in ("bash", "zsh", "fish", "powershell"):
+        yield Case("completion", shell, differs=anything)
+    yield Case("completion", differs=anything)
+
     yield from auth_cases()
 
     closed = {"ETCDCTL_ENDPOINTS": None}
@@ -593,30 +625,73 @@ def auth_cases():
     yield Case("put", "a", "b", "--user", "whoever:x")
 
 
+def tls_cases(ca, stranger):
+    """Servers that speak TLS only, and only with clients of their authority."""
+    plain = {name: None for name in ("ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY")}
+    own = [f"--cacert={ca.ca}", f"--cert={ca.client.cert}", f"--key={ca.client.key}"]
+    quick = "--command-timeout=500ms"
+    yield Case("put", "a", "1")
+    yield Case("get", "a")
+    yield Case("get", "a", *own, env=plain)
+    yield Case("get", "a", "--insecure-transport=false")
+    yield Case("get", "a", "--insecure-skip-tls-verify", *own[1:], env=plain)
+    yield Case("endpoint", "health", differs=time_taken)
+    yield Case("endpoint", "hashkv", differs=hash_row)
+    yield Case("txn", stdin=txn(['value("a") = "1"'], ["put a 2", "get a"], []))
+    yield Case("watch", "a", "--rev=2", watch_lines=6)
+    yield Case("lease", "list")
+    yield Case("get", "a", own[0], quick, env=plain)  # without a certificate
+    yield Case("get", "a", quick, env=plain)  # in clear
+    yield Case("get", "a", f"--cacert={stranger.ca}", *own[1:], quick, env=plain)  # who does not believe the server
+    yield Case("get", "a", own[0], f"--cert={stranger.client.cert}", f"--key={stranger.client.key}", quick, env=plain)
+    yield Case("get", "a", "--cacert=", env={**plain})
+    yield Case("get", "a", "--cert=", env={**plain})
+    yield Case("get", "a", "--key=", env={**plain})
+    yield Case("get", "a", "--cacert=/nosuch", env=plain, differs=anything)
+    yield Case("get", "a", own[0], own[1], env=plain, differs=anything)  # half of a pair
+    yield Case("get", "a", own[0], f"--cert={ca.client.cert}", f"--key={ca.server.key}", env=plain)
+    yield Case("get", "a", own[0], f"--cert={ca.client.key}", f"--key={ca.client.key}", env=plain, differs=anything)
+    yield Case("get", "a", f"--cacert={ca.ca}", differs=conflict)
+
+
+def authority(root, name):
+    ca = pki.Authority(root, name)
+    ca.server, ca.client = ca.issue("server"), ca.issue("client")
+    return ca
+
+
+def compare(theirs, ours, all_cases):
+    """How many command lines, and how many with unknown differences, which are printed."""
+    failures = count = 0
+    for case in all_cases:
+        count += 1
+        same, expected, actual = case.check(theirs, ours)
+        if same:
+            continue
+        failures += 1
+        print("---", *case.words, repr(case.stdin) if case.stdin else "", case.env or "")
+        for name, a, b in zip(("stdout", "stderr", "exit code"), expected, actual):
+            if a != b:
+                print(f"{name}: etcdctl {a!r}\n{name}: kvctl   {b!r}")
+    return count, failures
+
+
 def main():
     if not KVCTL:
         raise SystemExit(__doc__)
     if not shutil.which("etcdctl") or not shutil.which("etcd"):
         print("skipped: etcd and etcdctl are not installed")
         return 77
-    failures = count = 0
     with tempfile.TemporaryDirectory() as root:
         servers = []
         try:
-            servers = [Server(root, "theirs"), Server(root, "ours")]
+            ca, stranger = authority(root, "ca"), authority(root, "stranger")
+            servers = [Server(root, "theirs"), Server(root, "ours"), Server(root, "theirs-tls", ca), Server(root, "ours-tls", ca)]
             for server in servers:
                 server.wait_ready()
-            theirs, ours = Side("etcdctl", servers[0]), Side(KVCTL, servers[1])
-            for case in cases():
-                count += 1
-                same, expected, actual = case.check(theirs, ours)
-                if same:
-                    continue
-                failures += 1
-                print("---", *case.words, repr(case.stdin) if case.stdin else "", case.env or "")
-                for name, a, b in zip(("stdout", "stderr", "exit code"), expected, actual):
-                    if a != b:
-                        print(f"{name}: etcdctl {a!r}\n{name}: kvctl   {b!r}")
+            plain = compare(Side("etcdctl", servers[0]), Side(KVCTL, servers[1]), cases())
+            tls = compare(Side("etcdctl", servers[2]), Side(KVCTL, servers[3]), tls_cases(ca, stranger))
+            count, failures = plain[0] + tls[0], plain[1] + tls[1]
         finally:
             for server in servers:
                 server.stop()

@@ -51,7 +51,7 @@ endfunction()
 function(keelson_check_all_sources_built)
   get_property(known GLOBAL PROPERTY KEELSON_SOURCES)
   file(GLOB_RECURSE found CONFIGURE_DEPENDS base/*.cc raft/*.cc storage/*.cc http/*.cc server/*.cc client/*.cc
-       apiserver/*.cc tools/*.cc tests/*.cc jepsen/*.cc)
+       apiserver/*.cc tools/*.cc examples/*.cc tests/*.cc jepsen/*.cc)
   foreach(file ${found})
     if(NOT file IN_LIST known)
       message(FATAL_ERROR "${file} belongs to no target; add it to the CMakeLists.txt of its folder")

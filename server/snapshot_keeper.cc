@@ -60,7 +60,7 @@ void SnapshotKeeper::Stop() {
 void SnapshotKeeper::MakeCheckpoint(absl::AnyInvocable<void(absl::StatusOr<CheckpointPtr>)> done) {
   worker_->Post([this, store = store_->now(), done = std::move(done),
                  alive = std::weak_ptr<int>(alive_)]() mutable {
-    auto made = storage::Checkpoint::Make(*store, directory_->NewCheckpoint());
+    auto made = storage::Checkpoint::Make(*store, directory_->NewCheckpoint(), *options_.medium);
     core_->Post([made = std::move(made), done = std::move(done), alive]() mutable {
       if (!alive.expired()) done(std::move(made));
     });
@@ -174,10 +174,10 @@ SnapshotKeeper::Records SnapshotKeeper::OwnRecords() const {
   return records;
 }
 
-absl::StatusOr<std::shared_ptr<storage::Store>> SnapshotKeeper::Adopt(storage::StoreOptions options,
-                                                                      const raft::EntryId& id,
-                                                                      const Records& own) {
-  KV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Store> store, storage::Store::Open(options));
+absl::StatusOr<std::shared_ptr<storage::Store>> SnapshotKeeper::Adopt(
+    storage::StateMedium& medium, const storage::StoreOptions& options, const raft::EntryId& id,
+    const Records& own) {
+  KV_ASSIGN_OR_RETURN(std::unique_ptr<storage::Store> store, medium.Open(options));
   if (store->applied() != id.index || store->applied_term() != id.term) {
     return absl::DataLossError(absl::StrCat(
         "the state that arrived is at entry ", store->applied().value(), " of term ",
@@ -212,7 +212,7 @@ void SnapshotKeeper::TryInstall() {
   worker_->Post([this, options = installation_->options, id = installation_->id,
                  own = installation_->own, alive = std::weak_ptr<int>(alive_)]() mutable {
     const std::string former = directory_->current();
-    auto store = Adopt(options, id, own);
+    auto store = Adopt(*options_.medium, options, id, own);
     if (store.ok()) {
       const absl::Status status = directory_->Install(options.directory, {id.term, id.index});
       if (!status.ok()) store = status;

@@ -42,6 +42,7 @@ class SnapshotKeeper final : public Snapshots {
   using CheckpointPtr = std::shared_ptr<const storage::Checkpoint>;
   struct Options {
     storage::StoreOptions store;  // how states that arrived are opened; the directory is theirs
+    storage::StateMedium* medium = &storage::RocksStates();
     absl::Duration idle_max = absl::Seconds(10);
     absl::Duration age_max = absl::Hours(1);
     absl::Duration received_age_max = absl::Minutes(2);
@@ -103,7 +104,8 @@ class SnapshotKeeper final : public Snapshots {
   void Sweep();
   Records OwnRecords() const;
   // On the worker: the state in `directory` made this member's, open.
-  static absl::StatusOr<std::shared_ptr<storage::Store>> Adopt(storage::StoreOptions options,
+  static absl::StatusOr<std::shared_ptr<storage::Store>> Adopt(storage::StateMedium& medium,
+                                                               const storage::StoreOptions& options,
                                                                const raft::EntryId& id,
                                                                const Records& own);
   struct Installation {

@@ -7,6 +7,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "storage/rocks.h"
+#include "storage/rocks_environment.h"
 #include "storage/store_format.h"
 
 namespace keelson::storage {
@@ -19,10 +20,28 @@ class NoLog final : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
+class RocksMedium final : public StateMedium {
+ public:
+  FileSystem& files() override { return PosixFileSystem(); }
+  absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) override {
+    return Store::Open(options);
+  }
+  absl::StatusOr<StoredState> ReadStored(const std::string& directory) override {
+    return ReadStoredState(directory);
+  }
+};
+
 }  // namespace
 
-absl::StatusOr<StoredState> ReadStoredState(const std::string& directory) {
+StateMedium& RocksStates() {
+  static RocksMedium* const medium = new RocksMedium;
+  return *medium;
+}
+
+absl::StatusOr<StoredState> ReadStoredState(const std::string& directory,
+                                            RocksEnvironment* environment) {
   rocksdb::Options options;
+  if (environment != nullptr) options.env = environment->env();
   options.info_log = std::make_shared<NoLog>();
   rocksdb::DB* opened = nullptr;
   KV_RETURN_IF_ERROR(FromRocks(rocksdb::DB::OpenForReadOnly(options, directory, &opened),
@@ -52,23 +71,24 @@ absl::StatusOr<StoredState> ReadStoredState(const std::string& directory) {
 }
 
 absl::StatusOr<std::shared_ptr<const Checkpoint>> Checkpoint::Make(Store& store,
-                                                                   std::string directory) {
-  const std::shared_ptr<Checkpoint> made(new Checkpoint(std::move(directory)));
+                                                                   std::string directory,
+                                                                   StateMedium& medium) {
+  const std::shared_ptr<Checkpoint> made(new Checkpoint(std::move(directory), medium.files()));
   KV_RETURN_IF_ERROR(store.LinkFiles(made->directory_));
   // The store goes on meanwhile: what has got into the files is known from them alone.
-  KV_ASSIGN_OR_RETURN(made->state_, ReadStoredState(made->directory_));
+  KV_ASSIGN_OR_RETURN(made->state_, medium.ReadStored(made->directory_));
   made->description_ = {.applied = made->state_.applied,
                         .term = made->state_.term,
                         .revision = made->state_.revision,
                         .compacted = made->state_.compacted,
                         .files = {}};
-  KV_ASSIGN_OR_RETURN(made->description_.files, DescribeFiles(made->directory_, PosixFileSystem()));
+  KV_ASSIGN_OR_RETURN(made->description_.files, DescribeFiles(made->directory_, medium.files()));
   return made;
 }
 
 Checkpoint::~Checkpoint() {
   // What cannot be removed is a leftover that the next start removes.
-  PosixFileSystem().RemoveTree(directory_).IgnoreError();
+  files_.RemoveTree(directory_).IgnoreError();
 }
 
 std::optional<std::string> Checkpoint::FindClusterRecord(const std::string& key) const {
@@ -78,7 +98,7 @@ std::optional<std::string> Checkpoint::FindClusterRecord(const std::string& key)
 }
 
 std::unique_ptr<SnapshotSource> Checkpoint::NewSource() const {
-  return std::make_unique<SnapshotSource>(directory_, description_, &PosixFileSystem());
+  return std::make_unique<SnapshotSource>(directory_, description_, &files_);
 }
 
 }  // namespace keelson::storage

@@ -6,7 +6,6 @@
 #ifndef KEELSON_STORAGE_CHECKPOINT_H_
 #define KEELSON_STORAGE_CHECKPOINT_H_
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,26 +14,22 @@
 #include "storage/file_system.h"
 #include "storage/snapshot_format.h"
 #include "storage/snapshot_stream.h"
+#include "storage/state_medium.h"
 #include "storage/store.h"
 
 namespace keelson::storage {
 
-// What the closed store in `directory` says of itself, without opening it as one.
-struct StoredState {
-  LogIndex applied;
-  Term term;
-  Revision revision;
-  Revision compacted;
-  std::map<std::string, std::string> cluster;  // the records of Table::kCluster
-};
-// DataLoss: damaged, or no store.
-absl::StatusOr<StoredState> ReadStoredState(const std::string& directory);
+// What the closed store in `directory`, on RocksDB and the real disk, says of itself, or, with an
+// environment, one on the files of that. DataLoss: damaged, or no store.
+absl::StatusOr<StoredState> ReadStoredState(const std::string& directory,
+                                            RocksEnvironment* environment = nullptr);
 
 class Checkpoint {
  public:
-  // Of what `store` has applied by now, or a little later, in `directory`, which is not there.
-  static absl::StatusOr<std::shared_ptr<const Checkpoint>> Make(Store& store,
-                                                                std::string directory);
+  // Of what `store` has applied by now, or a little later, in `directory`, which is not there. The
+  // store is one of `medium`, which outlives the checkpoint.
+  static absl::StatusOr<std::shared_ptr<const Checkpoint>> Make(
+      Store& store, std::string directory, StateMedium& medium = RocksStates());
   Checkpoint(const Checkpoint&) = delete;
   Checkpoint& operator=(const Checkpoint&) = delete;
   ~Checkpoint();
@@ -46,9 +41,11 @@ class Checkpoint {
   std::unique_ptr<SnapshotSource> NewSource() const;
 
  private:
-  explicit Checkpoint(std::string directory) : directory_(std::move(directory)) {}
+  Checkpoint(std::string directory, FileSystem& files)
+      : directory_(std::move(directory)), files_(files) {}
 
   const std::string directory_;
+  FileSystem& files_;
   SnapshotDescription description_;
   StoredState state_;
 };

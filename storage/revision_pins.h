@@ -28,6 +28,10 @@ class RevisionPins {
     absl::MutexLock lock(&mutex_);
     pinned_.erase(std::lower_bound(pinned_.begin(), pinned_.end(), revision));
   }
+  bool Contains(Revision revision) const {
+    absl::MutexLock lock(&mutex_);
+    return std::binary_search(pinned_.begin(), pinned_.end(), revision);
+  }
   // The lowest pinned revision, `none` when there is none or it is higher.
   Revision LowestOr(Revision none) const {
     absl::MutexLock lock(&mutex_);

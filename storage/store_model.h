@@ -62,6 +62,15 @@ class StoreModel {
     }
     return gone;
   }
+  // The next change of a history that is built again, as Put and Delete left it.
+  void Restore(const Version& v) {
+    if (v.main != revision) {
+      revision = v.main;
+      starts_.resize(static_cast<size_t>(revision) + 1, changes_.size());
+    }
+    keys_[v.key][{v.main, v.sub}] = changes_.size();
+    changes_.push_back(v);
+  }
   void Revoke(int64_t id) {
     std::set<std::string> keys;
     for (const auto& [key, lease] : lease_of) {
@@ -86,9 +95,9 @@ class StoreModel {
   }
   std::vector<Version> LiveIn(const KeyRange& range, int64_t at) const {
     std::vector<Version> live;
-    for (const auto& [key, versions] : keys_) {
-      if (!range.Contains(key)) continue;
-      if (auto v = At(key, at)) live.push_back(*v);
+    for (auto it = keys_.lower_bound(std::string(range.begin));
+         it != keys_.end() && range.Contains(it->first); ++it) {
+      if (auto v = At(it->first, at)) live.push_back(*v);
     }
     return live;
   }

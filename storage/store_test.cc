@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "storage/crashing_file_system.h"
 #include "storage/crashing_rocks.h"
+#include "storage/memory_store.h"
 #include "storage/store_contract.h"
 #include "storage/temporary_directory.h"
 
@@ -47,6 +48,26 @@ std::unique_ptr<StoreHarness> TinyIndex() {
   return std::make_unique<RocksHarness>(options);
 }
 
+// The store of simulations, on a disk that forgets what was not synced.
+class MemoryHarness final : public StoreHarness {
+ public:
+  absl::StatusOr<std::unique_ptr<Store>> Open() override {
+    return states_.Open({.directory = "/state"});
+  }
+  void Crash(std::unique_ptr<Store> store) override {
+    files_.Halt();
+    store.reset();
+    files_.Restart(CrashingFileSystem::Survivors::kNothing);
+  }
+
+ private:
+  CrashingFileSystem files_{1};
+  MemoryStates states_{files_};
+};
+
+std::unique_ptr<StoreHarness> InMemory() { return std::make_unique<MemoryHarness>(); }
+
+INSTANTIATE_TEST_SUITE_P(InMemory, StoreContract, testing::Values(&InMemory));
 INSTANTIATE_TEST_SUITE_P(TinyIndex, StoreContract, testing::Values(&TinyIndex));
 INSTANTIATE_TEST_SUITE_P(Defaults, StoreContract, testing::Values(&Defaults));
 INSTANTIATE_TEST_SUITE_P(TinyBudget, StoreContract, testing::Values(&TinyBudget));
@@ -54,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(TinyBudget, StoreContract, testing::Values(&TinyBudget)
 // When the index is written back, and what a compaction has removed, is each member's own matter.
 TEST(StateHashTest, IsTheSameHoweverTheIndexIsWrittenBackAndVersionsAreRemoved) {
   std::vector<uint64_t> hashes;
-  for (const auto make : {&Defaults, &TinyIndex, &TinyBudget}) {
+  for (const auto make : {&Defaults, &TinyIndex, &TinyBudget, &InMemory}) {
     const std::unique_ptr<StoreHarness> harness = make();
     const bool removes = make != &Defaults;
     auto store = harness->Open();
@@ -85,6 +106,7 @@ TEST(StateHashTest, IsTheSameHoweverTheIndexIsWrittenBackAndVersionsAreRemoved) 
   }
   EXPECT_EQ(hashes[1], hashes[0]);
   EXPECT_EQ(hashes[2], hashes[0]);
+  EXPECT_EQ(hashes[3], hashes[0]);
 }
 
 // ------------------------------------------------------------------------------------------- space

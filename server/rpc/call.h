@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -76,6 +77,7 @@ using UnaryHandler = std::function<void(std::shared_ptr<Call> call, SharedBytes 
 using ServerStreamHandler =
     std::function<std::unique_ptr<StreamReceiver>(std::shared_ptr<Call> call, SharedBytes request)>;
 using BidiHandler = std::function<std::unique_ptr<StreamReceiver>(std::shared_ptr<Call> call)>;
+using Handler = std::variant<UnaryHandler, ServerStreamHandler, BidiHandler>;
 
 }  // namespace keelson::rpc
 

@@ -252,6 +252,10 @@ void RpcServer::RegisterServerStream(std::string method, ServerStreamHandler han
 void RpcServer::RegisterBidi(std::string method, BidiHandler handler) {
   impl_->Register(std::move(method), std::move(handler));
 }
+const Handler* RpcServer::FindHandler(std::string_view method) const {
+  const auto found = impl_->methods_.find(method);
+  return found == impl_->methods_.end() ? nullptr : &found->second->handler;
+}
 void RpcServer::RegisterGateway(std::string path, std::string method, MessageJson message_json) {
   KV_CHECK(path.starts_with("/v3/")) << path;
   impl_->gateway_.insert_or_assign(

@@ -77,6 +77,9 @@ class RpcServer {
   void RegisterUnary(std::string method, UnaryHandler handler);
   void RegisterServerStream(std::string method, ServerStreamHandler handler);
   void RegisterBidi(std::string method, BidiHandler handler);
+  // For calls that come over no connection: what a registered method is served by, behind its
+  // admission; null: there is no such method. Valid as long as the server.
+  const Handler* FindHandler(std::string_view method) const;
   // POST `path`, with JSON, is `method` (which may be registered before or after); at /v3beta too
   // what is at /v3.
   void RegisterGateway(std::string path, std::string method, MessageJson message_json);

@@ -47,7 +47,7 @@ struct LaneRule {
 
 struct Method {
   std::string path;
-  std::variant<UnaryHandler, ServerStreamHandler, BidiHandler> handler;
+  Handler handler;
   LaneRule lane;
   std::unique_ptr<MethodStatistics> statistics;
 };

@@ -5,8 +5,23 @@
 
 namespace keelson::checkers {
 
+std::string Quoted(std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c >= ' ' && c <= '~') {
+      quoted.push_back(c);
+    } else {
+      quoted += "\\x";
+      quoted.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+      quoted.push_back(kDigits[c & 15]);
+    }
+  }
+  return quoted + "'";
+}
+
 std::string Describe(const KeyVersion& version) {
-  return "'" + version.key + "'='" + version.value + "' (created " +
+  return Quoted(version.key) + "=" + Quoted(version.value) + " (created " +
          std::to_string(version.create_revision) + ", changed " +
          std::to_string(version.mod_revision) + ", version " + std::to_string(version.version) +
          ", lease " + std::to_string(version.lease) + ")";
@@ -14,7 +29,7 @@ std::string Describe(const KeyVersion& version) {
 
 std::string Describe(const Change& change) {
   if (!change.deleted) return "put of " + Describe(change.kv);
-  return "deletion of '" + change.kv.key + "' at " + std::to_string(change.kv.mod_revision);
+  return "deletion of " + Quoted(change.kv.key) + " at " + std::to_string(change.kv.mod_revision);
 }
 
 bool InRange(std::string_view key, std::string_view begin, std::string_view end) {

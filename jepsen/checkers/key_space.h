@@ -24,6 +24,8 @@ struct KeyVersion {
   int64_t lease = 0;
   friend bool operator==(const KeyVersion&, const KeyVersion&) = default;
 };
+// In quotes, with what cannot be printed as \x00.
+std::string Quoted(std::string_view text);
 std::string Describe(const KeyVersion& version);
 
 // One change as a watcher sees it; of a deletion only key and mod_revision are set.

@@ -160,8 +160,12 @@ std::string Describe(const std::vector<Change>& changes) {
 
 class Replay {
  public:
-  Replay(const KeySpace& truth, const std::vector<KvOperation>& history)
-      : truth_(truth), history_(history), explained_by_(truth.revision() + 1, nullptr) {}
+  Replay(const KeySpace& truth, const std::vector<KvOperation>& history,
+         const std::vector<std::string>& servers_own)
+      : truth_(truth),
+        history_(history),
+        servers_own_(servers_own),
+        explained_by_(truth.revision() + 1, nullptr) {}
 
   Verdict Run() {
     for (const KvOperation& operation : history_) {
@@ -185,10 +189,12 @@ class Replay {
     }
     if (operation.kind == KvOperation::Kind::kCompact) return {};
     if (revision >= KeySpace::first_revision && explained_by_[revision] == nullptr) {
+      // Two may have wanted the same change; the one that made it has the answer that tells so.
       const Effect effect = Execution(truth_, revision - 1).Run(operation);
-      if (Changes(effect) && effect.changes == truth_.At(revision)) {
+      if (Changes(effect) && effect.changes == truth_.At(revision) &&
+          Compare(operation, effect).holds()) {
         explained_by_[revision] = &operation;
-        return Compare(operation, effect);
+        return {};
       }
     }
     const Effect effect = Execution(truth_, revision).Run(operation);
@@ -235,7 +241,9 @@ class Replay {
     }
     std::vector<bool> used(unknown.size());
     for (int64_t revision = KeySpace::first_revision; revision <= truth_.revision(); ++revision) {
-      if (explained_by_[revision] != nullptr || EndsLeases(revision)) continue;
+      if (explained_by_[revision] != nullptr || IsServersOwn(revision) || EndsLeases(revision)) {
+        continue;
+      }
       for (size_t i = 0; i < unknown.size() && explained_by_[revision] == nullptr; ++i) {
         if (used[i]) continue;
         if (Execution(truth_, revision - 1).Run(*unknown[i]).changes != truth_.At(revision)) {
@@ -249,6 +257,16 @@ class Replay {
                              Describe(truth_.At(revision)));
     }
     return {};
+  }
+
+  bool IsServersOwn(int64_t revision) const {
+    const auto is_own = [this](const Change& change) {
+      return std::any_of(servers_own_.begin(), servers_own_.end(), [&](const std::string& prefix) {
+        return change.kv.key.starts_with(prefix);
+      });
+    };
+    const KeySpace::Changes& changes = truth_.At(revision);
+    return std::all_of(changes.begin(), changes.end(), is_own);
   }
 
   // Nothing but deletions of all keys of some leases: they expired, or were revoked.
@@ -336,6 +354,7 @@ class Replay {
 
   Verdict CheckRefusals() const {
     for (const KvOperation& operation : history_) {
+      if (operation.kind != KvOperation::Kind::kTxn) continue;
       const int64_t oldest = OldestAsked(operation);
       const bool answered =
           operation.outcome == Outcome::kOk && oldest != kNever && !operation.serializable;
@@ -377,13 +396,15 @@ class Replay {
 
   const KeySpace& truth_;
   const std::vector<KvOperation>& history_;
+  const std::vector<std::string>& servers_own_;
   std::vector<const KvOperation*> explained_by_;  // by revision
 };
 
 }  // namespace
 
-Verdict CheckReplay(const KeySpace& truth, const std::vector<KvOperation>& history) {
-  return Replay(truth, history).Run();
+Verdict CheckReplay(const KeySpace& truth, const std::vector<KvOperation>& history,
+                    const std::vector<std::string>& servers_own) {
+  return Replay(truth, history, servers_own).Run();
 }
 
 }  // namespace keelson::checkers

@@ -73,8 +73,11 @@ struct KvOperation {
   Time returned = kNever;
 };
 
-// `truth` has every revision up to that of the newest answer, as watchers saw them.
-Verdict CheckReplay(const KeySpace& truth, const std::vector<KvOperation>& history);
+// `truth` has every revision up to that of the newest answer, as watchers saw them. Changes of keys
+// that begin with one of `servers_own` nobody has to have asked for: services of the store make
+// them.
+Verdict CheckReplay(const KeySpace& truth, const std::vector<KvOperation>& history,
+                    const std::vector<std::string>& servers_own = {});
 
 }  // namespace keelson::checkers
 

@@ -120,6 +120,28 @@ TEST_F(ReplayTest, ARevisionThatNobodyAskedForIsConvicted) {
   EXPECT_TRUE(With({}).broken());
 }
 
+TEST_F(ReplayTest, OfTwoThatWantTheSameChangeOneMakesIt) {
+  Apply({PutOf("t", "x", 6, 6, 1)});
+  KvOperation made{.compare = {{.key = "t", .target = Comparison::Target::kVersion, .number = 0}},
+                   .success = {{.kind = Request::Kind::kPut, .key = "t", .value = "x"}},
+                   .revision = 6,
+                   .responses = {{}},
+                   .invoked = 8,
+                   .returned = 20};
+  KvOperation failed = made;
+  failed.succeeded = false;
+  failed.responses.clear();
+  EXPECT_TRUE(With({failed, made}).holds()) << With({failed, made});
+  EXPECT_TRUE(With({failed, failed}).broken());
+  EXPECT_TRUE(With({made, made}).broken());
+}
+
+TEST_F(ReplayTest, WhatServicesWriteNobodyHasToAskFor) {
+  Apply({PutOf("lock/1", "", 6, 6, 1)});
+  EXPECT_TRUE(CheckReplay(truth_, history_).broken());
+  EXPECT_TRUE(CheckReplay(truth_, history_, {"lock/"}).holds());
+}
+
 TEST_F(ReplayTest, AnUnknownWriteMayExplainARevisionOnceAndNotBeforeItsCall) {
   history_[2] = Put("a", "2", 0, 4, kNever);
   EXPECT_TRUE(With({}).holds());

@@ -146,8 +146,9 @@ class Follower {
   }
 
   Verdict Broken(const std::string& why) const {
-    return Verdict::Broken("watch of client " + std::to_string(history_.client) + " on '" +
-                           history_.key + "', next revision " + std::to_string(next_) + ": " + why);
+    return Verdict::Broken("watch of client " + std::to_string(history_.client) + " on " +
+                           Quoted(history_.key) + ", next revision " + std::to_string(next_) +
+                           ": " + why);
   }
 
   const KeySpace& truth_;

@@ -68,6 +68,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   RequestHandler* handler() override { return environment_->handler; }
   const std::string& peer_address() const override { return transport_->peer_address(); }
   const std::string& peer_common_name() const override { return transport_->peer_common_name(); }
+  bool secure() const override { return transport_->secure(); }
 
   void WaitReadable();
   void OnBytes(std::string_view bytes);

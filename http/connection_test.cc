@@ -57,6 +57,7 @@ class FakeTransport final : public Transport {
   }
   const std::string& peer_address() const override { return address_; }
   const std::string& peer_common_name() const override { return nobody_; }
+  bool secure() const override { return false; }
 
  private:
   Script* const script_;

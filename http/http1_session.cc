@@ -46,6 +46,7 @@ class Http1Session final : public Session, private Stream {
   void SendData(std::string_view copied) override;
   void SendData(const ByteChain& data) override;
   void End(absl::Span<const Header> trailers) override;
+  bool Upgrade(absl::Span<const Header> headers) override;
   void Reset(ResetCode code) override;
   void Consume(size_t bytes) override;
   size_t queued_bytes() const override { return queue_.size(); }
@@ -54,6 +55,7 @@ class Http1Session final : public Session, private Stream {
   void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override { return host_->peer_address(); }
   const std::string& peer_common_name() const override { return host_->peer_common_name(); }
+  bool secure() const override { return host_->secure(); }
 
   static const http_parser_settings& ParserSettings();
   static Http1Session* Self(http_parser* parser) {
@@ -69,6 +71,7 @@ class Http1Session final : public Session, private Stream {
   int OnMessageComplete();
 
   void Parse(std::string_view bytes);
+  void OnUpgradedBytes(std::string_view bytes);
   bool CountHeaderBytes(size_t bytes);
   void FinishField();
   // Answers a request that never reached the handler, and closes.
@@ -110,6 +113,7 @@ class Http1Session final : public Session, private Stream {
   bool header_sent_ = false;
   bool answer_ended_ = false;
   bool reset_ = false;
+  bool upgraded_ = false;  // the parser has no more to do
   bool above_high_water_ = false;
   Body body_ = Body::kNone;
   SendQueue queue_;
@@ -161,6 +165,7 @@ bool Http1Session::wants_read() const {
 
 void Http1Session::OnBytes(std::string_view bytes) {
   if (closing_) return;
+  if (upgraded_) return OnUpgradedBytes(bytes);
   if (input_ended_) {
     pipelined_.append(bytes);
     return;
@@ -175,6 +180,7 @@ void Http1Session::Parse(std::string_view bytes) {
   if (error == HPE_PAUSED) {
     // At the end of a request; the rest waits for its answer.
     http_parser_pause(&parser_, 0);
+    if (upgraded_) return OnUpgradedBytes(bytes.substr(used));
     pipelined_.append(bytes.substr(used));
   } else if (error != HPE_OK) {
     if (phase_ == Phase::kAnswering) {
@@ -183,6 +189,12 @@ void Http1Session::Parse(std::string_view bytes) {
       Refuse(error == HPE_HEADER_OVERFLOW ? 431 : 400);
     }
   }
+}
+
+void Http1Session::OnUpgradedBytes(std::string_view bytes) {
+  if (reset_ || input_ended_ || bytes.empty()) return;
+  unconsumed_ += bytes.size();
+  handler_->OnData(bytes);
 }
 
 int Http1Session::OnMessageBegin() {
@@ -252,7 +264,8 @@ int Http1Session::OnHeadersComplete() {
     Refuse(405);
     return -1;
   }
-  parser_.upgrade = 0;  // an offer to upgrade may be ignored (RFC 9110 section 7.8)
+  // An offer to upgrade may be ignored (RFC 9110 section 7.8); who takes it, has Stream::Upgrade.
+  parser_.upgrade = 0;
   if (parser_.http_major != 1) {
     Refuse(505);
     return -1;
@@ -274,7 +287,7 @@ int Http1Session::OnHeadersComplete() {
   request.headers.Add(":method", http_method_str(method));
   request.headers.Add(":path", target_);
   request.headers.Add(":authority", host_name.value_or(""));
-  request.headers.Add(":scheme", "http");
+  request.headers.Add(":scheme", host_->secure() ? "https" : "http");
   for (size_t i = 0; i < headers_.size(); ++i) {
     request.headers.Add(headers_[i].name, headers_[i].value);
   }
@@ -299,8 +312,9 @@ int Http1Session::OnBody(std::string_view part) {
 
 int Http1Session::OnMessageComplete() {
   if (phase_ != Phase::kAnswering) return 0;
-  input_ended_ = true;
   http_parser_pause(&parser_, 1);
+  if (upgraded_) return 0;
+  input_ended_ = true;
   if (!reset_) handler_->OnEnd();
   return 0;
 }
@@ -311,6 +325,8 @@ void Http1Session::OnEof() {
   keep_alive_ = false;
   if (phase_ != Phase::kAnswering) {
     closing_ = true;
+  } else if (upgraded_) {
+    if (!std::exchange(input_ended_, true) && !reset_) handler_->OnEnd();
   } else if (!input_ended_) {
     Reset(ResetCode::kCancel);
   } else {
@@ -371,6 +387,23 @@ void Http1Session::SendHeaders(int status, absl::Span<const Header> headers, End
   queue_.AppendCopy(text);
   if (end == EndStream::kYes) answer_ended_ = true;
   AfterQueued();
+}
+
+bool Http1Session::Upgrade(absl::Span<const Header> headers) {
+  if (phase_ != Phase::kAnswering || header_sent_ || reset_ || has_body_ ||
+      version_ != Version::kHttp11) {
+    return false;
+  }
+  header_sent_ = upgraded_ = true;
+  keep_alive_ = false;
+  body_ = Body::kUntilClose;
+  std::string text = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\n";
+  for (const Header& header : headers) {
+    text.append(header.name).append(": ").append(header.value).append("\r\n");
+  }
+  queue_.AppendCopy(text + "\r\n");
+  AfterQueued();
+  return true;
 }
 
 void Http1Session::AfterQueued() {
@@ -461,7 +494,8 @@ void Http1Session::OnSweep() {
       if (now - phase_since_ >= options.header_timeout) Refuse(408);
       return;
     case Phase::kAnswering:
-      if (input_ended_ || !wants_read() || now - body_since_ < options.body_timeout) return;
+      if (input_ended_ || upgraded_ || !wants_read() || now - body_since_ < options.body_timeout)
+        return;
       if (header_sent_) return Reset(ResetCode::kCancel);
       handler_->OnClose(CloseReason::kReset);
       handler_ = nullptr;

@@ -318,5 +318,47 @@ TEST_F(Http1Test, ShutdownFinishesTheRunningRequestAndCloses) {
   RunUntil([&] { return done; });
 }
 
+// From then on both sides are bytes of no form, also those that came with the request.
+TEST_F(Http1Test, AnUpgradedStreamIsBytesBothWays) {
+  Start();
+  on_request_ = [](Exchange* exchange) {
+    EXPECT_TRUE(exchange->stream->Upgrade({{"upgrade", "x"}}));
+    EXPECT_FALSE(exchange->stream->Upgrade({}));
+    exchange->stream->SendData("hello");
+  };
+  on_end_ = [](Exchange* exchange) {
+    exchange->stream->SendData(exchange->body);
+    exchange->stream->End({});
+  };
+  const auto client = Connect(RawClient::Greeting::kNone);
+  client->AddBytes("GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nGET ");
+  client->Flush();
+  RunUntil([this] { return exchanges_.size() == 1 && exchanges_[0]->body == "GET "; });
+  client->AddBytes("/ HTTP");
+  client->Flush();
+  client->CloseWrite();
+  while (client->ReadMore()) {
+  }
+  EXPECT_EQ(client->input(),
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: x\r\n\r\n"
+            "helloGET / HTTP");
+  EXPECT_EQ(exchanges_[0]->closed, CloseReason::kFinished);
+}
+
+TEST_F(Http1Test, ARequestWithABodyOrOfAnOldClientIsNotUpgraded) {
+  Start();
+  on_request_ = [](Exchange* exchange) { EXPECT_FALSE(exchange->stream->Upgrade({})); };
+  for (const char* request : {"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx",
+                              "GET / HTTP/1.0\r\nhost: x\r\n\r\n"}) {
+    const auto client = Connect(RawClient::Greeting::kNone);
+    client->AddBytes(request);
+    client->Flush();
+    client->CloseWrite();
+    while (client->ReadMore()) {
+    }
+    EXPECT_EQ(client->input().substr(9, 3), "200") << request;
+  }
+}
+
 }  // namespace
 }  // namespace keelson::http

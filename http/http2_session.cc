@@ -62,6 +62,8 @@ class Http2Stream final : public Stream {
   void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override;
   const std::string& peer_common_name() const override;
+  bool secure() const override;
+  bool Upgrade(absl::Span<const Header>) override { return false; }
 
  private:
   friend class Http2Session;
@@ -183,6 +185,8 @@ class Http2Session final : public Session {
 // --- stream -------------------------------------------------------------------------------------
 
 const std::string& Http2Stream::peer_address() const { return session_->host_->peer_address(); }
+bool Http2Stream::secure() const { return session_->host_->secure(); }
+
 const std::string& Http2Stream::peer_common_name() const {
   return session_->host_->peer_common_name();
 }

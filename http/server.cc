@@ -116,6 +116,7 @@ absl::Status Server::Impl::Listen(std::string host, uint16_t port,
     step = "socket";
     if (acceptor.open(endpoint.protocol(), error); error) continue;
     acceptor.set_option(tcp::acceptor::reuse_address(true), ignored);
+    if (environment_->options.reuse_port) acceptor.set_option(ReusePort(true), ignored);
     if (endpoint.address().is_v6()) {
       // The unspecified address serves IPv4 too, as in Go.
       acceptor.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), ignored);

@@ -15,6 +15,7 @@ struct ServerOptions {
   size_t header_count_max = 256;                 // fields of one request; more: 431
   uint32_t concurrent_streams_max = 0x7fffffff;  // of a connection
   size_t connections_max = 100'000;              // further ones are closed at once
+  bool reuse_port = false;                       // listen beside other processes
 
   // Flow control towards us: what a client may send ahead of Stream::Consume.
   uint32_t stream_window_bytes = 1 << 20;

@@ -29,6 +29,7 @@ class SessionHost {
   virtual RequestHandler* handler() = 0;
   virtual const std::string& peer_address() const = 0;
   virtual const std::string& peer_common_name() const = 0;
+  virtual bool secure() const = 0;
 };
 
 class Session {

@@ -69,6 +69,11 @@ class Stream {
   virtual void SendData(const ByteChain& data) = 0;
   // Ends the answer after what is queued. Trailers are dropped on HTTP/1.1.
   virtual void End(absl::Span<const Header> trailers) = 0;
+  // HTTP/1.1: answers 101 with these headers, "upgrade" among them. From then on both sides are
+  // bytes of no form: OnData gets them as they come, SendData sends them, OnEnd is the end of
+  // theirs and End that of ours. False, and nothing is sent: not this protocol, or the request has
+  // a body. REQUIRES: from inside OnRequest, before any answer.
+  virtual bool Upgrade(absl::Span<const Header> headers) = 0;
   // Abandons the stream; what is still queued is dropped. OnClose follows from the loop.
   virtual void Reset(ResetCode code) = 0;
 
@@ -90,6 +95,8 @@ class Stream {
   // The common name of the certificate by which the client proved who it is; empty when it did not.
   // Lives as long.
   virtual const std::string& peer_common_name() const = 0;
+  // The connection is encrypted.
+  virtual bool secure() const = 0;
 };
 
 enum class CloseReason {

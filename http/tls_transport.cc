@@ -59,6 +59,7 @@ class TlsTransport final : public Transport {
   }
   const std::string& peer_address() const override { return peer_address_; }
   const std::string& peer_common_name() const override { return channel_->peer_common_name(); }
+  bool secure() const override { return true; }
 
  private:
   Result Translate(TlsChannel::Result result, TcpSocket::wait_type* waits_for) {

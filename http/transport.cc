@@ -64,6 +64,7 @@ class TcpTransport final : public Transport {
   }
   const std::string& peer_address() const override { return peer_address_; }
   const std::string& peer_common_name() const override { return nobody_; }
+  bool secure() const override { return false; }
 
  private:
   TcpSocket socket_;

@@ -51,6 +51,7 @@ class Transport {
   virtual const std::string& peer_address() const = 0;
   // As Stream::peer_common_name.
   virtual const std::string& peer_common_name() const = 0;
+  virtual bool secure() const = 0;
 };
 
 // Takes over an accepted socket: non-blocking, TCP_NODELAY.

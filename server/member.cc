@@ -149,6 +149,7 @@ class Member::Impl {
     metrics_.Register(&metrics_rpc_);
     rpc_.SetMethodCheck([this](std::string_view method) { return AdmitToLearner(core_, method); });
     if (config_.enable_grpc_gateway) RegisterJsonGateway(&rpc_);
+    rpc_.SetCertificatesRefused([this] { return core_.auth().enabled(); });
     for (const Url& url : config_.listen_peer_urls) KV_RETURN_IF_ERROR(transport_.Listen(url));
     for (const Url& url : config_.listen_metrics_urls) {
       KV_RETURN_IF_ERROR(

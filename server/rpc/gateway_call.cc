@@ -96,8 +96,12 @@ GatewayCall::GatewayCall(const CallEnvironment* environment, const Method* metho
     : ServedCall(environment, method, stream, std::move(headers)),
       message_json_(message_json),
       allowed_origin_(std::move(allowed_origin)),
-      // Base64 makes four bytes of three.
-      body_bytes_max_(environment->request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes) {}
+      body_bytes_max_(BodyBytesMax(*environment)) {}
+
+uint64_t GatewayCall::BodyBytesMax(const CallEnvironment& environment) {
+  // Base64 makes four bytes of three.
+  return environment.request_bytes_max / 3 * 4 * 2 + kJsonOverheadBytes;
+}
 
 void GatewayCall::Start() {
   const std::optional<std::string_view> text = headers_.Find("grpc-timeout");
@@ -168,16 +172,21 @@ bool GatewayCall::BeginStream() {
 void GatewayCall::OnEnd() {
   if (!active() || input_over_) return;
   values_.End();
-  if (!bidi()) return BeginCall();
+  if (!bidi()) return BeginCall(values_.Next());
   TakeValues();
   if (!active() || input_over_) return;
   input_over_ = true;
   if (BeginStream()) receiver()->OnHalfClose();
 }
 
-void GatewayCall::BeginCall() {
-  input_over_ = true;
+void GatewayCall::TakeWhatIsWhole() {
+  if (!active() || input_over_ || bidi()) return;
   absl::StatusOr<std::optional<std::string>> value = values_.Next();
+  if (!value.ok() || value->has_value()) BeginCall(std::move(value));
+}
+
+void GatewayCall::BeginCall(absl::StatusOr<std::optional<std::string>> value) {
+  input_over_ = true;
   if (!value.ok()) return Fail(value.status());
   // No body is an empty message; what follows the first value is not looked at.
   absl::StatusOr<SharedBytes> message =

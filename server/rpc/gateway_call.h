@@ -29,8 +29,14 @@ class GatewayCall final : public ServedCall {
               const MessageJson* message_json, http::Stream* stream, http::HeaderBlock headers,
               std::string allowed_origin);
 
+  // Of one JSON value.
+  static uint64_t BodyBytesMax(const CallEnvironment& environment);
+
   // Reads the request's header.
   void Start();
+  // A unary call or server stream begins if its value is there, though the body may go on (a
+  // WebSocket's has no end).
+  void TakeWhatIsWhole();
 
   // A user's token comes as "authorization"; other metadata is Grpc-Metadata-<name>.
   std::optional<std::string_view> metadata(std::string_view name) const override;
@@ -49,7 +55,7 @@ class GatewayCall final : public ServedCall {
   void TakeValues();
   // Bidirectional: the handler begins with the first message, or with none at the end of the body.
   bool BeginStream();
-  void BeginCall();
+  void BeginCall(absl::StatusOr<std::optional<std::string>> value);
   void SendHeaders(int status, http::EndStream end);
   void SendWhole(const HttpResponse& response);
 

@@ -238,5 +238,118 @@ TEST_F(GatewayTest, DeadlineEndsTheCall) {
               HasSubstr("invalid grpc-timeout: soon"));
 }
 
+// --- over a WebSocket -------------------------------------------------------------------------
+
+class GatewaySocketTest : public GatewayTest {
+ protected:
+  static std::string Opening(const std::string& path, const std::string& more = "") {
+    return "GET " + path +
+           " HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+           "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+           more + "\r\n";
+  }
+  // A client's message, with a mask of zeros.
+  static std::string Text(const std::string& text) {
+    return std::string({'\x81', static_cast<char>(0x80 | text.size()), 0, 0, 0, 0}) + text;
+  }
+  static std::string Close() { return std::string("\x88\x80\0\0\0\0", 6); }
+  // What comes, until it has `end`.
+  static std::string ReadUntil(http::RawClient& client, const std::string& end) {
+    while (client.input().find(end) == std::string_view::npos && client.ReadMore()) {
+    }
+    return std::string(client.input());
+  }
+  // The bytes behind the handshake.
+  static std::string FramesOf(const std::string& input) { return BodyOf(input); }
+  static std::string Answer(const std::string& text) {
+    return std::string({'\x81', static_cast<char>(text.size())}) + text;
+  }
+  static constexpr std::string_view kNormal{"\x88\x02\x03\xE8", 4};
+};
+
+TEST_F(GatewaySocketTest, AUnaryCallIsOneMessageEachWayAndTheEnd) {
+  const std::string input = Ask(Opening("/v3/Echo") + Text("{\"a\":1}"));
+  EXPECT_THAT(input, StartsWith("HTTP/1.1 101 Switching Protocols\r\n"));
+  EXPECT_THAT(input, HasSubstr("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+  EXPECT_EQ(FramesOf(input), Answer("|{\"a\":1}|") + std::string(kNormal));
+  EXPECT_EQ(heard_, "/t.S/Echo {\"a\":1}");
+  EXPECT_EQ(token_, "(none)");
+}
+
+TEST_F(GatewaySocketTest, AValueMayComeInTwoMessages) {
+  Ask(Opening("/v3/Echo") + Text("{\"a\":") + Text("1}"));
+  EXPECT_EQ(heard_, "/t.S/Echo {\"a\":\n1}");
+}
+
+TEST_F(GatewaySocketTest, ThePagesTokenIsTheSecondOfTwoProtocols) {
+  const std::string input =
+      Ask(Opening("/v3/Echo", "sec-websocket-protocol: Bearer, secret\r\n") + Text("{}"));
+  EXPECT_THAT(input, HasSubstr("sec-websocket-protocol: Bearer\r\n"));
+  EXPECT_EQ(token_, "Bearer secret");
+}
+
+TEST_F(GatewaySocketTest, AnErrorIsItsJson) {
+  end_ = absl::NotFoundError("none");
+  EXPECT_EQ(FramesOf(Ask(Opening("/v3/Echo") + Text("{}"))),
+            Answer(R"({"error":"none","message":"none","code":5})") + std::string(kNormal));
+  EXPECT_THAT(FramesOf(Ask(Opening("/v3/Chat") + Text("x"))), HasSubstr("\"code\":2"));
+}
+
+TEST_F(GatewaySocketTest, AServerStreamIsAMessageALine) {
+  EXPECT_EQ(FramesOf(Ask(Opening("/v3/List") + Text("{}"))),
+            Answer("{\"result\":|1|}") + Answer("{\"result\":|2|}") + std::string(kNormal));
+}
+
+TEST_F(GatewaySocketTest, AConversationGoesBothWaysUntilTheClientCloses) {
+  const auto client = Connect();
+  Write(*client, Opening("/v3/Chat"));
+  for (const char* value : {"{\"a\":1}", "{\"b\":2}"}) {
+    Write(*client, Text(value));
+    ReadUntil(*client, Answer(std::string("{\"result\":|") + value + "|}"));
+  }
+  EXPECT_EQ(heard_, "begin {\"a\":1} {\"b\":2}");
+  Write(*client, std::string("\x89\x82\0\0\0\0hi", 8));
+  ReadUntil(*client, "\x8A\x02hi");
+  Write(*client, Close());
+  EXPECT_THAT(ReadToEnd(*client), EndsWith(std::string(kNormal)));
+  EXPECT_EQ(heard_, "begin {\"a\":1} {\"b\":2} cancel gone");
+}
+
+TEST_F(GatewaySocketTest, AClientThatIsGoneEndsItsCall) {
+  {
+    const auto client = Connect();
+    Write(*client, Opening("/v3/Chat") + Text("{}"));
+    ReadUntil(*client, "|{}|");
+  }
+  while (heard_ != "begin {} cancel gone") Turn();
+  const auto half = Connect();
+  Write(*half, Opening("/v3/Keep") + Text("{}"));
+  while (kept_ == nullptr || kept_->cancelled()) Turn();
+  half->CloseWrite();
+  ReadToEnd(*half);
+  EXPECT_TRUE(kept_->cancelled());
+}
+
+TEST_F(GatewaySocketTest, WhoBreaksTheRulesIsToldAndSentAway) {
+  const auto frames = [this](const std::string& bytes) {
+    return FramesOf(Ask(Opening("/v3/Chat") + Text("{}") + bytes));
+  };
+  EXPECT_THAT(frames("\x81\x01x"), EndsWith(std::string("\x88\x02\x03\xEA", 4)));  // no mask
+  EXPECT_THAT(frames(Text("\xFF")), EndsWith(std::string("\x88\x02\x03\xEF", 4)));
+  EXPECT_THAT(frames(std::string("\x81\xFF\0\0\0\0\x7F\xFF\xFF\xFF\0\0\0\0", 14)),
+              EndsWith(std::string("\x88\x02\x03\xF1", 4)));
+  EXPECT_THAT(heard_, EndsWith("cancel gone"));
+}
+
+TEST_F(GatewaySocketTest, AnOpeningThatIsNoneIsRefused) {
+  EXPECT_THAT(Ask("GET /v3/Chat HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, close\r\n"
+                  "upgrade: websocket\r\nsec-websocket-version: 8\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(Ask("GET /v3/Nobody HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, close\r\n"
+                  "upgrade: websocket\r\n\r\n"),
+              StartsWith("HTTP/1.1 404 "));
+  EXPECT_EQ(heard_, "");
+}
+
 }  // namespace
 }  // namespace keelson::rpc

@@ -7,9 +7,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/check.h"
+#include "http/ascii.h"
 #include "http/server.h"
+#include "http/websocket.h"
 #include "server/rpc/deadline_queue.h"
 #include "server/rpc/gateway_call.h"
+#include "server/rpc/gateway_socket.h"
 #include "server/rpc/load_loop.h"
 #include "server/rpc/plain_http.h"
 #include "server/rpc/server_call.h"
@@ -38,6 +41,7 @@ http::ServerOptions HttpOptions(const RpcServerOptions& options) {
   http.ping_interval_min = options.keepalive_min_time;
   http.keepalive_interval = options.keepalive_interval;
   http.keepalive_timeout = options.keepalive_timeout;
+  http.reuse_port = options.reuse_port;
   return http;
 }
 
@@ -64,11 +68,29 @@ absl::Status UnknownMethod(std::string_view path, const TextSet& services) {
 
 }  // namespace
 
+// Of "host:port", "[address]:port" or without the port.
+std::string HostOf(std::string_view authority) {
+  if (authority.starts_with('[')) {
+    return std::string(authority.substr(1, authority.find(']') - 1));
+  }
+  return std::string(authority.substr(0, authority.find(':')));
+}
+
+HttpResponse WrongHost(const std::string& host) {
+  return {.status = 421,
+          .body = "The host name of this request, \"" + host +
+                  "\", is not one of --host-whitelist.\n"
+                  "That list keeps web pages from reaching the server under names of their own "
+                  "(CVE-2018-5702, DNS rebinding).\n"
+                  "Add the name to the list, or use TLS, where the list does not count.\n"};
+}
+
 class RpcServer::Impl final : public http::RequestHandler {
  public:
   Impl(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
       : deadlines_(loop, clock),
         cors_origins_(options.cors_origins),
+        host_whitelist_(options.host_whitelist),
         measures_handling_(options.measures_handling),
         lanes_(options.lanes),
         load_loop_(loop, clock, options.load),
@@ -110,6 +132,12 @@ class RpcServer::Impl final : public http::RequestHandler {
                                                         const std::string& allowed_origin);
   // Why no call of `method` is taken at all.
   absl::Status CheckCall(const Method& method);
+  // A name by which the request may call us.
+  bool IsHostAllowed(const std::string& host) const;
+  // The stream of the call that begins over a WebSocket; null: it was answered.
+  std::shared_ptr<http::StreamHandler> OnSocketRequest(http::Stream* stream, http::Request request,
+                                                       const Method* method,
+                                                       const MessageJson* message_json);
   // The origin to name in CORS headers; empty: none is allowed.
   std::string AllowedOrigin(const http::Request& request) const;
 
@@ -126,6 +154,8 @@ class RpcServer::Impl final : public http::RequestHandler {
   TextMap<std::unique_ptr<GatewayMethod>> gateway_;
   DeadlineQueue deadlines_;
   const std::vector<std::string> cors_origins_;
+  const std::vector<std::string> host_whitelist_;
+  std::function<bool()> certificates_refused_;  // null: they may come
   const bool measures_handling_;
   const std::function<LaneRule(std::string_view method)> lanes_;
   LoadLoop load_loop_;
@@ -167,6 +197,12 @@ absl::Status RpcServer::Impl::CheckCall(const Method& method) {
   return method_check_ ? method_check_(method.path) : absl::OkStatus();
 }
 
+bool RpcServer::Impl::IsHostAllowed(const std::string& host) const {
+  return host_whitelist_.empty() ||
+         std::any_of(host_whitelist_.begin(), host_whitelist_.end(),
+                     [&host](const std::string& name) { return name == "*" || name == host; });
+}
+
 std::string RpcServer::Impl::AllowedOrigin(const http::Request& request) const {
   const std::string origin(request.headers.Get("origin"));
   for (const std::string& allowed : cors_origins_) {
@@ -190,6 +226,13 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnPlainRequest(http::Strea
     SendHttpResponse(stream, response, body, allowed_origin);
     return nullptr;
   };
+  if (!stream->secure()) {
+    const std::string host = HostOf(request.headers.Get(":authority"));
+    if (!IsHostAllowed(host)) {
+      SendHttpResponse(stream, WrongHost(host), body, "");
+      return nullptr;
+    }
+  }
   if (plain.method == "OPTIONS") return answer({.content_type = "", .body = ""});
   if (!gateway_.empty() && (plain.path.starts_with("/v3/") || plain.path.starts_with(kV3Beta))) {
     return OnGatewayRequest(stream, std::move(request), plain.path, allowed_origin);
@@ -210,10 +253,19 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnGatewayRequest(
     const std::string& allowed_origin) {
   const auto found =
       gateway_.find(path.starts_with(kV3Beta) ? "/v3/" + path.substr(kV3Beta.size()) : path);
-  const std::string_view http_method = request.headers.Get(":method");
+  const bool socket =
+      request.version == http::Version::kHttp11 && http::IsWebSocketRequest(request.headers);
+  // Over a WebSocket it counts as a POST.
+  const std::string_view http_method = socket ? "POST" : request.headers.Get(":method");
   const BodyUse body = http_method == "HEAD" ? BodyUse::kAnnounce : BodyUse::kSend;
   if (found == gateway_.end()) {
     SendHttpResponse(stream, {.status = 404, .body = "Not Found\n"}, body, allowed_origin);
+    return nullptr;
+  }
+  if (!stream->peer_common_name().empty() && certificates_refused_ && certificates_refused_()) {
+    const char* kText =
+        "the common name of a client's certificate does not count here: use a token\n";
+    SendHttpResponse(stream, {.status = 400, .body = kText}, body, allowed_origin);
     return nullptr;
   }
   if (http_method != "POST") {
@@ -231,11 +283,41 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnGatewayRequest(
     SendHttpResponse(stream, GatewayError(status), body, allowed_origin);
     return nullptr;
   }
+  if (socket) {
+    return OnSocketRequest(stream, std::move(request), method->second.get(), &gateway.message_json);
+  }
   auto call =
       std::make_shared<GatewayCall>(&environment_, method->second.get(), &gateway.message_json,
                                     stream, std::move(request.headers), allowed_origin);
   call->Start();
   return call;
+}
+
+std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnSocketRequest(
+    http::Stream* stream, http::Request request, const Method* method,
+    const MessageJson* message_json) {
+  const std::string accept = http::WebSocketAccept(request.headers);
+  http::HeaderBlock& headers = request.headers;
+  PlainHeaders answer = {{"upgrade", "websocket", http::Header::Storage::kStatic},
+                         {"sec-websocket-accept", accept}};
+  // Pages cannot set a header; the token comes as the second of two protocols.
+  constexpr std::string_view kBearer = "Bearer,";
+  const std::string protocol(headers.Get("sec-websocket-protocol"));
+  if (protocol.starts_with(kBearer)) {
+    answer.push_back({"sec-websocket-protocol", "Bearer", http::Header::Storage::kStatic});
+    headers.Add("authorization",
+                "Bearer " + std::string(http::StripSpace(
+                                std::string_view(protocol).substr(kBearer.size()))));
+  }
+  if (accept.empty() || !stream->Upgrade(answer)) {
+    SendHttpResponse(stream, {.status = 400, .body = "Bad Request\n"}, BodyUse::kSend, "");
+    return nullptr;
+  }
+  auto connection =
+      std::make_shared<GatewaySocket>(stream, GatewayCall::BodyBytesMax(environment_));
+  connection->Begin(std::make_shared<GatewayCall>(
+      &environment_, method, message_json, connection->call_stream(), std::move(headers), ""));
+  return connection;
 }
 
 RpcServer::RpcServer(asio::io_context* loop, const Clock* clock, RpcServerOptions options)
@@ -266,6 +348,9 @@ void RpcServer::RegisterHttp(std::string path, HttpHandler handler) {
   impl_->http_handlers_.insert_or_assign(std::move(path), std::move(handler));
 }
 
+void RpcServer::SetCertificatesRefused(std::function<bool()> refused) {
+  impl_->certificates_refused_ = std::move(refused);
+}
 void RpcServer::SetMethodCheck(std::function<absl::Status(std::string_view method)> check) {
   impl_->method_check_ = std::move(check);
 }

@@ -34,6 +34,10 @@ struct RpcServerOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
   // Whose pages may read plain HTTP answers (CORS); "*": everybody's.
   std::vector<std::string> cors_origins = {"*"};
+  // By what names plain HTTP requests that are not encrypted may call this server (against DNS
+  // rebinding, CVE-2018-5702); "*": any.
+  std::vector<std::string> host_whitelist = {"*"};
+  bool reuse_port = false;         // listen beside other processes
   bool measures_handling = false;  // MethodStatistics::handling
   LoadLimits load;
   // The lane of a method's calls; without it all are vital ones.
@@ -83,6 +87,9 @@ class RpcServer {
   // POST `path`, with JSON, is `method` (which may be registered before or after); at /v3beta too
   // what is at /v3.
   void RegisterGateway(std::string path, std::string method, MessageJson message_json);
+  // Asked for each call of the gateway whose client's certificate has a common name: true refuses
+  // it, for the name would not count there.
+  void SetCertificatesRefused(std::function<bool()> refused);
   // Exact path; anything else is 404.
   void RegisterHttp(std::string path, HttpHandler handler);
   // Asked for each gRPC call of a registered method before all else; an error ends the call.

@@ -1,258 +1,47 @@
 #include "server/config.h"
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
-#include <type_traits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "server/auth/bcrypt.h"
+#include "server/config_file.h"
 #include "server/feature_gates.h"
+#include "server/settings.h"
 #include "server/version.h"
 #include "storage/log_format.h"
 #include "storage/store_format.h"
+
+extern char** environ;
 
 namespace keelson::server {
 namespace {
 
 constexpr int kElectionTimeoutMaxMs = 50000;
+constexpr absl::Duration kProgressIntervalDefault = absl::Minutes(10);
 
-// The flags as given, before they are checked together.
-struct RawFlags {
-  Config config;
-  std::string listen_peer_urls = "http://localhost:2380";
-  std::string listen_client_urls = "http://localhost:2379";
-  std::string initial_advertise_peer_urls = "http://localhost:2380";
-  std::string advertise_client_urls = "http://localhost:2379";
-  std::string initial_cluster;
-  std::string initial_cluster_state = "new";
-  std::string keepalive_min_time = "5s";
-  std::string keepalive_interval = "2h";
-  std::string keepalive_timeout = "20s";
-  std::string progress_interval = "10m";
-  std::string corrupt_check_time = "0s";
-  std::string feature_gates;
-  bool experimental_initial_corrupt_check = false;
-  std::string log_outputs = "default";
-  uint32_t auth_token_ttl_s = 300;
-  std::string listen_metrics_urls;
-  std::string metrics = "basic";
-  std::string cors = "*";
-  std::string cipher_suites;
-  std::string tls_version_min = "TLS1.2";
-  std::string tls_version_max;
-  std::string client_allowed_hostnames;
-  std::string peer_allowed_common_names;
-  std::string peer_allowed_hostnames;
-  bool peer_skip_client_san_verification = false;
-  uint64_t max_concurrent_streams = 4294967295;
-  bool version = false;
-};
+// --- checks -------------------------------------------------------------------------------------
 
-// Go's flag package takes one dash or two; a second one is added where there is only one.
-std::vector<std::string> NormalizeDashes(int argc, char** argv) {
-  std::vector<std::string> args;
-  for (int i = 1; i < argc; ++i) {
-    std::string arg = argv[i];
-    if (arg.size() > 2 && arg[0] == '-' && arg[1] != '-') arg.insert(0, "-");
-    args.push_back(std::move(arg));
-  }
-  return args;
-}
-
-// etcd's rule: --some-flag is ETCD_SOME_FLAG.
-std::string EnvironmentName(const std::string& flag) {
-  return absl::StrCat("ETCD_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
-}
-
-template <typename Value>
-void AddOption(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
-  CLI::Option* const option = app.add_option(absl::StrCat("--", name), value, help)
-                                  ->envname(EnvironmentName(name))
-                                  ->capture_default_str();
-  // CLI11 would take -1 for the largest number.
-  if constexpr (std::is_unsigned_v<Value>) option->check(CLI::NonNegativeNumber);
-}
-
-// Go's form of a switch: --flag or --flag=false, never a value in the next word.
-void AddSwitch(CLI::App& app, const std::string& name, bool& value, const std::string& help) {
-  app.add_flag(absl::StrCat("--", name), value, help)->envname(EnvironmentName(name));
-}
-
-void AddSecurityOptions(CLI::App& app, RawFlags& flags) {
-  Config& c = flags.config;
-  struct Kind {
-    const char* prefix;
-    const char* of;
-    TransportSecurity& security;
-  };
-  for (const Kind& kind : {Kind{"", "clients", c.client_security},
-                           Kind{"peer-", "the other members", c.peer_security}}) {
-    const auto name = [&kind](const char* flag) { return absl::StrCat(kind.prefix, flag); };
-    const auto help = [&kind](const char* text) { return absl::StrCat(text, kind.of, "."); };
-    http::TlsOptions& tls = kind.security.tls;
-    AddOption(app, name("cert-file"), tls.cert_file, help("Our certificate towards "));
-    AddOption(app, name("key-file"), tls.key_file, help("The key of our certificate towards "));
-    AddOption(app, name("client-cert-file"), tls.client_cert_file,
-              help("Our certificate where we are the client of "));
-    AddOption(app, name("client-key-file"), tls.client_key_file, "The key of it.");
-    AddOption(app, name("trusted-ca-file"), tls.trusted_ca_file,
-              help("Authorities that may vouch for "));
-    AddSwitch(app, name("client-cert-auth"), tls.require_client_cert,
-              help("Demand certificates of "));
-    AddSwitch(app, name("auto-tls"), kind.security.auto_tls,
-              help("Make a self-signed certificate for the connections of "));
-  }
-  AddOption(app, "client-crl-file", c.client_security.tls.crl_file,
-            "Revoked certificates of clients.");
-  AddOption(app, "peer-crl-file", c.peer_security.tls.crl_file,
-            "Revoked certificates of the other members.");
-  AddOption(app, "client-cert-allowed-hostname", flags.client_allowed_hostnames,
-            "Names, by commas, of which a client's certificate must have one.");
-  AddOption(app, "peer-cert-allowed-cn", flags.peer_allowed_common_names,
-            "Common names, by commas, of which another member's certificate must have one.");
-  AddOption(app, "peer-cert-allowed-hostname", flags.peer_allowed_hostnames,
-            "Names, by commas, of which another member's certificate must have one.");
-  AddSwitch(app, "peer-skip-client-san-verification", flags.peer_skip_client_san_verification,
-            "Accepted and without effect: peers' addresses are never compared with certificates.");
-  AddOption(app, "self-signed-cert-validity", c.self_signed_cert_validity_years,
-            "Years that certificates of --auto-tls and --peer-auto-tls are valid for.");
-  AddOption(app, "cipher-suites", flags.cipher_suites,
-            "Cipher suites of TLS 1.2 by commas, with their IANA names; all good ones if empty.");
-  AddOption(app, "tls-min-version", flags.tls_version_min, "TLS1.2 or TLS1.3.");
-  AddOption(app, "tls-max-version", flags.tls_version_max, "TLS1.2, TLS1.3 or empty.");
-}
-
-// Who the members are and where they are reached.
-void AddClusterOptions(CLI::App& app, RawFlags& flags) {
-  const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
-    AddOption(app, name, value, help);
-  };
-  const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
-    AddSwitch(app, name, value, help);
-  };
-  Config& c = flags.config;
-  add("name", c.name, "Human-readable name for this member.");
-  add("data-dir", c.data_dir, "Path to the data directory (default <name>.etcd).");
-  add("wal-dir", c.wal_dir, "Path to a directory of its own for the raft log.");
-  add("listen-peer-urls", flags.listen_peer_urls, "URLs to listen on for the other members.");
-  add("listen-client-urls", flags.listen_client_urls, "URLs to listen on for clients.");
-  add("initial-advertise-peer-urls", flags.initial_advertise_peer_urls,
-      "This member's peer URLs as the others reach them.");
-  add("advertise-client-urls", flags.advertise_client_urls,
-      "This member's client URLs as clients reach them.");
-  add("listen-metrics-urls", flags.listen_metrics_urls,
-      "Further URLs to listen on, for metrics and health checks alone.");
-  add("metrics", flags.metrics, "basic, or extensive: the time that calls take, too.");
-  add("initial-cluster", flags.initial_cluster,
-      "All members of a new cluster: name=peerURL,... (default <name>=http://localhost:2380).");
-  add("initial-cluster-state", flags.initial_cluster_state,
-      "'new' for a new cluster, 'existing' to join one; looked at on the first start only.");
-  add("initial-cluster-token", c.initial_cluster_token,
-      "Tells clusters apart that have the same URLs.");
-  add_switch("strict-reconfig-check", c.strict_reconfig_check,
-             "Refuse changes of the membership that could cost the quorum.");
-  add("max-learners", c.max_learners, "Most members that are learners at the same time.");
-  add_switch("promote-learners", c.promote_learners,
-             "As leader, make voters of learners that have caught up (etcd: never by itself).");
-  add_switch(
-      "force-new-cluster", c.force_new_cluster,
-      "Go on alone, as the only member, with the data of this one. Unsafe while others run.");
-}
-
-void AddOptions(CLI::App& app, RawFlags& flags) {
-  AddClusterOptions(app, flags);
-  const auto add = [&app](const std::string& name, auto& value, const std::string& help) {
-    AddOption(app, name, value, help);
-  };
-  const auto add_switch = [&app](const std::string& name, bool& value, const std::string& help) {
-    AddSwitch(app, name, value, help);
-  };
-  Config& c = flags.config;
-  add("heartbeat-interval", c.heartbeat_interval_ms, "Milliseconds between a leader's heartbeats.");
-  add("election-timeout", c.election_timeout_ms,
-      "Milliseconds without a leader before an election; at least 5 heartbeats.");
-  add_switch("initial-election-tick-advance", c.initial_election_tick_advance,
-             "Hold the first election soon after the start.");
-  add_switch("pre-vote", c.pre_vote, "Ask before an election whether it could be won.");
-  add("max-request-bytes", c.max_request_bytes, "Largest request that a client may send.");
-  add("max-txn-ops", c.max_txn_ops, "Most operations in one transaction.");
-  add("max-concurrent-streams", flags.max_concurrent_streams,
-      "Most streams of one client connection.");
-  add("quota-backend-bytes", c.quota_backend_bytes,
-      "Largest size of the store before writes are refused; 0: 2 GiB, negative: none.");
-  add("snapshot-count", c.snapshot_count,
-      "Applied entries after which the state is written out so that the raft log can be cut.");
-  add("snapshot-catchup-entries", c.snapshot_catchup_entries,
-      "Applied entries kept in the raft log for members that are a little behind.");
-  add("snapshot-bytes-per-second", c.snapshot_bytes_per_second,
-      "Most that is sent of snapshots to other members; 0: no limit.");
-  add("grpc-keepalive-min-time", flags.keepalive_min_time, "Shortest interval of client pings.");
-  add("grpc-keepalive-interval", flags.keepalive_interval,
-      "Interval of our pings to silent clients.");
-  add("grpc-keepalive-timeout", flags.keepalive_timeout,
-      "Wait for the answer to a ping before closing the connection.");
-  add("watch-progress-notify-interval", flags.progress_interval,
-      "Interval of progress notifications to watchers.");
-  add("feature-gates", flags.feature_gates,
-      "etcd's, as A=true,B=false. Only InitialCorruptCheck does something here.");
-  add_switch("experimental-initial-corrupt-check", flags.experimental_initial_corrupt_check,
-             "The name of the feature gate InitialCorruptCheck before etcd 3.6.");
-  add("corrupt-check-time", flags.corrupt_check_time,
-      "Interval at which the leader compares the members' state; 0: 5s.");
-  add("experimental-corrupt-check-time", flags.corrupt_check_time,
-      "The name of --corrupt-check-time before etcd 3.6.");
-  add("auth-token", c.auth_token,
-      "Kind of tokens: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m.");
-  add("auth-token-ttl", flags.auth_token_ttl_s, "Seconds that an unused simple token is good for.");
-  add("bcrypt-cost", c.bcrypt_cost, "Logarithm of the work for a password hash, 4 to 31.");
-  add_switch("enable-grpc-gateway", c.enable_grpc_gateway, "Serve the JSON gateway under /v3/.");
-  add("cors", flags.cors, "Origins, by commas, whose pages may read plain HTTP answers; *: all.");
-  add_switch("unsafe-no-fsync", c.unsafe_no_fsync,
-             "Do not sync the raft log: fast, and loses data on power loss.");
-  add("log-level", c.log_level, "debug, info, warn or error.");
-  add("log-format", c.log_format, "json or console.");
-  add("log-outputs", flags.log_outputs, "default (stderr), stderr, stdout or paths, by commas.");
-  app.add_flag("--version", flags.version, "Print the version and leave.");
-}
-
-// Go's duration syntax, which is Abseil's too.
-absl::StatusOr<absl::Duration> ParseGoDuration(const char* name, const std::string& text) {
-  absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("invalid value \"", text, "\" for flag --", name, ": not a duration"));
-  }
-  return duration;
-}
-
-absl::StatusOr<std::vector<Url>> ParseUrlFlag(const char* name, const std::string& text) {
-  auto urls = ParseUrls(text);
-  if (!urls.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text, "\" for flag --", name,
-                                                   ": ", urls.status().message()));
-  }
-  return urls;
-}
-
-absl::Status SetSecurity(const RawFlags& flags, Config& config) {
-  const auto list = [](const std::string& text) {
-    return std::vector<std::string>(absl::StrSplit(text, ',', absl::SkipEmpty()));
-  };
+absl::Status SetSecurity(const GivenTexts& texts, Config& config) {
   for (TransportSecurity* security : {&config.client_security, &config.peer_security}) {
-    security->tls.cipher_suites = list(flags.cipher_suites);
-    security->tls.version_min = flags.tls_version_min;
-    security->tls.version_max = flags.tls_version_max;
+    security->tls.cipher_suites = texts.cipher_suites;
+    security->tls.version_min = texts.tls_version_min;
+    security->tls.version_max = texts.tls_version_max;
   }
-  config.client_security.tls.allowed_hostnames = list(flags.client_allowed_hostnames);
-  config.peer_security.tls.allowed_common_names = list(flags.peer_allowed_common_names);
-  config.peer_security.tls.allowed_hostnames = list(flags.peer_allowed_hostnames);
   if (config.self_signed_cert_validity_years < 1) {
     return absl::InvalidArgumentError("--self-signed-cert-validity must be at least 1 year");
   }
@@ -283,7 +72,351 @@ absl::Status CheckSnapshots(const Config& config) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCluster(const Config& config) {
+// A cost that there is none of is the default one, as in etcd.
+absl::Status CheckAuth(uint32_t token_ttl_s, Config& config) {
+  if (config.auth_token != "simple" && !config.auth_token.starts_with("simple,") &&
+      !config.auth_token.starts_with("jwt,")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown --auth-token \"", config.auth_token, "\": simple or jwt,<options>"));
+  }
+  if (config.bcrypt_cost < kBcryptCostMin || config.bcrypt_cost > kBcryptCostMax) {
+    config.bcrypt_cost = kBcryptCostDefault;
+  }
+  if (token_ttl_s != 0) config.auth_token_ttl = absl::Seconds(token_ttl_s);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LogRotation> ParseLogRotation(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const absl::Status refusal = absl::InvalidArgumentError(
+      absl::StrCat("--log-rotation-config-json ", text, " is no JSON of its kind"));
+  if (!json.is_object()) return refusal;
+  LogRotation rotation;
+  const auto number = [&json](const char* name, int otherwise) {
+    const auto found = json.find(name);
+    if (found == json.end() || found->is_null()) return otherwise;
+    if (!found->is_number_integer()) return -1;
+    const auto value = found->get<int64_t>();
+    return value < 0 || value > std::numeric_limits<int>::max() ? -1 : static_cast<int>(value);
+  };
+  const int megabytes = number("maxsize", 0);
+  rotation.age_days_max = number("maxage", 0);
+  rotation.backups_max = number("maxbackups", 0);
+  if (megabytes < 0 || rotation.age_days_max < 0 || rotation.backups_max < 0) return refusal;
+  if (megabytes > 0) rotation.megabytes_max = static_cast<uint64_t>(megabytes);
+  for (const auto& [name, target] :
+       {std::pair{"localtime", &rotation.local_time}, std::pair{"compress", &rotation.compress}}) {
+    const auto found = json.find(name);
+    if (found == json.end() || found->is_null()) continue;
+    if (!found->is_boolean()) return refusal;
+    *target = found->get<bool>();
+  }
+  return rotation;
+}
+
+absl::Status CheckLogging(const GivenTexts& texts, Config& config) {
+  if (texts.debug) config.log_level = "debug";
+  const auto is_stream = [](const std::string& output) {
+    return output == "default" || output == "stderr" || output == "stdout" ||
+           output == "systemd/journal";
+  };
+  const std::vector<std::string>& outputs = config.log_outputs;
+  if (outputs.empty()) return absl::InvalidArgumentError("--log-outputs must not be empty");
+  if (outputs.size() > 1 && std::count(outputs.begin(), outputs.end(), "default") > 0) {
+    return absl::InvalidArgumentError("--log-outputs: default does not go with others");
+  }
+  if (!texts.enable_log_rotation) return absl::OkStatus();
+  if (outputs.size() -
+          static_cast<size_t>(std::count_if(outputs.begin(), outputs.end(), is_stream)) !=
+      1) {
+    return absl::InvalidArgumentError(
+        "--enable-log-rotation needs --log-outputs to name exactly one file");
+  }
+  KV_ASSIGN_OR_RETURN(config.log_rotation, ParseLogRotation(texts.log_rotation));
+  return absl::OkStatus();
+}
+
+absl::Status SetFeatures(Settings& settings, std::vector<std::string>* notices) {
+  KV_ASSIGN_OR_RETURN(const FeatureGates gates, FeatureGates::Parse(settings.texts.feature_gates));
+  if (gates.given(kInitialCorruptCheck) && settings.given("experimental-initial-corrupt-check")) {
+    return absl::InvalidArgumentError(
+        "--experimental-initial-corrupt-check and --feature-gates=InitialCorruptCheck cannot be "
+        "given both; please just use --feature-gates");
+  }
+  settings.config.initial_corrupt_check =
+      gates.enabled(kInitialCorruptCheck) || settings.texts.initial_corrupt_check;
+  for (const std::string& gate : gates.without_effect()) {
+    notices->push_back(absl::StrCat("--feature-gates: ", gate, " has no effect"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AutoCompaction> ParseAutoCompaction(const GivenTexts& texts) {
+  const std::string& text = texts.auto_compaction_retention;
+  AutoCompaction result;
+  int64_t number = 0;
+  const bool is_number = absl::SimpleAtoi(text, &number) && number >= 0;
+  if (texts.auto_compaction_mode == "revision") {
+    if (!is_number) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--auto-compaction-retention ", text, " is no number of revisions"));
+    }
+    result.revisions = number;
+    if (number > 0) result.mode = AutoCompaction::Mode::kRevision;
+    return result;
+  }
+  if (is_number) {
+    result.retention = absl::Hours(number);
+  } else if (!absl::ParseDuration(text, &result.retention) ||
+             result.retention < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--auto-compaction-retention ", text, " is no duration"));
+  }
+  if (result.retention > absl::ZeroDuration()) result.mode = AutoCompaction::Mode::kPeriodic;
+  return result;
+}
+
+// What asks somebody else for the members is not here; without it the member would found a cluster
+// of its own. A member that is there already needs no more to be told.
+absl::Status CheckDiscovery(const GivenTexts& texts, const Config& config) {
+  std::error_code error;
+  if (texts.proxy != "off") return absl::InvalidArgumentError("--proxy is not offered");
+  if (texts.discovery.empty() && texts.discovery_srv.empty() && texts.discovery_token.empty() &&
+      texts.discovery_endpoints.empty()) {
+    return absl::OkStatus();
+  }
+  if (std::filesystem::exists(config.data_dir + "/member", error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "discovery is not offered: name the members with --initial-cluster");
+}
+
+absl::Status CheckUrls(const Config& config) {
+  const std::pair<const char*, const std::vector<Url>*> kNeeded[] = {
+      {"listen-peer-urls", &config.listen_peer_urls},
+      {"listen-client-urls", &config.listen_client_urls},
+      {"initial-advertise-peer-urls", &config.initial_advertise_peer_urls},
+      {"advertise-client-urls", &config.advertise_client_urls}};
+  for (const auto& [name, urls] : kNeeded) {
+    if (urls->empty()) return absl::InvalidArgumentError(absl::StrCat("--", name, " is empty"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetCluster(Settings& settings) {
+  Config& config = settings.config;
+  GivenTexts& texts = settings.texts;
+  config.name_given = settings.given("name");
+  config.initial_cluster_token_given = settings.given("initial-cluster-token");
+  if (texts.initial_cluster.empty()) {
+    for (const Url& url : config.initial_advertise_peer_urls) {
+      config.initial_cluster[config.name].push_back(url.text);
+    }
+  } else {
+    KV_ASSIGN_OR_RETURN(config.initial_cluster, ParseInitialCluster(texts.initial_cluster));
+  }
+  config.initial_cluster_new = texts.initial_cluster_state == "new";
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Config> Check(Settings& settings, std::vector<std::string>* notices) {
+  Config& config = settings.config;
+  const GivenTexts& texts = settings.texts;
+  if (config.name.empty()) return absl::InvalidArgumentError("--name must not be empty");
+  if (config.data_dir.empty()) config.data_dir = config.name + ".etcd";
+  KV_RETURN_IF_ERROR(CheckUrls(config));
+  KV_RETURN_IF_ERROR(SetSecurity(texts, config));
+  KV_RETURN_IF_ERROR(SetCluster(settings));
+  KV_RETURN_IF_ERROR(CheckDiscovery(texts, config));
+  KV_RETURN_IF_ERROR(SetFeatures(settings, notices));
+  if (config.watch_progress_notify_interval == absl::ZeroDuration()) {
+    config.watch_progress_notify_interval = kProgressIntervalDefault;
+  }
+  if (config.watch_progress_notify_interval < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError("--watch-progress-notify-interval must be at least 100ms");
+  }
+  config.max_concurrent_streams =
+      static_cast<uint32_t>(std::min<uint64_t>(texts.max_concurrent_streams, 0x7fffffff));
+  KV_RETURN_IF_ERROR(CheckAuth(texts.auth_token_ttl_s, config));
+  if (config.cors_origins.empty()) config.cors_origins = {"*"};
+  config.extensive_metrics = texts.metrics == "extensive";
+  KV_ASSIGN_OR_RETURN(config.auto_compaction, ParseAutoCompaction(texts));
+  KV_RETURN_IF_ERROR(CheckTimes(config));
+  KV_RETURN_IF_ERROR(CheckSnapshots(config));
+  KV_RETURN_IF_ERROR(CheckLogging(texts, config));
+  for (std::string& line : settings.WithoutEffect()) notices->push_back(std::move(line));
+  return config;
+}
+
+// --- where it is said ---------------------------------------------------------------------------
+
+enum class Asked : uint8_t { kRun, kHelp, kVersion };
+
+absl::Status SetFlag(Settings& settings, Settings::Row& row, const std::string& name,
+                     const std::string& value) {
+  if (const absl::Status status = settings.Set(row, value); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("invalid value \"", absl::CHexEscape(value),
+                                                   "\" for flag --", name, ": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+// Go's rules: one dash or two; a switch takes its value by = only; what is no flag ends the flags.
+absl::StatusOr<Asked> ReadFlags(int argc, char** argv, Settings& settings) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string arg = argv[i];
+    if (arg.size() < 2 || arg[0] != '-' || arg == "--") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unexpected argument: ", absl::CHexEscape(arg)));
+    }
+    const size_t begin = arg[1] == '-' ? 2 : 1;
+    const size_t equals = arg.find('=', begin);
+    const std::string name = arg.substr(begin, equals - begin);
+    Settings::Row* const row = settings.Find(name);
+    if (row == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown flag: --", absl::CHexEscape(arg.substr(begin))));
+    }
+    if (row->name == "help") return Asked::kHelp;
+    std::string value = "true";
+    if (equals != std::string::npos) {
+      value = arg.substr(equals + 1);
+    } else if (!row->is_switch()) {
+      if (i + 1 == argc) {
+        return absl::InvalidArgumentError(absl::StrCat("flag needs an argument: --", name));
+      }
+      value = argv[++i];
+    }
+    KV_RETURN_IF_ERROR(SetFlag(settings, *row, name, value));
+    if (row->name == "version") return Asked::kVersion;
+  }
+  return Asked::kRun;
+}
+
+// etcd's rule: --some-flag is ETCD_SOME_FLAG.
+std::string VariableName(const std::string& prefix, const std::string& flag) {
+  return absl::StrCat(prefix, absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
+struct Variable {
+  std::string name;
+  std::string value;
+};
+
+// The variable of a flag, or one with an empty name; an empty value says nothing. ETCD_X and KVD_X
+// may not contradict each other.
+absl::StatusOr<Variable> FindVariable(const std::string& flag) {
+  Variable found;
+  for (const char* prefix : {"ETCD_", "KVD_"}) {
+    const std::string name = VariableName(prefix, flag);
+    const char* const value = std::getenv(name.c_str());
+    if (value == nullptr || (*value == '\0' && !found.name.empty())) continue;
+    if (!found.value.empty() && found.value != value) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("environment variables ", found.name, " and ", name, " differ"));
+    }
+    found = {name, value};
+  }
+  return found;
+}
+
+absl::Status ReadEnvironment(Settings& settings) {
+  for (const Settings::Row& listed : settings.rows()) {
+    std::vector<std::string> names = listed.other_names;
+    names.insert(names.begin(), listed.name);
+    for (const std::string& name : names) {
+      KV_ASSIGN_OR_RETURN(const Variable variable, FindVariable(name));
+      if (variable.name.empty() || name == "version" || name == "help" || name == "h") continue;
+      Settings::Row& row = *settings.Find(name);
+      if (row.given) {
+        return absl::InvalidArgumentError(absl::StrCat("environment variable ", variable.name,
+                                                       " does not go with --", row.name,
+                                                       ", which is given, too"));
+      }
+      if (variable.value.empty()) continue;
+      if (const absl::Status status = settings.Set(row, variable.value); !status.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat("invalid value \"",
+                                                       absl::CHexEscape(variable.value), "\" for ",
+                                                       variable.name, ": ", status.message()));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Variables that look like ours and are nobody's; etcd tells them, too.
+void TellUnknownVariables(const Settings& settings, std::vector<std::string>* notices) {
+  std::set<std::string> known = {"ETCD_VERSION", "ETCD_VERIFY", "ETCD_CLIENT_DEBUG",
+                                 "ETCD_UNSUPPORTED_ARCH"};
+  for (const Settings::Row& row : settings.rows()) {
+    for (const char* prefix : {"ETCD_", "KVD_"}) {
+      known.insert(VariableName(prefix, row.name));
+      for (const std::string& other : row.other_names) known.insert(VariableName(prefix, other));
+    }
+  }
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string name(*variable, std::strcspn(*variable, "="));
+    if ((name.starts_with("ETCD_") || name.starts_with("KVD_")) && !known.contains(name)) {
+      notices->push_back("nobody knows the environment variable " + name);
+    }
+  }
+}
+
+// With a file nothing else counts, but a flag has to be right all the same.
+absl::Status ReadTheRest(Settings& settings, Settings& from_file, bool* use_file,
+                         std::vector<std::string>* notices) {
+  std::string path = settings.texts.config_file;
+  if (path.empty()) {
+    KV_ASSIGN_OR_RETURN(const Variable variable, FindVariable("config-file"));
+    path = variable.value;
+  }
+  *use_file = !path.empty();
+  if (*use_file) {
+    notices->push_back(absl::StrCat("configured by the file ", path,
+                                    "; other flags and the environment do not count"));
+    return ApplyConfigFile(path, from_file, notices);
+  }
+  KV_RETURN_IF_ERROR(ReadEnvironment(settings));
+  TellUnknownVariables(settings, notices);
+  if (settings.given("listen-client-urls") && !settings.given("advertise-client-urls")) {
+    return absl::InvalidArgumentError(
+        "--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  }
+  return absl::OkStatus();
+}
+
+std::string VersionText() {
+  return absl::StrCat("kvd Version: ", kKeelsonVersion, "\netcd API Version: ", kEtcdVersion,
+                      "\nRaft log format: ", storage::kLogFormat,
+                      "\nStore format: ", storage::kStoreFormat, "\n");
+}
+
+}  // namespace
+
+absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text) {
+  InitialCluster cluster;
+  std::set<std::string> seen;
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text,
+                                                     "\" for flag --initial-cluster: \"", part,
+                                                     "\" is not name=peerURL"));
+    }
+    const absl::StatusOr<std::vector<Url>> urls = ParseUrls(part.substr(equals + 1));
+    if (!urls.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "invalid value \"", text, "\" for flag --initial-cluster: ", urls.status().message()));
+    }
+    if (!seen.insert(urls->front().text).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--initial-cluster names the peer URL ", urls->front().text, " twice"));
+    }
+    cluster[part.substr(0, equals)].push_back(urls->front().text);
+  }
+  return cluster;
+}
+
+absl::Status CheckInitialCluster(const Config& config) {
   const auto own = config.initial_cluster.find(config.name);
   if (own == config.initial_cluster.end()) {
     return absl::InvalidArgumentError(absl::StrCat("couldn't find local name \"", config.name,
@@ -299,192 +432,31 @@ absl::Status CheckCluster(const Config& config) {
   return absl::OkStatus();
 }
 
-// A cost that there is none of is the default one, as in etcd.
-absl::Status CheckAuth(uint32_t token_ttl_s, Config& config) {
-  if (config.auth_token != "simple" && !config.auth_token.starts_with("simple,") &&
-      !config.auth_token.starts_with("jwt,")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown --auth-token \"", config.auth_token, "\": simple or jwt,<options>"));
-  }
-  if (config.bcrypt_cost < kBcryptCostMin || config.bcrypt_cost > kBcryptCostMax) {
-    config.bcrypt_cost = kBcryptCostDefault;
-  }
-  if (token_ttl_s != 0) config.auth_token_ttl = absl::Seconds(token_ttl_s);
-  return absl::OkStatus();
-}
-
-absl::Status CheckLogging(const Config& config) {
-  static const auto* const kLevels =
-      new std::set<std::string>{"debug", "info", "warn", "error", "panic", "fatal", "dpanic"};
-  if (!kLevels->contains(config.log_level)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown --log-level \"", config.log_level, "\""));
-  }
-  if (config.log_format != "json" && config.log_format != "console") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown --log-format \"", config.log_format, "\": json or console"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SetCorruptChecks(const RawFlags& flags, bool experimental_given, Config& config) {
-  KV_ASSIGN_OR_RETURN(config.corrupt_check_time,
-                      ParseGoDuration("corrupt-check-time", flags.corrupt_check_time));
-  KV_ASSIGN_OR_RETURN(const FeatureGates gates, FeatureGates::Parse(flags.feature_gates));
-  if (gates.given(kInitialCorruptCheck) && experimental_given) {
-    return absl::InvalidArgumentError(
-        "--experimental-initial-corrupt-check and --feature-gates=InitialCorruptCheck cannot be "
-        "given both; please just use --feature-gates");
-  }
-  config.initial_corrupt_check =
-      gates.enabled(kInitialCorruptCheck) || flags.experimental_initial_corrupt_check;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Config> Check(RawFlags flags, const CLI::App& app) {
-  Config config = std::move(flags.config);
-  if (config.name.empty()) return absl::InvalidArgumentError("--name must not be empty");
-  if (config.data_dir.empty()) config.data_dir = config.name + ".etcd";
-  KV_ASSIGN_OR_RETURN(config.listen_peer_urls,
-                      ParseUrlFlag("listen-peer-urls", flags.listen_peer_urls));
-  KV_ASSIGN_OR_RETURN(config.listen_client_urls,
-                      ParseUrlFlag("listen-client-urls", flags.listen_client_urls));
-  KV_ASSIGN_OR_RETURN(
-      config.initial_advertise_peer_urls,
-      ParseUrlFlag("initial-advertise-peer-urls", flags.initial_advertise_peer_urls));
-  KV_ASSIGN_OR_RETURN(config.advertise_client_urls,
-                      ParseUrlFlag("advertise-client-urls", flags.advertise_client_urls));
-  if (!flags.listen_metrics_urls.empty()) {
-    KV_ASSIGN_OR_RETURN(config.listen_metrics_urls,
-                        ParseUrlFlag("listen-metrics-urls", flags.listen_metrics_urls));
-  }
-  KV_RETURN_IF_ERROR(SetSecurity(flags, config));
-  const auto given = [&app](const char* name) { return !app.get_option(name)->empty(); };
-  if (given("--listen-client-urls") && !given("--advertise-client-urls")) {
-    return absl::InvalidArgumentError(
-        "--advertise-client-urls is required when --listen-client-urls is set explicitly");
-  }
-  config.name_given = given("--name");
-  config.initial_cluster_token_given = given("--initial-cluster-token");
-  config.initial_advertise_peer_urls_given = given("--initial-advertise-peer-urls");
-  if (flags.initial_cluster.empty()) {
-    flags.initial_cluster =
-        absl::StrCat(config.name, "=", config.initial_advertise_peer_urls[0].text);
-  }
-  KV_ASSIGN_OR_RETURN(config.initial_cluster, ParseInitialCluster(flags.initial_cluster));
-  if (flags.initial_cluster_state != "new" && flags.initial_cluster_state != "existing") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("invalid value \"", flags.initial_cluster_state,
-                     "\" for flag --initial-cluster-state: new or existing"));
-  }
-  config.initial_cluster_new = flags.initial_cluster_state == "new";
-  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_min_time,
-                      ParseGoDuration("grpc-keepalive-min-time", flags.keepalive_min_time));
-  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_interval,
-                      ParseGoDuration("grpc-keepalive-interval", flags.keepalive_interval));
-  KV_ASSIGN_OR_RETURN(config.grpc_keepalive_timeout,
-                      ParseGoDuration("grpc-keepalive-timeout", flags.keepalive_timeout));
-  KV_ASSIGN_OR_RETURN(config.watch_progress_notify_interval,
-                      ParseGoDuration("watch-progress-notify-interval", flags.progress_interval));
-  KV_RETURN_IF_ERROR(
-      SetCorruptChecks(flags, given("--experimental-initial-corrupt-check"), config));
-  if (config.watch_progress_notify_interval == absl::ZeroDuration()) {
-    config.watch_progress_notify_interval = absl::Minutes(10);
-  }
-  if (config.watch_progress_notify_interval < absl::Milliseconds(100)) {
-    return absl::InvalidArgumentError("--watch-progress-notify-interval must be at least 100ms");
-  }
-  config.max_concurrent_streams =
-      static_cast<uint32_t>(std::min<uint64_t>(flags.max_concurrent_streams, 0x7fffffff));
-  KV_RETURN_IF_ERROR(CheckAuth(flags.auth_token_ttl_s, config));
-  if (flags.metrics != "basic" && flags.metrics != "extensive") {
-    return absl::InvalidArgumentError(absl::StrCat("invalid value \"", flags.metrics,
-                                                   "\" for flag --metrics: basic or extensive"));
-  }
-  config.extensive_metrics = flags.metrics == "extensive";
-  config.cors_origins = absl::StrSplit(flags.cors, ',', absl::SkipEmpty());
-  config.log_outputs = absl::StrSplit(flags.log_outputs, ',', absl::SkipEmpty());
-  KV_RETURN_IF_ERROR(CheckTimes(config));
-  KV_RETURN_IF_ERROR(CheckSnapshots(config));
-  KV_RETURN_IF_ERROR(CheckCluster(config));
-  KV_RETURN_IF_ERROR(CheckLogging(config));
-  return config;
-}
-
-// CLI11's message without its line break and usage.
-std::string OneLine(const CLI::ParseError& error) {
-  std::string text = error.what();
-  const size_t end = text.find('\n');
-  if (end != std::string::npos) text.resize(end);
-  if (text.starts_with("The following argument was not expected: ") ||
-      text.starts_with("The following arguments were not expected: ")) {
-    // An unknown flag leaves its value unexpected too; the flag is what is wrong. Last comes first.
-    const std::vector<std::string> args =
-        absl::StrSplit(text.substr(text.find(": ") + 2), ' ', absl::SkipEmpty());
-    for (auto arg = args.rbegin(); arg != args.rend(); ++arg) {
-      if (arg->starts_with("-")) return absl::StrCat("unknown flag: ", *arg);
-    }
-    return absl::StrCat("unexpected argument: ", args.empty() ? "" : args.back());
-  }
-  return text;
-}
-
-}  // namespace
-
-absl::StatusOr<InitialCluster> ParseInitialCluster(const std::string& text) {
-  InitialCluster cluster;
-  std::set<std::string> seen;
-  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
-    const size_t equals = part.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("invalid value \"", text,
-                                                     "\" for flag --initial-cluster: \"", part,
-                                                     "\" is not name=peerURL"));
-    }
-    KV_ASSIGN_OR_RETURN(std::vector<Url> urls,
-                        ParseUrlFlag("initial-cluster", part.substr(equals + 1)));
-    if (!seen.insert(urls[0].text).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--initial-cluster names the peer URL ", urls[0].text, " twice"));
-    }
-    cluster[part.substr(0, equals)].push_back(urls[0].text);
-  }
-  return cluster;
-}
-
 CommandLine ParseCommandLine(int argc, char** argv) {
-  RawFlags flags;
-  CLI::App app("kvd: one member of a Keelson cluster, compatible with etcd v3", "kvd");
-  AddOptions(app, flags);
-  AddSecurityOptions(app, flags);
   CommandLine result;
-  std::vector<std::string> args = NormalizeDashes(argc, argv);
-  std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
-  try {
-    app.parse(std::move(args));
-  } catch (const CLI::CallForHelp&) {
-    result.text = app.help();
-    return result;
-  } catch (const CLI::ParseError& error) {
-    result.text = absl::StrCat("kvd: ", OneLine(error), " (see kvd --help)\n");
+  Settings settings, from_file;
+  const absl::StatusOr<Asked> asked = ReadFlags(argc, argv, settings);
+  if (!asked.ok()) {
+    result.text = absl::StrCat("kvd: ", OneLine(asked.status().message()), " (see kvd --help)\n");
     result.exit_code = 2;
     return result;
   }
-  if (flags.version) {
-    result.text =
-        absl::StrCat("kvd Version: ", kKeelsonVersion, "\netcd API Version: ", kEtcdVersion,
-                     "\nRaft log format: ", storage::kLogFormat,
-                     "\nStore format: ", storage::kStoreFormat, "\n");
+  if (*asked != Asked::kRun) {
+    result.text = *asked == Asked::kHelp ? Settings().Help() : VersionText();
     return result;
   }
-  absl::StatusOr<Config> config = Check(std::move(flags), app);
-  if (!config.ok()) {
-    result.text = absl::StrCat("kvd: ", config.status().message(), "\n");
+  bool use_file = false;
+  absl::Status status = ReadTheRest(settings, from_file, &use_file, &result.notices);
+  if (status.ok()) {
+    absl::StatusOr<Config> config = Check(use_file ? from_file : settings, &result.notices);
+    result.run = config.ok();
+    if (config.ok()) result.config = *std::move(config);
+    status = config.status();
+  }
+  if (!status.ok()) {
+    result.text = absl::StrCat("kvd: ", OneLine(status.message()), "\n");
     result.exit_code = 1;
-    return result;
   }
-  result.run = true;
-  result.config = *std::move(config);
   return result;
 }
 

@@ -1,12 +1,15 @@
 #include "server/config.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "server/settings.h"
 
 namespace keelson::server {
 namespace {
@@ -83,6 +86,7 @@ TEST(ConfigTest, ASwitchTakesItsValueByEqualsOnly) {
   EXPECT_TRUE(Good({"-unsafe-no-fsync=true"}).unsafe_no_fsync);
   EXPECT_FALSE(Good({"--unsafe-no-fsync=false"}).unsafe_no_fsync);
   EXPECT_FALSE(Good({"--pre-vote=false"}).pre_vote);
+  EXPECT_FALSE(Good({"--pre-vote=F"}).pre_vote);
   EXPECT_TRUE(Refusal({"--pre-vote", "false"}).starts_with("2: unexpected argument: false"));
 }
 
@@ -117,13 +121,139 @@ TEST(ConfigTest, TheEnvironmentIsUsedWhereAFlagIsNotGiven) {
                                 {"ETCD_HEARTBEAT_INTERVAL", "50"},
                                 {"ETCD_PRE_VOTE", "false"},
                                 {"ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:1"},
-                                {"ETCD_ADVERTISE_CLIENT_URLS", "http://127.0.0.1:2"}};
-  const Config config = Good({"--heartbeat-interval=70"});
+                                {"ETCD_ADVERTISE_CLIENT_URLS", "http://127.0.0.1:2"},
+                                {"KVD_PROMOTE_LEARNERS", "true"},
+                                {"KVD_ELECTION_TIMEOUT", "700"},
+                                {"ETCD_EXPERIMENTAL_CORRUPT_CHECK_TIME", "3s"},
+                                {"ETCD_MAX_TXN_OPS", ""}};
+  const Config config = Good({"--snapshot-count=70"});
   EXPECT_EQ(config.name, "from-environment");
-  EXPECT_EQ(config.heartbeat_interval_ms, 70);
+  EXPECT_EQ(config.heartbeat_interval_ms, 50);
+  EXPECT_EQ(config.election_timeout_ms, 700);
+  EXPECT_EQ(config.corrupt_check_time, absl::Seconds(3));
+  EXPECT_EQ(config.max_txn_ops, 128);
+  EXPECT_EQ(config.snapshot_count, 70u);
+  EXPECT_TRUE(config.promote_learners);
   EXPECT_FALSE(config.pre_vote);
   EXPECT_EQ(config.listen_client_urls[0].port, 1);
   EXPECT_EQ(config.advertise_client_urls[0].port, 2);
+}
+
+// As in etcd: which of them somebody meant cannot be known.
+TEST(ConfigTest, AFlagAndItsVariableAreNotBothGiven) {
+  const Environment environment{{"ETCD_NAME", "a"}};
+  EXPECT_EQ(Refusal({"--name=b"}),
+            "1: environment variable ETCD_NAME does not go with --name, which is given, too");
+  EXPECT_EQ(Refusal({"--name=a"}),
+            "1: environment variable ETCD_NAME does not go with --name, which is given, too");
+}
+
+TEST(ConfigTest, EtcdsVariableAndOursMustAgree) {
+  {
+    const Environment environment{{"ETCD_NAME", "a"}, {"KVD_NAME", "a"}};
+    EXPECT_EQ(Good({}).name, "a");
+  }
+  const Environment environment{{"ETCD_NAME", "a"}, {"KVD_NAME", "b"}};
+  EXPECT_EQ(Refusal({}), "1: environment variables ETCD_NAME and KVD_NAME differ");
+}
+
+TEST(ConfigTest, AVariableThatCannotBeReadIsExitCodeOneAndAnUnknownOneIsTold) {
+  {
+    const Environment environment{{"ETCD_PRE_VOTE", "maybe"}};
+    EXPECT_EQ(Refusal({}), "1: invalid value \"maybe\" for ETCD_PRE_VOTE: neither true nor false");
+  }
+  const Environment environment{{"ETCD_NO_SUCH", "1"}, {"KVD_NO_SUCH", "1"}, {"ETCDCTL_API", "3"}};
+  const CommandLine line = Parse({});
+  EXPECT_TRUE(line.run);
+  EXPECT_EQ(std::count(line.notices.begin(), line.notices.end(),
+                       "nobody knows the environment variable ETCD_NO_SUCH"),
+            1);
+  EXPECT_EQ(line.notices.size(), 2u);
+}
+
+TEST(ConfigTest, WhatDoesNothingHereIsTakenAndTold) {
+  const CommandLine line =
+      Parse({"--max-wals=3", "--enable-pprof", "--experimental-enable-v2v3=/v2", "--force=what",
+             "--feature-gates=CompactHashCheck=true"});
+  EXPECT_TRUE(line.run) << line.text;
+  EXPECT_EQ(line.notices.size(), 5u);
+  EXPECT_TRUE(Refusal({"--max-wals=many"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--enable-pprof=perhaps"}).starts_with("2: "));
+}
+
+// Without the others' names it would found a cluster by itself.
+TEST(ConfigTest, DiscoveryIsRefusedAndNotForgotten) {
+  for (const char* flag : {"--discovery=http://d", "--discovery-srv=example.com",
+                           "--discovery-token=t", "--discovery-endpoints=http://e"}) {
+    EXPECT_EQ(Refusal({flag}),
+              "1: discovery is not offered: name the members with "
+              "--initial-cluster");
+  }
+  EXPECT_TRUE(Parse({"--discovery=", "--discovery-srv="}).run);
+  EXPECT_EQ(Refusal({"--proxy=on"}), "1: --proxy is not offered");
+  EXPECT_TRUE(Parse({"--proxy=off"}).run);
+}
+
+TEST(ConfigTest, OldRevisionsGoByAgeOrByNumber) {
+  using Mode = AutoCompaction::Mode;
+  EXPECT_EQ(Good({}).auto_compaction.mode, Mode::kOff);
+  const auto parse = [](const std::string& mode, const std::string& retention) {
+    return Good({"--auto-compaction-mode=" + mode, "--auto-compaction-retention=" + retention})
+        .auto_compaction;
+  };
+  EXPECT_EQ(parse("periodic", "2").retention, absl::Hours(2));
+  EXPECT_EQ(parse("periodic", "90m").retention, absl::Minutes(90));
+  EXPECT_EQ(parse("periodic", "90m").mode, Mode::kPeriodic);
+  EXPECT_EQ(parse("periodic", "0s").mode, Mode::kOff);
+  EXPECT_EQ(parse("revision", "1000").revisions, 1000);
+  EXPECT_EQ(parse("revision", "1000").mode, Mode::kRevision);
+  EXPECT_EQ(parse("revision", "0").mode, Mode::kOff);
+  EXPECT_EQ(Refusal({"--auto-compaction-mode=revision", "--auto-compaction-retention=5m"}),
+            "1: --auto-compaction-retention 5m is no number of revisions");
+  EXPECT_EQ(Refusal({"--auto-compaction-retention=old"}),
+            "1: --auto-compaction-retention old is no duration");
+  EXPECT_TRUE(Refusal({"--auto-compaction-mode=daily"}).starts_with("2: "));
+}
+
+TEST(ConfigTest, NoOriginIsEveryOrigin) {
+  EXPECT_EQ(Good({"--cors="}).cors_origins, std::vector<std::string>{"*"});
+  EXPECT_EQ(Good({"--cors=http://a:1,http://b:2"}).cors_origins.size(), 2u);
+}
+
+TEST(ConfigTest, OneLogFileMayBeRotated) {
+  EXPECT_FALSE(Good({"--log-outputs=/l"}).log_rotation.has_value());
+  const Config config = Good({"--enable-log-rotation", "--log-outputs=stderr,/l",
+                              R"(--log-rotation-config-json={"maxsize":7,"compress":true})"});
+  EXPECT_EQ(config.log_rotation->megabytes_max, 7u);
+  EXPECT_EQ(config.log_rotation->backups_max, 0);
+  EXPECT_TRUE(config.log_rotation->compress);
+  for (const char* outputs : {"default", "stdout", "/a,/b"}) {
+    EXPECT_EQ(Refusal({"--enable-log-rotation", std::string("--log-outputs=") + outputs}),
+              "1: --enable-log-rotation needs --log-outputs to name exactly one file");
+  }
+  for (const char* json : {"", "7", "{", R"({"maxsize":"7"})", R"({"maxage":-1})",
+                           R"({"compress":1})", R"({"maxsize":1e300})"}) {
+    EXPECT_TRUE(Refusal({"--enable-log-rotation", "--log-outputs=/l",
+                         std::string("--log-rotation-config-json=") + json})
+                    .starts_with("1: --log-rotation-config-json "))
+        << json;
+  }
+  EXPECT_EQ(Refusal({"--log-outputs=default,/l"}),
+            "1: --log-outputs: default does not go with others");
+}
+
+TEST(ConfigTest, EveryRowOfTheTableIsInTheHelpAndNamesAreUsedOnce) {
+  Settings settings;
+  const std::string help = Parse({"--help"}).text;
+  std::set<std::string> names, keys;
+  for (const Settings::Row& row : settings.rows()) {
+    EXPECT_NE(help.find("--" + row.name + " '"), std::string::npos) << row.name;
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_TRUE(keys.insert(row.file_key).second) << row.file_key;
+    for (const std::string& other : row.other_names) {
+      EXPECT_TRUE(names.insert(other).second) << other;
+    }
+  }
 }
 
 TEST(ConfigTest, AClusterIsNamesAndPeerUrls) {
@@ -141,6 +271,7 @@ TEST(ConfigTest, AnUnknownFlagIsOneLineAndExitCodeTwo) {
   EXPECT_EQ(Refusal({"-nosuch", "1"}), "2: unknown flag: --nosuch (see kvd --help)");
   EXPECT_EQ(Refusal({"--name=a", "-nosuch", "1", "--nosuch2", "2"}),
             "2: unknown flag: --nosuch (see kvd --help)");
+  EXPECT_TRUE(Refusal({"--listen-peer-urls=a\nb"}).starts_with("2: "));
   EXPECT_EQ(Refusal({"extra"}), "2: unexpected argument: extra (see kvd --help)");
 }
 
@@ -156,7 +287,19 @@ TEST(ConfigTest, AValueOfTheWrongKindIsExitCodeTwo) {
   EXPECT_TRUE(Refusal({"--heartbeat-interval=1.5"}).starts_with("2: "));
   EXPECT_TRUE(Refusal({"--pre-vote=maybe"}).starts_with("2: "));
   EXPECT_TRUE(Refusal({"--name"}).starts_with("2: "));
-  EXPECT_TRUE(Refusal({"--name="}).starts_with("2: "));
+  EXPECT_EQ(Refusal({"--name="}), "1: --name must not be empty");
+  EXPECT_EQ(Refusal({"--log-level=loud"}),
+            "2: invalid value \"loud\" for flag --log-level: debug or info or warn or error or "
+            "dpanic or panic or fatal (see kvd --help)");
+  EXPECT_TRUE(Refusal({"--log-format=xml"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--metrics=some"}).starts_with("2: "));
+  EXPECT_TRUE(Refusal({"--initial-cluster-state=old"}).starts_with("2: "));
+  EXPECT_EQ(Refusal({"--listen-peer-urls=localhost:1"}),
+            "2: invalid value \"localhost:1\" for flag --listen-peer-urls: "
+            "URL must have a scheme: localhost:1 (see kvd --help)");
+  EXPECT_EQ(Refusal({"--grpc-keepalive-interval=soon"}),
+            "2: invalid value \"soon\" for flag --grpc-keepalive-interval: not a duration (see kvd "
+            "--help)");
 }
 
 TEST(ConfigTest, ABadValueIsOneLineAndExitCodeOne) {
@@ -166,28 +309,21 @@ TEST(ConfigTest, ABadValueIsOneLineAndExitCodeOne) {
   EXPECT_EQ(Refusal({"--election-timeout=50001"}),
             "1: --election-timeout[50001ms] is too long, and should be set less than 50000ms");
   EXPECT_EQ(Refusal({"--heartbeat-interval=0"}), "1: --heartbeat-interval must be at least 1 ms");
-  EXPECT_EQ(Refusal({"--log-level=loud"}), "1: unknown --log-level \"loud\"");
-  EXPECT_EQ(Refusal({"--log-format=xml"}), "1: unknown --log-format \"xml\": json or console");
-  EXPECT_EQ(Refusal({"--metrics=some"}),
-            "1: invalid value \"some\" for flag --metrics: basic or extensive");
-  EXPECT_EQ(Refusal({"--initial-cluster-state=old"}),
-            "1: invalid value \"old\" for flag --initial-cluster-state: new or existing");
-  EXPECT_EQ(Refusal({"--listen-peer-urls=localhost:1"}),
-            "1: invalid value \"localhost:1\" for flag --listen-peer-urls: "
-            "URL must have a scheme: localhost:1");
   EXPECT_EQ(Refusal({"--listen-client-urls=http://localhost:1"}),
             "1: --advertise-client-urls is required when --listen-client-urls is set explicitly");
-  EXPECT_EQ(Refusal({"--grpc-keepalive-interval=soon"}),
-            "1: invalid value \"soon\" for flag --grpc-keepalive-interval: not a duration");
   EXPECT_EQ(Refusal({"--watch-progress-notify-interval=50ms"}),
             "1: --watch-progress-notify-interval must be at least 100ms");
 }
 
 TEST(ConfigTest, TheClusterMustHoldThisMemberAsItAdvertisesItself) {
-  EXPECT_EQ(Refusal({"--name=x", "--initial-cluster=y=http://localhost:2380"}),
-            "1: couldn't find local name \"x\" in the initial cluster configuration");
-  EXPECT_EQ(Refusal({"--initial-cluster=default=http://a:1"}),
-            "1: --initial-cluster has default=http://a:1 but --initial-advertise-peer-urls is "
+  const auto refusal = [](const std::vector<std::string>& args) {
+    return std::string(CheckInitialCluster(Good(args)).message());
+  };
+  EXPECT_EQ(refusal({"--name=x"}), "");
+  EXPECT_EQ(refusal({"--name=x", "--initial-cluster=y=http://localhost:2380"}),
+            "couldn't find local name \"x\" in the initial cluster configuration");
+  EXPECT_EQ(refusal({"--initial-cluster=default=http://a:1"}),
+            "--initial-cluster has default=http://a:1 but --initial-advertise-peer-urls is "
             "http://localhost:2380");
   EXPECT_EQ(Refusal({"--initial-cluster=http://localhost:2380"}),
             "1: invalid value \"http://localhost:2380\" for flag --initial-cluster: "
@@ -213,7 +349,7 @@ TEST(ConfigTest, AuthIsSetAsInEtcd) {
   EXPECT_EQ(Good({"--bcrypt-cost=4"}).bcrypt_cost, 4);
   EXPECT_EQ(Good({"--auth-token=jwt,sign-method=RS256,pub-key=a"}).auth_token,
             "jwt,sign-method=RS256,pub-key=a");
-  for (const char* none : {"--bcrypt-cost=3", "--bcrypt-cost=32", "--bcrypt-cost=-1"}) {
+  for (const char* none : {"--bcrypt-cost=3", "--bcrypt-cost=32"}) {
     EXPECT_EQ(Good({none}).bcrypt_cost, 10) << none;
   }
   EXPECT_EQ(Refusal({"--auth-token=paseto"}),

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 #include <system_error>
 #include <utility>
 
@@ -59,6 +58,7 @@ FirstState FirstStateOfNew(const Config& config, const Bootstrap& bootstrap) {
 }
 
 absl::StatusOr<FirstState> MakeFirstState(const Config& config, http::TlsCredentials& tls) {
+  KV_RETURN_IF_ERROR(CheckInitialCluster(config));
   if (config.initial_cluster_new) {
     const Bootstrap made = MakeBootstrap(config.initial_cluster, config.initial_cluster_token);
     KV_RETURN_IF_ERROR(CheckNotBootstrapped(config, made, tls));
@@ -78,20 +78,11 @@ void PutFirstState(const Config& config, const FirstState& first, storage::Store
   store.PutRecord(storage::Table::kCluster, kTokenKey, config.initial_cluster_token);
 }
 
-bool HasUrlsOf(const etcdserverpb::Member& member, const std::vector<Url>& urls) {
-  std::set<std::string> stored(member.peerurls().begin(), member.peerurls().end());
-  std::set<std::string> given;
-  for (const Url& url : urls) given.insert(url.text);
-  return stored == given;
-}
-
-// What the flags say of this member must be what the data says. etcd looks at the name, the token
-// and the peer URLs on the first start only; a directory of another member or cluster is then
-// served under a wrong name. What the flags say of the other members is not looked at again here
-// either.
-absl::Status CheckIdentity(const Config& config, const storage::RaftLog& log,
+// The name and the token that are given must be what the data says: etcd looks at them on the first
+// start only, and would serve a directory of another member or cluster under a wrong name. Where
+// the members are reached is in the data, and may have changed since the flags were written.
+absl::Status CheckIdentity(const Config& config, const storage::LogIdentity& identity,
                            const storage::Store& store) {
-  const storage::LogIdentity& identity = log.identity();
   const auto refuse = [&](const std::string& owns, const std::string& wants) {
     return absl::FailedPreconditionError(absl::StrCat(
         "data directory ", config.data_dir, " belongs to member ",
@@ -105,15 +96,6 @@ absl::Status CheckIdentity(const Config& config, const storage::RaftLog& log,
   const std::string token = store.FindRecord(storage::Table::kCluster, kTokenKey).value_or("");
   if (config.initial_cluster_token_given && token != config.initial_cluster_token) {
     return refuse(absl::StrCat("--initial-cluster-token ", token), config.initial_cluster_token);
-  }
-  // The URLs may have been updated by an entry that is not applied yet, and a state that came from
-  // another member may be from before this one was added.
-  const std::optional<etcdserverpb::Member> self = FindMember(store, identity.member_id);
-  const bool settled = log.LastIndex() == store.applied();
-  if (self && settled && config.initial_advertise_peer_urls_given &&
-      !HasUrlsOf(*self, config.initial_advertise_peer_urls)) {
-    return refuse(absl::StrCat("--initial-advertise-peer-urls ", self->peerurls(0)),
-                  config.initial_advertise_peer_urls[0].text);
   }
   if (WasRemoved(store, identity.member_id)) {
     return absl::FailedPreconditionError(
@@ -191,6 +173,9 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config, http::TlsC
   log_options.directory = LogDirectory(config);
   log_options.unsafe_no_sync = config.unsafe_no_fsync;
 
+  // Before anything is made of a directory that is not there.
+  std::error_code error;
+  if (!fs::exists(member_dir, error)) KV_RETURN_IF_ERROR(CheckInitialCluster(config));
   KV_RETURN_IF_ERROR(MakeDirectory(member_dir));
   DataDirectory directory;
   KV_ASSIGN_OR_RETURN(storage::StoreDirectory states, storage::StoreDirectory::Open(member_dir));
@@ -240,7 +225,7 @@ absl::StatusOr<DataDirectory> OpenDataDirectory(const Config& config, http::TlsC
     return absl::FailedPreconditionError(absl::StrCat(
         log_options.directory, " and ", store_options.directory, " belong to different members"));
   }
-  KV_RETURN_IF_ERROR(CheckIdentity(config, *directory.log, *directory.store));
+  KV_RETURN_IF_ERROR(CheckIdentity(config, directory.identity, *directory.store));
   KV_RETURN_IF_ERROR(
       ResetLogBehindSnapshot(directory.states->installed(), *directory.store, *directory.log));
   KV_RETURN_IF_ERROR(CheckLogCoversStore(*directory.log, *directory.store));

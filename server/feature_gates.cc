@@ -1,7 +1,6 @@
 #include "server/feature_gates.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -42,6 +41,8 @@ const Gate* Find(std::string_view name) {
   return gate == std::end(kGates) ? nullptr : gate;
 }
 
+}  // namespace
+
 std::optional<bool> ParseGoBool(std::string_view text) {
   for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
     if (text == yes) return true;
@@ -51,8 +52,6 @@ std::optional<bool> ParseGoBool(std::string_view text) {
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 absl::StatusOr<FeatureGates> FeatureGates::Parse(const std::string& text) {
   FeatureGates gates;
@@ -80,6 +79,16 @@ absl::StatusOr<FeatureGates> FeatureGates::Parse(const std::string& text) {
     return refuse("LeaseCheckpointPersist requires LeaseCheckpoint");
   }
   return gates;
+}
+
+std::vector<std::string> FeatureGates::without_effect() const {
+  std::vector<std::string> names;
+  for (const auto& [name, enabled] : given_) {
+    if (name != kInitialCorruptCheck && name != kAllAlpha && name != kAllBeta) {
+      names.push_back(name);
+    }
+  }
+  return names;
 }
 
 bool FeatureGates::enabled(std::string_view gate) const {

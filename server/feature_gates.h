@@ -4,14 +4,19 @@
 #define KEELSON_SERVER_FEATURE_GATES_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace keelson::server {
 
 inline constexpr std::string_view kInitialCorruptCheck = "InitialCorruptCheck";
+
+// As Go's strconv.ParseBool.
+std::optional<bool> ParseGoBool(std::string_view text);
 
 class FeatureGates {
  public:
@@ -22,6 +27,8 @@ class FeatureGates {
   bool enabled(std::string_view gate) const;
   // Named in the text, be it on or off.
   bool given(std::string_view gate) const { return given_.contains(gate); }
+  // Those named in the text that do nothing here.
+  std::vector<std::string> without_effect() const;
 
  private:
   std::map<std::string, bool, std::less<>> given_;  // AllAlpha and AllBeta too

@@ -1,6 +1,11 @@
 // kvd: one member of the store.
-#include <cstdio>
+#include <sys/mman.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "server/config.h"
 #include "server/logging.h"
@@ -25,8 +30,13 @@ int main(int argc, char** argv) {
     std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);
     return command.exit_code;
   }
-  if (absl::Status status = keelson::server::StartLogging(command.config); !status.ok()) {
+  if (absl::Status status = keelson::server::StartLogging(command.config, command.notices);
+      !status.ok()) {
     return Fail(status);
+  }
+  if (command.config.memory_mlock && ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    return Fail(absl::PermissionDeniedError(
+        absl::StrCat("--memory-mlock: cannot lock memory: ", std::strerror(errno))));
   }
   absl::StatusOr<std::unique_ptr<Member>> member = Member::Open(command.config);
   if (!member.ok()) return Fail(member.status());

@@ -19,8 +19,10 @@
 #include "base/thread_urgency.h"
 #include "proto/keelson/command.pb.h"
 #include "server/asio_executor.h"
+#include "server/auto_compactor.h"
 #include "server/data_directory.h"
 #include "server/disk_watch.h"
+#include "server/errors.h"
 #include "server/health_endpoints.h"
 #include "server/json_gateway.h"
 #include "server/log_writer.h"
@@ -79,6 +81,8 @@ rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
   options.keepalive_interval = config.grpc_keepalive_interval;
   options.keepalive_timeout = config.grpc_keepalive_timeout;
   options.cors_origins = config.cors_origins;
+  options.host_whitelist = config.host_whitelist;
+  options.reuse_port = config.socket_reuse_port;
   options.measures_handling = config.extensive_metrics;
   return options;
 }
@@ -124,6 +128,7 @@ class Member::Impl {
         metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()),
+        auto_compactor_(config_.auto_compaction, AutoCompactorEnvironment()),
         disk_watch_({.directories = directory_.paths}, &storage::PosixFileSystem(), &executor_,
                     [this](uint64_t free) { core_.OnDiskFree(free); }) {}
 
@@ -188,6 +193,7 @@ class Member::Impl {
     PeerTransport::Options options;
     options.cluster_id = directory_.identity.cluster_id;
     options.self = directory_.identity.member_id;
+    options.reuse_port = config_.socket_reuse_port;
     options.own_urls = absl::StrJoin(config_.initial_advertise_peer_urls, ",",
                                      [](std::string* out, const Url& url) { *out += url.text; });
     options.clock = &clock_;
@@ -314,6 +320,30 @@ class Member::Impl {
     return environment;
   }
 
+  AutoCompactor::Environment AutoCompactorEnvironment() {
+    AutoCompactor::Environment environment;
+    environment.executor = &executor_;
+    environment.clock = &clock_;
+    environment.is_leader = [this] { return core_.node().is_leader(); };
+    environment.revision = [this] { return directory_.store->revision().value(); };
+    environment.compact = [this](int64_t revision, absl::AnyInvocable<void(bool)> done) {
+      etcdserverpb::CompactionRequest request;
+      request.set_revision(revision);
+      core_.Submit(proto::Command::kCompactionFieldNumber, request.SerializeAsString(),
+                   [revision, done = std::move(done)](Answer answer) mutable {
+                     const bool already = answer.status == ErrCompacted();
+                     if (answer.status.ok()) {
+                       spdlog::info("compacted the revisions up to {}", revision);
+                     } else if (!already) {
+                       spdlog::warn("cannot compact the revisions up to {}: {}", revision,
+                                    std::string(answer.status.message()));
+                     }
+                     done(answer.status.ok() || already);
+                   });
+    };
+    return environment;
+  }
+
   void WarnOfQuota() const {
     const int64_t quota = core_.options().space.quota_bytes;
     if (quota < 0) spdlog::info("--quota-backend-bytes is negative: the store has no quota");
@@ -324,8 +354,11 @@ class Member::Impl {
   }
 
   absl::Status ListenToClients() {
-    for (const Url& url : config_.listen_client_urls) {
-      KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port, url.secure() ? tls_.client : nullptr));
+    for (const std::vector<Url>* urls :
+         {&config_.listen_client_urls, &config_.listen_client_http_urls}) {
+      for (const Url& url : *urls) {
+        KV_RETURN_IF_ERROR(rpc_.Listen(url.host, url.port, url.secure() ? tls_.client : nullptr));
+      }
     }
     return absl::OkStatus();
   }
@@ -335,6 +368,7 @@ class Member::Impl {
       if (absl::Status status = ListenToClients(); !status.ok()) return OnFatal(std::move(status));
     }
     if (core_.node().status().conf.voters.size() == 1) core_.node().Campaign();
+    auto_compactor_.Start();
     Publish();
   }
 
@@ -435,6 +469,7 @@ class Member::Impl {
   rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
+  AutoCompactor auto_compactor_;
   std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected
   std::thread snapshot_thread_;
   DiskWatch disk_watch_;

@@ -74,8 +74,9 @@ absl::StatusOr<MemberTls> LoadMemberTls(const Config& config) {
   const auto notice = [](const std::string& line) { spdlog::warn("{}", line); };
   Kind client = {"", config.client_security, config.listen_client_urls,
                  config.advertise_client_urls};
-  client.listeners.insert(client.listeners.end(), config.listen_metrics_urls.begin(),
-                          config.listen_metrics_urls.end());
+  for (const auto* urls : {&config.listen_client_http_urls, &config.listen_metrics_urls}) {
+    client.listeners.insert(client.listeners.end(), urls->begin(), urls->end());
+  }
   const Kind peer = {"peer-", config.peer_security, config.listen_peer_urls,
                      config.initial_advertise_peer_urls};
   MemberTls result;

@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "http/address.h"
 #include "server/peer_hello.h"
 #include "server/raft_codec.h"
 
@@ -545,6 +546,9 @@ absl::Status PeerTransport::Listen(const Url& url) {
   tcp::acceptor acceptor(*loop_);
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && options_.reuse_port) {
+    acceptor.set_option(http::ReusePort(true), error);
+  }
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {

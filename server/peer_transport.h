@@ -65,6 +65,7 @@ class PeerTransport final : public RaftTransport {
     const Clock* clock = nullptr;
     uint64_t frame_bytes_max = 512 << 20;
     uint64_t queued_bytes_max = 64 << 20;  // to one peer; raft messages beyond are dropped
+    bool reuse_port = false;               // listen beside other processes
     absl::Duration redial_min = absl::Milliseconds(20);
     absl::Duration redial_max = absl::Milliseconds(500);
     absl::Duration request_timeout = absl::Seconds(5);

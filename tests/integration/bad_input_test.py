@@ -119,7 +119,6 @@ class BadStartTest(unittest.TestCase):
         flags = start_flags(data_dir=self.data, client=client, peer=peer)
         self.start_and_stop(flags, client)
         self.refused(start_flags(data_dir=self.data, client=client, peer=peer, token="another"), self.data)
-        self.refused(start_flags(data_dir=self.data, client=client), self.data)
         self.refused(start_flags(name="m2", data_dir=self.data, client=client), self.data)
         self.start_and_stop(flags, client, expected=[b"kept"])  # what refused has harmed nothing
 

@@ -61,17 +61,48 @@ class Lines:
         self.socket.close()
 
 
+class Socket:
+    """A WebSocket of the gateway."""
+
+    def __init__(self, port, path):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.file = self.socket.makefile("rb")
+        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+        header = b"".join(iter(self.file.readline, b"\r\n"))
+        assert header.startswith(b"HTTP/1.1 101 ") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in header, header
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, text):
+        self.socket.sendall(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode())
+
+    def receive(self):
+        """The next message, or None: the server has closed."""
+        head = self.file.read(2)
+        if len(head) < 2 or head[0] == 0x88:
+            return None
+        assert head[0] == 0x81, head
+        size = head[1] if head[1] < 126 else int.from_bytes(self.file.read(2 if head[1] == 126 else 8), "big")
+        return self.file.read(size).decode()
+
+
 class Etcd:
     """A single etcd, the oracle."""
 
-    def __init__(self):
+    def __init__(self, flags=()):
         self.folder = tempfile.mkdtemp(prefix="keelson-oracle-")
         self.port = free_port()
         client, peer = (f"http://127.0.0.1:{port}" for port in (self.port, free_port()))
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", ETCD, "--name=m1", f"--data-dir={self.folder}/data", "--logger=zap",
              f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}",
-             f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=m1={peer}"],
+             f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=m1={peer}", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
         wait_until(self.serves, 30, "etcd serves")
 
@@ -200,6 +231,47 @@ class SameAsEtcdTest(unittest.TestCase):
         for size in (1_500_000, 1_600_000, 2_500_000):
             etcds, ours = self.both("/v3/kv/put", {"key": b64(b"big"), "value": b64(bytes(size))})
             self.assertEqual((ours[0], without_names(ours[2])), (etcds[0], without_names(etcds[2])))
+
+    def test_websockets_say_the_same(self):
+        told = []
+        for port in (self.etcd.port, self.ours[0].client_port):
+            lines = []
+            for path, messages, count in [
+                    ("kv/put", ['{"key":"dw==","value":"MQ=="}'], 1), ("kv/range", ['{"key":"dw=="}'], 1),
+                    ("kv/put", ["{}"], 1), ("kv/put", ["x"], 1), ("kv/range", ['{"key":', '"dw=="}'], 1),
+                    ("lease/grant", ['{"ID":"77","TTL":"600"}'], 1), ("lease/keepalive", ['{"ID":"77"}', '{"ID":"77"}'], 2),
+                    ("watch", ['{"create_request":{"key":"dw==","start_revision":"2"}}'], 2)]:
+                with Socket(port, "/v3/" + path) as client:
+                    for message in messages:
+                        client.send(message)
+                    lines.append([without_names(client.receive()) for _ in range(count)])
+                    if path.startswith("kv/"):
+                        self.assertIsNone(client.receive(), "a unary call ends the connection")
+            told.append(lines)
+        self.assertEqual(told[1], told[0])
+
+    def test_hosts_and_origins_that_are_allowed(self):
+        self.etcd.close()
+        flags = ["--host-whitelist=good,127.0.0.1", "--cors=http://page:80"]
+        etcd = Etcd(flags)
+        self.addCleanup(etcd.close)
+        with Cluster(1, flags) as members:
+            for host, origin, path, method in [
+                    ("good", "http://page:80", "/v3/kv/range", "POST"), ("good:80", "http://other", "/v3/kv/range", "POST"),
+                    ("bad", "http://page:80", "/v3/kv/range", "POST"), ("bad", None, "/health", "GET"), ("good", None, "/health", "GET"),
+                    ("127.0.0.1:1", "http://page:80", "/version", "GET"), ("bad", "http://page:80", "/v3/kv/range", "OPTIONS"),
+                    ("good", "http://page:80", "/v3/kv/range", "OPTIONS"), ("good", "http://other", "/health", "OPTIONS")]:
+                answers = []
+                for port in (etcd.port, members[0].client_port):
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                    connection.request(method, path, "{}" if method == "POST" else None,
+                                       {"Host": host, **({"Origin": origin} if origin else {})})
+                    answer = connection.getresponse()
+                    answer.read()
+                    answers.append((answer.status, answer.getheader("Access-Control-Allow-Origin"),
+                                    answer.getheader("Access-Control-Allow-Methods")))
+                    connection.close()
+                self.assertEqual(answers[1], answers[0], (host, origin, path, method))
 
     def test_methods_and_former_paths(self):
         for method in ("GET", "PUT", "DELETE"):

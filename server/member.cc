@@ -41,6 +41,7 @@ namespace {
 
 constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
 constexpr absl::Duration kPublishRetry = absl::Seconds(1);
+constexpr absl::Duration kCertificatesInterval = absl::Hours(1);
 constexpr size_t kAuthQueueMax = 1000;  // passwords to hash or compare
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
 constexpr int64_t kRecommendedQuotaMax = int64_t{8} << 30;  // etcd's
@@ -128,6 +129,7 @@ class Member::Impl {
         metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()),
+        certificates_timer_(executor_.NewTimer()),
         auto_compactor_(config_.auto_compaction, AutoCompactorEnvironment()),
         disk_watch_({.directories = directory_.paths}, &storage::PosixFileSystem(), &executor_,
                     [this](uint64_t free) { core_.OnDiskFree(free); }) {}
@@ -369,6 +371,7 @@ class Member::Impl {
     }
     if (core_.node().status().conf.voters.size() == 1) core_.node().Campaign();
     auto_compactor_.Start();
+    if (!tls_.self_signed.empty()) KeepCertificates();
     Publish();
   }
 
@@ -403,6 +406,16 @@ class Member::Impl {
         config_.data_dir);
     transport_.Stop();  // nobody listens to it any more
     Shutdown();
+  }
+
+  // A certificate of our own does not run out while the member runs.
+  void KeepCertificates() {
+    certificates_timer_->Arm(kCertificatesInterval, [this] {
+      if (const absl::Status status = RenewSelfSigned(tls_); !status.ok()) {
+        spdlog::warn("cannot renew a certificate: {}", std::string(status.message()));
+      }
+      KeepCertificates();
+    });
   }
 
   // Tells the cluster this member's name and client URLs, again until it is known.
@@ -469,6 +482,7 @@ class Member::Impl {
   rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;
   std::unique_ptr<Timer> publish_timer_;
+  std::unique_ptr<Timer> certificates_timer_;
   AutoCompactor auto_compactor_;
   std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected
   std::thread snapshot_thread_;

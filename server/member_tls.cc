@@ -27,7 +27,8 @@ struct Kind {
   const std::vector<Url>& advertised;
 };
 
-absl::StatusOr<http::TlsOptions> Options(const Config& config, const Kind& kind) {
+absl::StatusOr<http::TlsOptions> Options(const Config& config, const Kind& kind,
+                                         std::vector<SelfSignedPlace>* self_signed) {
   const Url* const secure = FindSecure(kind.listeners);
   const http::TlsOptions& given = kind.security.tls;
   const bool has_certificate = !given.cert_file.empty() || !given.key_file.empty();
@@ -58,6 +59,7 @@ absl::StatusOr<http::TlsOptions> Options(const Config& config, const Kind& kind)
   }
   const std::string directory =
       absl::StrCat(config.data_dir, "/fixtures/", kind.prefix == std::string() ? "client" : "peer");
+  self_signed->push_back({directory, hosts, config.self_signed_cert_validity_years});
   KV_ASSIGN_OR_RETURN(const http::TlsOptions made,
                       http::SelfSigned(directory, hosts, config.self_signed_cert_validity_years));
   // The rest is as it was said: what clients have to show does not depend on who made our own.
@@ -80,14 +82,24 @@ absl::StatusOr<MemberTls> LoadMemberTls(const Config& config) {
   const Kind peer = {"peer-", config.peer_security, config.listen_peer_urls,
                      config.initial_advertise_peer_urls};
   MemberTls result;
-  KV_ASSIGN_OR_RETURN(const http::TlsOptions client_options, Options(config, client));
+  KV_ASSIGN_OR_RETURN(const http::TlsOptions client_options,
+                      Options(config, client, &result.self_signed));
   if (FindSecure(client.listeners) != nullptr) {
     KV_ASSIGN_OR_RETURN(result.client, http::TlsCredentials::Load(client_options, notice));
   }
-  KV_ASSIGN_OR_RETURN(const http::TlsOptions peer_options, Options(config, peer));
+  KV_ASSIGN_OR_RETURN(const http::TlsOptions peer_options,
+                      Options(config, peer, &result.self_signed));
   KV_ASSIGN_OR_RETURN(result.peer, http::TlsCredentials::Load(peer_options, notice));
   KV_ASSIGN_OR_RETURN(result.snapshot, http::TlsCredentials::Load(peer_options, notice));
   return result;
+}
+
+absl::Status RenewSelfSigned(const MemberTls& tls) {
+  for (const SelfSignedPlace& place : tls.self_signed) {
+    KV_RETURN_IF_ERROR(
+        http::SelfSigned(place.directory, place.hosts, place.validity_years).status());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace keelson::server

@@ -1,4 +1,4 @@
-// frame    := size:le32 crc32c:le32 channel:u8 payload       size and crc cover channel and payload
+// What is in the frames (peer_frame.h) of the channels:
 // channel 1: a raft message (raft_codec.cc)
 // channel 2: request  := id:varint kind:u8 id:be64
 // channel 3: answer   := id:varint present:u8 value:be64
@@ -22,8 +22,8 @@
 #include "asio/write.hpp"
 #include "base/check.h"
 #include "base/coding.h"
-#include "base/crc32c.h"
 #include "http/address.h"
+#include "server/peer_frame.h"
 #include "server/peer_hello.h"
 #include "server/raft_codec.h"
 
@@ -32,7 +32,6 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr size_t kFrameHeadBytes = 9;
 constexpr size_t kReadBytes = 256 << 10;
 constexpr absl::Duration kHelloTimeout = absl::Seconds(5);
 // How often the round-trip time of a connection is looked at.
@@ -49,18 +48,6 @@ enum Channel : uint8_t {
   kAnswerChannel = 3,
   kIntroductionChannel = 4,
 };
-
-SharedBytes FrameHead(uint8_t channel, const ByteChain& payload) {
-  const char channel_byte = static_cast<char>(channel);
-  uint32_t crc = Crc32c({&channel_byte, 1});
-  for (const SharedBytes& piece : payload.pieces()) crc = Crc32cExtend(crc, piece.view());
-  std::string head;
-  head.reserve(kFrameHeadBytes);
-  AppendLittle32(head, static_cast<uint32_t>(payload.size() + 1));
-  AppendLittle32(head, crc);
-  head.push_back(channel_byte);
-  return SharedBytes(std::move(head));
-}
 
 std::string Describe(NodeId id) { return absl::StrCat(absl::Hex(id.value())); }
 
@@ -123,9 +110,9 @@ class PeerTransport::Outgoing : public std::enable_shared_from_this<Outgoing> {
   // False: not connected, or too much is waiting.
   bool Queue(uint8_t channel, const ByteChain& payload) {
     if (!connected_ || queued_bytes_ > transport_->options_.queued_bytes_max) return false;
-    queue_.push_back(FrameHead(channel, payload));
+    queue_.push_back(EncodePeerFrameHead(channel, payload));
     for (const SharedBytes& piece : payload.pieces()) queue_.push_back(piece);
-    queued_bytes_ += payload.size() + kFrameHeadBytes;
+    queued_bytes_ += payload.size() + kPeerFrameHeadBytes;
     if (!writing_ && !flush_posted_) {
       flush_posted_ = true;
       // One write for all that this turn of the loop has to say to the peer.
@@ -435,21 +422,20 @@ class PeerTransport::Incoming : public std::enable_shared_from_this<Incoming> {
   // False: the peer sent something that is no frame.
   bool TakeFrames() {
     std::string_view rest(buffer_.data(), filled_);
-    while (rest.size() >= kFrameHeadBytes) {
-      const uint64_t size = LoadLittle32(rest.data());
-      if (size == 0 || size > transport_->options_.frame_bytes_max) {
-        transport_->handlers_.on_notice("closed a peer's connection: malformed frame");
-        return false;
-      }
-      if (rest.size() < 8 + size) break;
-      const std::string_view body = rest.substr(8, size);
-      if (Crc32c(body) != LoadLittle32(rest.data() + 4)) {
-        transport_->handlers_.on_notice("closed a peer's connection: a frame fails its checksum");
-        return false;
-      }
-      transport_->Dispatch(peer_, static_cast<uint8_t>(body[0]), SharedBytes::Copy(body.substr(1)));
+    PeerFrame frame;
+    PeerFrameOutcome outcome;
+    while ((outcome = ParsePeerFrame(rest, transport_->options_.frame_bytes_max, &frame)) ==
+           PeerFrameOutcome::kFrame) {
+      transport_->Dispatch(peer_, frame.channel, SharedBytes::Copy(frame.payload));
       if (!transport_) return true;  // a handler stopped us
-      rest.remove_prefix(8 + size);
+      rest.remove_prefix(frame.bytes);
+    }
+    if (outcome != PeerFrameOutcome::kPartial) {
+      transport_->handlers_.on_notice(
+          outcome == PeerFrameOutcome::kMalformed
+              ? "closed a peer's connection: malformed frame"
+              : "closed a peer's connection: a frame fails its checksum");
+      return false;
     }
     // Only what follows a frame that was taken: a large frame is not copied onto itself at every
     // read.

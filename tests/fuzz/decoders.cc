@@ -31,6 +31,7 @@
 #include "storage/snapshot_stream.h"
 #include "storage/store_directory.h"
 #include "storage/store_format.h"
+#include "tests/fuzz/wire_decoders.h"
 
 namespace keelson::fuzz {
 namespace {
@@ -334,6 +335,19 @@ constexpr Decoder kDecoders[] = {
     {"raft_message", RunRaftMessage},
     {"hello", RunHello},
     {"command", RunCommand},
+    {"auth_record", RunAuthRecord},
+    {"peer_frame", RunPeerFrame},
+    {"http1", RunHttp1},
+    {"http2", RunHttp2},
+    {"websocket", RunWebSocket},
+    {"grpc_body", RunGrpcBody},
+    {"grpc_text", RunGrpcText},
+    {"json_values", RunJsonValues},
+    {"gateway_json", RunGatewayJson},
+    {"jwt", RunJwt},
+    {"config_file", RunConfigFile},
+    {"flag_value", RunFlagValue},
+    {"url", RunUrl},
 };
 
 }  // namespace

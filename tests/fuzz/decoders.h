@@ -1,5 +1,5 @@
-// The decoders of bytes that were stored, as one function each: libFuzzer calls it
-// (fuzzer_main.cc), and so does decoders_test for the corpus that is kept and changes of it. It
+// The decoders of bytes that were stored or come from others, as one function each: libFuzzer calls
+// it (fuzzer_main.cc), and so does decoders_test for the corpus that is kept and changes of it. It
 // takes any bytes. They may be refused; what is accepted must have the properties that the rest of
 // the program relies on, else the process stops.
 #ifndef KEELSON_TESTS_FUZZ_DECODERS_H_

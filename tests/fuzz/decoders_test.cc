@@ -1,4 +1,4 @@
-// The corpus that is kept, and random changes of it, through every decoder of stored bytes.
+// The corpus that is kept, and random changes of it, through every decoder.
 //
 //   KEELSON_FUZZ_RUNS=10000000 KEELSON_SEED=7 decoders_test
 

@@ -72,6 +72,18 @@ absl::Status CheckSnapshots(const Config& config) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLoad(const LaneWidths& lanes) {
+  if (lanes.writes_max == 0 || lanes.reads_max == 0 || lanes.ranges_max == 0) {
+    return absl::InvalidArgumentError(
+        "--max-pending-writes, --max-pending-reads and --max-concurrent-ranges must be at least 1");
+  }
+  constexpr uint64_t kMin = 16 << 20;
+  if (lanes.memory_bytes != 0 && lanes.memory_bytes < kMin) {
+    return absl::InvalidArgumentError("--client-memory-bytes must be at least 16777216");
+  }
+  return absl::OkStatus();
+}
+
 // A cost that there is none of is the default one, as in etcd.
 absl::Status CheckAuth(uint32_t token_ttl_s, Config& config) {
   if (config.auth_token != "simple" && !config.auth_token.starts_with("simple,") &&
@@ -242,6 +254,7 @@ absl::StatusOr<Config> Check(Settings& settings, std::vector<std::string>* notic
   KV_ASSIGN_OR_RETURN(config.auto_compaction, ParseAutoCompaction(texts));
   KV_RETURN_IF_ERROR(CheckTimes(config));
   KV_RETURN_IF_ERROR(CheckSnapshots(config));
+  KV_RETURN_IF_ERROR(CheckLoad(config.lanes));
   KV_RETURN_IF_ERROR(CheckLogging(texts, config));
   for (std::string& line : settings.WithoutEffect()) notices->push_back(std::move(line));
   return config;

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "http/tls.h"
+#include "server/load_lanes.h"
 #include "server/membership.h"
 #include "server/url.h"
 
@@ -65,6 +66,9 @@ struct Config {
   uint64_t max_request_bytes = 1572864;
   int max_txn_ops = 128;
   uint32_t max_concurrent_streams = 0x7fffffff;
+  LaneWidths lanes;
+  absl::Duration warning_unary_request_duration = absl::Milliseconds(300);
+  absl::Duration warning_apply_duration = absl::Milliseconds(100);
   bool initial_corrupt_check = false;
   absl::Duration corrupt_check_time;  // 0: the default
   int64_t quota_backend_bytes = 0;

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -5,7 +7,9 @@
 #include "server/errors.h"
 #include "server/kv_checks.h"
 #include "server/kv_executor.h"
+#include "server/load_lanes.h"
 #include "server/proto_writer.h"
+#include "server/range_slices.h"
 #include "server/request_cost.h"
 #include "server/services.h"
 
@@ -14,7 +18,6 @@ namespace {
 
 using etcdserverpb::RangeRequest;
 using rpc::Call;
-using storage::KeyRange;
 
 // One chunk of RangeStream grows from here while chunks stay small (facts 4.5).
 constexpr int64_t kStreamFirstKeys = 10;
@@ -24,9 +27,10 @@ void WhenReadable(MemberCore* core, std::shared_ptr<Call> call, bool serializabl
                   absl::AnyInvocable<void(Call&)> read) {
   if (serializable) return read(*call);
   core->AwaitLinearizable(
-      [call = std::move(call), read = std::move(read)](absl::Status status) mutable {
+      [core, call = std::move(call), read = std::move(read)](absl::Status status) mutable {
         if (call->cancelled()) return;
         if (!status.ok()) return call->Finish(status);
+        if (rpc::CallTimes* const times = call->times()) times->granted = core->clock().Now();
         read(*call);
       });
 }
@@ -34,6 +38,67 @@ void WhenReadable(MemberCore* core, std::shared_ptr<Call> call, bool serializabl
 void ReplyWithBody(MemberCore* core, Call& call, const absl::StatusOr<std::string>& body) {
   if (!body.ok()) return call.Finish(body.status());
   Reply(call, absl::OkStatus(), WithHeader(core->header(), *body));
+}
+
+// A range of any length as one answer, read a slice a turn of the loop.
+class RangeInTurns : public std::enable_shared_from_this<RangeInTurns> {
+ public:
+  RangeInTurns(MemberCore* core, std::shared_ptr<Call> call, RangeRequest request)
+      : core_(core),
+        call_(std::move(call)),
+        header_(core->header()),
+        slices_(&core->store(), std::move(request)) {}
+
+  void Step() {
+    if (call_->cancelled()) return;
+    if (core_->stopped()) return call_->Finish(ErrStopped());
+    absl::StatusOr<RangeSlices::Slice> slice = slices_.Next(keys_);
+    if (!slice.ok()) return call_->Finish(slice.status());
+    const size_t bytes = slice->kvs.size();
+    call_->Hold(bytes);
+    body_.Append(SharedBytes(std::move(slice->kvs)));
+    if (slice->at_end) return Answer(slice->more);
+    if (bytes < kSliceBytes / 2) keys_ = std::min(2 * keys_, kSliceKeysMax);
+    if (bytes > kSliceBytes) keys_ = std::max<int64_t>(1, keys_ / 2);
+    core_->Post([self = shared_from_this()] { self->Step(); });
+  }
+
+ private:
+  // Some two milliseconds of the loop.
+  static constexpr size_t kSliceBytes = 512 << 10;
+  static constexpr int64_t kSliceKeysMax = 1024;
+
+  void Answer(bool more) {
+    std::string head;
+    AppendHeader(header_, head);
+    std::string tail;
+    ProtoWriter writer(&tail);
+    writer.Bool(3, more);
+    writer.Int(4, slices_.count());
+    ByteChain answer(std::move(head));
+    for (const SharedBytes& piece : body_.pieces()) answer.Append(piece);
+    answer.Append(SharedBytes(std::move(tail)));
+    call_->Send(std::move(answer));
+    call_->Finish(absl::OkStatus());
+  }
+
+  MemberCore* const core_;
+  const std::shared_ptr<Call> call_;
+  const Header header_;
+  RangeSlices slices_;
+  ByteChain body_;
+  int64_t keys_ = 128;
+};
+
+void RangeByTurns(MemberCore* core, std::shared_ptr<Call> call, RangeRequest request) {
+  const bool serializable = request.serializable();
+  WhenReadable(core, call, serializable,
+               [core, call, request = std::move(request)](Call& c) mutable {
+                 absl::Status status = CheckRead(core, c, request);
+                 if (!status.ok()) return c.Finish(status);
+                 ++core->kv_counters()->ranges;
+                 std::make_shared<RangeInTurns>(core, std::move(call), std::move(request))->Step();
+               });
 }
 
 void Range(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -44,6 +109,10 @@ void Range(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   if (!serializable && core->reconfigurator().is_learner()) {
     return call->Finish(ErrNotSupportedForLearner());
   }
+  // Known here already: its lane is by the same rule.
+  const bool in_turns = LaneOfMethod(call->method()).Of(bytes.view()) == rpc::Lane::kRange &&
+                        RangeSlices::CanRead(request);
+  if (in_turns) return RangeByTurns(core, std::move(call), std::move(request));
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
     if (absl::Status status = CheckRead(core, c, request); !status.ok()) return c.Finish(status);
     ReplyWithBody(core, c, KvExecutor(&core->store(), core->kv_counters()).Range(request));
@@ -55,7 +124,7 @@ void Put(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
   if (!ParseRequest(*call, bytes, request)) return;
   if (absl::Status status = CheckPut(request); !status.ok()) return call->Finish(status);
   SubmitForCall(core, std::move(call), proto::Command::kPutFieldNumber, bytes.view(),
-                      PutCost(request));
+                PutCost(request));
 }
 
 void DeleteRange(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -73,7 +142,7 @@ void Txn(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes)
   }
   if (!IsReadOnly(request)) {
     return SubmitForCall(core, std::move(call), proto::Command::kTxnFieldNumber, bytes.view(),
-                               TxnCost(request));
+                         TxnCost(request));
   }
   const bool serializable = IsSerializable(request);
   WhenReadable(core, std::move(call), serializable, [core, request = std::move(request)](Call& c) {
@@ -114,11 +183,7 @@ class RangeStreamer final : public rpc::StreamReceiver {
     }
     auth_revision_ = core_->auth().enabled() ? core_->auth().revision() : 0;
     header_ = core_->header();
-    storage::Store& store = core_->store();
-    if (request_.revision() <= 0) request_.set_revision(store.revision().value());
-    left_ = request_.limit() > 0 ? request_.limit() : -1;
-    pin_ = store.PinRevision(Revision(request_.revision()));
-    begun_ = true;
+    slices_ = std::make_unique<RangeSlices>(&core_->store(), std::move(request_));
     Produce();
   }
 
@@ -126,17 +191,17 @@ class RangeStreamer final : public rpc::StreamReceiver {
   void OnHalfClose() override {}
   void OnCancel() override { Release(); }
   void OnWritable() override {
-    if (begun_ && !finished_) Produce();
+    if (slices_ && !finished_) Produce();
   }
 
  private:
   void Release() {
     finished_ = true;
-    pin_.reset();
+    slices_.reset();
   }
 
   void Produce() {
-    while (!finished_ && call_->queued_bytes() < chunk_bytes_) {
+    while (!finished_ && call_->queued_bytes() < chunk_bytes_ && !call_->congested()) {
       if (!ProduceChunk()) return;
     }
   }
@@ -148,43 +213,20 @@ class RangeStreamer final : public rpc::StreamReceiver {
       call_->Finish(ErrAuthOldRevision());
       return false;
     }
-    RangeRequest step = request_;
-    step.set_limit(left_ >= 0 ? std::min(left_, chunk_keys_) : chunk_keys_);
-    std::string kvs;
-    ProtoWriter writer(&kvs);
-    std::string last_key;
-    int64_t keys = 0;
-    storage::RangeQuery query;
-    query.range = KeyRange::FromWire(step.key(), step.range_end());
-    query.revision = Revision(step.revision());
-    query.limit = step.limit();
-    query.keys_only = step.keys_only();
-    query.count_only = step.count_only();
-    const auto summary = core_->store().Range(query, [&](std::string_view kv) {
-      writer.Message(2, kv);
-      storage::KeyValue parsed;
-      if (storage::ParseKeyValue(kv, parsed)) last_key = std::string(parsed.key);
-      ++keys;
-    });
-    if (!summary.ok()) {
+    absl::StatusOr<RangeSlices::Slice> slice = slices_->Next(chunk_keys_);
+    if (!slice.ok()) {
       Release();
-      call_->Finish(FromStorage(summary.status()));
+      call_->Finish(slice.status());
       return false;
     }
-    if (total_ < 0) total_ = summary->count;
-    if (left_ >= 0) left_ -= keys;
-    const bool at_end = step.count_only() || !summary->more || left_ == 0;
-    SendChunk(std::move(kvs), at_end, summary->more);
-    if (at_end) {
+    SendChunk(std::move(slice->kvs), slice->at_end, slice->more);
+    if (slice->at_end) {
       Release();
       call_->Finish(absl::OkStatus());
       return false;
     }
     if (sent_bytes_ < chunk_bytes_) chunk_keys_ *= 2;
     if (sent_bytes_ > chunk_bytes_ * 4) chunk_keys_ = std::max<int64_t>(1, chunk_keys_ / 2);
-    // From just behind the last key; a single key never gets here.
-    last_key.push_back('\0');
-    request_.set_key(last_key);
     return true;
   }
 
@@ -196,7 +238,7 @@ class RangeStreamer final : public rpc::StreamReceiver {
     if (last) {
       ProtoWriter writer(&response);
       writer.Bool(3, more);
-      writer.Int(4, total_);
+      writer.Int(4, slices_->count());
     }
     sent_bytes_ = response.size();
     std::string message;
@@ -208,14 +250,11 @@ class RangeStreamer final : public rpc::StreamReceiver {
   const std::shared_ptr<Call> call_;
   RangeRequest request_;
   Header header_;
-  std::unique_ptr<storage::Store::Pin> pin_;
-  int64_t left_ = -1;   // of the limit; -1: no limit
-  int64_t total_ = -1;  // keys of the whole range
+  std::unique_ptr<RangeSlices> slices_;  // null before it begins and after its end
   int64_t chunk_keys_ = kStreamFirstKeys;
   uint64_t chunk_bytes_;
   uint64_t sent_bytes_ = 0;
   uint64_t auth_revision_ = 0;  // as of which the client may read; 0: auth is off
-  bool begun_ = false;
   bool finished_ = false;
 };
 

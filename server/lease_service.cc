@@ -14,6 +14,8 @@ namespace {
 
 using rpc::Call;
 
+// Renewals of one stream that wait for the leader's answer.
+constexpr size_t kRenewalsMax = 100'000;
 constexpr int64_t kLeaseTtlMax = 9'000'000'000;  // seconds; etcd's
 
 void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -24,7 +26,7 @@ void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& byte
   // Raised here and not at apply, where members with other timeouts would disagree.
   request.set_ttl(std::max(request.ttl(), core->options().lease_ttl_min()));
   SubmitForCall(core, std::move(call), proto::Command::kLeaseGrantFieldNumber,
-                      request.SerializeAsString(), kLeaseGrantCost);
+                request.SerializeAsString(), kLeaseGrantCost);
 }
 
 void Revoke(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
@@ -107,6 +109,10 @@ class KeepAliveReceiver final : public rpc::StreamReceiver {
     if (absl::Status status = CheckRenewal(LeaseId(request.id())); !status.ok()) {
       self_.reset();
       return call_->Finish(status);
+    }
+    if (answers_.size() >= kRenewalsMax) {
+      self_.reset();
+      return call_->Finish(ErrTooManyRequests());
     }
     const uint64_t number = first_ + answers_.size();
     answers_.emplace_back();

@@ -25,6 +25,7 @@
 #include "server/errors.h"
 #include "server/health_endpoints.h"
 #include "server/json_gateway.h"
+#include "server/load_lanes.h"
 #include "server/log_writer.h"
 #include "server/member_core.h"
 #include "server/member_tls.h"
@@ -33,6 +34,7 @@
 #include "server/peer_transport.h"
 #include "server/rpc/rpc_server.h"
 #include "server/services.h"
+#include "server/slow_call_log.h"
 #include "server/snapshot_keeper.h"
 #include "server/snapshot_transfer.h"
 
@@ -69,6 +71,7 @@ MemberOptions MakeOptions(const Config& config, const storage::LogIdentity& iden
   options.learners_max = config.max_learners;
   options.promote_learners = config.promote_learners;
   options.auth_token_ttl = config.auth_token_ttl;
+  options.slow_apply = config.warning_apply_duration;
   options.watch.progress_interval = config.watch_progress_notify_interval;
   options.watch.fragment_bytes = config.max_request_bytes + 524288;
   return options;
@@ -85,6 +88,9 @@ rpc::RpcServerOptions MakeRpcOptions(const Config& config) {
   options.host_whitelist = config.host_whitelist;
   options.reuse_port = config.socket_reuse_port;
   options.measures_handling = config.extensive_metrics;
+  options.load = MakeLoadLimits(config.lanes);
+  options.lanes = LaneOfMethod;
+  options.refusal = ErrTooManyRequests();
   return options;
 }
 
@@ -125,7 +131,9 @@ class Member::Impl {
         auth_worker_(&executor_, kAuthQueueMax),
         health_(&core_),
         metrics_({&core_, directory_.log.get(), &transport_, &rpc_, &health_, &snapshot_counters_}),
-        rpc_(&loop_, &clock_, MakeRpcOptions(config)),
+        slow_calls_({config.warning_unary_request_duration, config.warning_apply_duration},
+                    [](const std::string& line) { spdlog::warn(line); }),
+        rpc_(&loop_, &clock_, RpcOptions()),
         metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
         publish_timer_(executor_.NewTimer()),
@@ -191,6 +199,13 @@ class Member::Impl {
   }
 
  private:
+  rpc::RpcServerOptions RpcOptions() {
+    rpc::RpcServerOptions options = MakeRpcOptions(config_);
+    options.slow_after = slow_calls_.shortest();
+    options.on_slow = [this](const rpc::EndedCall& call) { slow_calls_.OnEnded(call); };
+    return options;
+  }
+
   PeerTransport::Options TransportOptions() const {
     PeerTransport::Options options;
     options.cluster_id = directory_.identity.cluster_id;
@@ -478,6 +493,7 @@ class Member::Impl {
   HealthEndpoints health_;
   std::map<NodeId, SnapshotCounters> snapshot_counters_;
   MetricsEndpoint metrics_;
+  SlowCallLog slow_calls_;
   rpc::RpcServer rpc_;
   rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;

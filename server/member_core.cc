@@ -17,13 +17,15 @@ namespace keelson::server {
 namespace {
 
 constexpr absl::Duration kHousekeeping = absl::Milliseconds(100);
-constexpr absl::Duration kSlowApply = absl::Milliseconds(100);  // etcd's warning-apply-duration
 constexpr absl::Duration kAskRetry = absl::Milliseconds(50);
 constexpr int kRevokesAtOnce = 1000;
 // A step of compaction is short, for all else waits for it, and followed by a rest of so many times
 // what it took: clients have most of the loop, and a million revisions are still gone in seconds.
 constexpr int64_t kCompactionChanges = 48;
 constexpr int kCompactionRest = 7;
+// Commands of this member that are neither applied nor given up; those that keep a cluster alive
+// may be twice as many as those that change keys.
+constexpr size_t kPendingMax = 20000;
 // What a command may carry beyond the client's own bytes.
 constexpr uint64_t kCommandOverhead = 80;
 
@@ -60,6 +62,18 @@ ReconfiguratorOptions MakeReconfiguratorOptions(const MemberOptions& options) {
   reconfiguration.hand_over_max = 2 * options.election_timeout();
   reconfiguration.removal_grace = std::max(absl::Seconds(1), options.election_timeout());
   return reconfiguration;
+}
+
+// Changes of keys come in floods; what ends or survives one is to be heard in it.
+Urgency UrgencyOf(int op_field) {
+  switch (op_field) {
+    case proto::Command::kPutFieldNumber:
+    case proto::Command::kDeleteRangeFieldNumber:
+    case proto::Command::kTxnFieldNumber:
+      return Urgency::kOrdinary;
+    default:
+      return Urgency::kVital;
+  }
 }
 
 }  // namespace
@@ -177,6 +191,12 @@ void MemberCore::Stop() {
   }
 }
 
+void MemberCore::Post(Task task) {
+  executor_->Post([task = std::move(task), alive = std::weak_ptr<int>(alive_)]() mutable {
+    if (!alive.expired()) task();
+  });
+}
+
 Header MemberCore::header() const {
   return {options_.cluster_id, options_.id, store_->revision(), node_.term()};
 }
@@ -190,8 +210,13 @@ void MemberCore::Submit(int op_field, std::string_view request, const Caller& ca
   if (request.size() > options_.request_bytes_max) return refuse(ErrRequestTooLarge());
   // It could not be applied here before there is room, and every read would have to wait for it.
   if (store_->disk_full()) return refuse(ErrNoSpace());
+  const Urgency urgency = UrgencyOf(op_field);
+  if (pending_.size() >= (urgency == Urgency::kVital ? 2 * kPendingMax : kPendingMax)) {
+    ++counters_.proposals_failed;
+    return refuse(ErrTooManyRequests());
+  }
   const uint64_t id = pending_.Add(clock_->Now() + options_.request_timeout(), std::move(done));
-  if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request, caller)))) {
+  if (!node_.Propose(SharedBytes(EncodeCommand(id, op_field, request, caller)), urgency)) {
     ++counters_.proposals_failed;
     pending_.Complete(Answer{id, ErrTooManyRequests(), {}, {}});
   }
@@ -277,7 +302,7 @@ absl::Status MemberCore::CommitApplied() {
   KV_ASSIGN_OR_RETURN(Applied applied, state_machine_.Commit());
   const absl::Duration now = clock_->Now();
   counters_.commit.Observe(now - commit_began);
-  if (now - group_began_ > kSlowApply) ++counters_.slow_applies;
+  if (now - group_began_ > options_.slow_apply) ++counters_.slow_applies;
   group_applied_ = false;
   counters_.leases_revoked += applied.revoked.size();
   counters_.leases_granted += applied.granted.size();
@@ -288,7 +313,11 @@ absl::Status MemberCore::CommitApplied() {
   if (applied.grown) space_gate_.OnGrown();
   auth_gate_.OnTokenChanges(applied.tokens);
   watch_hub_.OnEvents(applied.events, store_->revision());
-  for (Answer& answer : applied.answers) pending_.Complete(std::move(answer));
+  for (Answer& answer : applied.answers) {
+    answer.applying = group_began_;
+    answer.applied = now;
+    pending_.Complete(std::move(answer));
+  }
   if (applied.members_changed) reconfigurator_.OnMembersChanged();
   if (std::exchange(compaction_due_, false) || applied.compacted) ScheduleCompaction();
   return absl::OkStatus();

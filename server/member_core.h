@@ -57,6 +57,7 @@ struct MemberOptions {
   bool promote_learners = false;
   WatchHubOptions watch;
   absl::Duration auth_token_ttl = absl::Seconds(300);
+  absl::Duration slow_apply = absl::Milliseconds(100);  // --warning-apply-duration
 
   absl::Duration election_timeout() const { return tick * election_timeout_ticks; }
   // etcd's ReqTimeout: 5 s for the disk and the network, and two elections.
@@ -69,7 +70,7 @@ struct MemberOptions {
 struct CoreCounters {
   uint64_t leader_changes = 0;
   uint64_t proposals_failed = 0;  // not taken, or not known to be applied in time
-  uint64_t slow_applies = 0;      // groups of entries that took longer than 100 ms
+  uint64_t slow_applies = 0;      // groups of entries that took longer than slow_apply
   uint64_t slow_reads = 0;        // linearizable reads that were not granted in time
   uint64_t leases_granted = 0;
   uint64_t leases_revoked = 0;
@@ -158,6 +159,8 @@ class MemberCore final : public NodeDelegate {
   AuthGate& auth_gate() { return auth_gate_; }
   Random& random() { return *random_; }
   std::unique_ptr<Timer> NewTimer() { return executor_->NewTimer(); }
+  // Runs `task` after what the loop has to do now, unless this member is gone by then.
+  void Post(Task task);
   bool stopped() const { return stopped_; }
   // Growth is refused because a disk of this member is full.
   bool out_of_disk() const { return space_gate_.out_of_disk(); }

@@ -43,6 +43,7 @@ std::string MetricsEndpoint::Text() const {
   AddPeers(families);
   AddSnapshots(families);
   AddRpc(families);
+  AddLoad(families);
   families.Process();
   return families.Text();
 }
@@ -260,6 +261,28 @@ void MetricsEndpoint::AddRpc(MetricFamilies& families) const {
                    "The total number of bytes received from grpc clients.", Number(received_bytes));
   families.Counter("etcd_network_client_grpc_sent_bytes_total",
                    "The total number of bytes sent to grpc clients.", Number(sent_bytes));
+}
+
+void MetricsEndpoint::AddLoad(MetricFamilies& families) const {
+  for (size_t i = 0; i < rpc::kLanes; ++i) {
+    const auto lane = static_cast<rpc::Lane>(i);
+    const rpc::LoadControl::LaneState& state = sources_.rpc->load().state(lane);
+    const MetricFamilies::Labels of = {{"lane", rpc::LaneName(lane)}};
+    families.Gauge("keelson_requests_running", "Calls of clients at work.", Number(state.running),
+                   of);
+    families.Gauge("keelson_requests_waiting", "Calls of clients that wait for room.",
+                   Number(state.waiting), of);
+    families.Gauge("keelson_answers_unsent_bytes", "Answers that clients have not read.",
+                   Number(state.unsent.queued_bytes), of);
+    families.Counter("keelson_requests_queued_total", "Calls of clients that had to wait for room.",
+                     Number(state.queued_total), of);
+    families.Counter("keelson_requests_refused_total",
+                     "Calls of clients that were refused for want of room.",
+                     Number(state.refused_total), of);
+    families.Counter("keelson_requests_shed_total",
+                     "Calls that were ended because their client did not read.",
+                     Number(state.shed_total), of);
+  }
 }
 
 }  // namespace keelson::server

@@ -59,6 +59,7 @@ class MetricsEndpoint {
   void AddPeers(MetricFamilies& families) const;
   void AddSnapshots(MetricFamilies& families) const;
   void AddRpc(MetricFamilies& families) const;
+  void AddLoad(MetricFamilies& families) const;
 
   const Sources sources_;
 };

@@ -12,6 +12,7 @@ namespace {
 constexpr absl::Duration kApplyRetry = absl::Milliseconds(2);
 // Entries of one apply group; a group is one write batch, and one turn of the loop.
 constexpr size_t kApplyGroupMax = 1024;
+constexpr size_t kApplyGroupBytesMax = 4 << 20;  // but for a single larger entry
 
 }  // namespace
 
@@ -55,9 +56,10 @@ void Node::Stop() {
   apply_timer_->Cancel();
 }
 
-bool Node::Propose(SharedBytes command) {
-  if (stopped_ || proposals_.size() >= options_.proposals_waiting_max ||
-      raft_.commit() - applied_ > static_cast<int64_t>(options_.apply_lag_max)) {
+bool Node::Propose(SharedBytes command, Urgency urgency) {
+  const uint64_t share = urgency == Urgency::kVital ? 2 : 1;
+  if (stopped_ || proposals_.size() >= share * options_.proposals_waiting_max ||
+      raft_.commit() - applied_ > static_cast<int64_t>(share * options_.apply_lag_max)) {
     return false;
   }
   proposals_.push_back({raft::EntryType::kNormal, std::move(command)});
@@ -286,9 +288,10 @@ void Node::SendSnapshot(const raft::Message& message) {
 void Node::MaybeApply() {
   if (stopped_ || applying_ != applied_ || committed_.empty()) return;
   std::vector<raft::Entry> group;
-  const size_t count = std::min(committed_.size(), kApplyGroupMax);
-  group.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
+  group.reserve(std::min(committed_.size(), kApplyGroupMax));
+  size_t bytes = 0;
+  while (!committed_.empty() && group.size() < kApplyGroupMax && bytes < kApplyGroupBytesMax) {
+    bytes += committed_.front().data.size();
     group.push_back(std::move(committed_.front()));
     committed_.pop_front();
   }

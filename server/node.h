@@ -58,6 +58,9 @@ class NodeDelegate {
   virtual void OnFatal(absl::Status status) = 0;
 };
 
+// What is refused first when more is proposed than applied.
+enum class Urgency : uint8_t { kOrdinary, kVital };
+
 struct NodeOptions {
   raft::Config raft;
   absl::Duration tick = absl::Milliseconds(100);
@@ -65,9 +68,11 @@ struct NodeOptions {
   // leader soon (etcd's --initial-election-tick-advance); pre-vote keeps a restarted member from
   // disturbing one.
   bool initial_election_tick_advance = true;
-  uint64_t proposals_waiting_max = 5000;                // without a leader, or not taken by raft
+  // Without a leader, or not taken by raft; twice as many vital ones.
+  uint64_t proposals_waiting_max = 5000;
   absl::Duration proposal_wait_max = absl::Seconds(7);  // then nobody waits for it any more
-  uint64_t apply_lag_max = 5000;  // committed and not applied: refuse proposals (etcd)
+  // Committed and not applied: refuse proposals, vital ones at twice as many (etcd).
+  uint64_t apply_lag_max = 5000;
   absl::Duration read_retry = absl::Milliseconds(500);  // etcd's readIndexRetryTime
   size_t conf_changes_waiting_max = 64;
   absl::Duration conf_change_retry = absl::Milliseconds(500);
@@ -95,7 +100,7 @@ class Node {
 
   // Queues a command for the log. False: too many are waiting; nothing was done. Otherwise it is
   // proposed as soon as there is a leader; whether it was committed shows only when it is applied.
-  bool Propose(SharedBytes command);
+  bool Propose(SharedBytes command, Urgency urgency = Urgency::kOrdinary);
   // As Propose, for a change of membership: raft takes one at a time, and a leader elsewhere
   // refuses without a word, so it is proposed again until it is forgotten or too old. It may
   // therefore be committed twice; what it means must allow that. 0: too many are waiting; nothing

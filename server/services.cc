@@ -116,6 +116,10 @@ void Reply(Call& call, const absl::Status& status, std::string response) {
 void SubmitForCall(MemberCore* core, std::shared_ptr<Call> call, int op_field,
                    std::string_view request, uint64_t cost) {
   SubmitAs(core, call, op_field, request, cost, [core, call](const Answer& answer) {
+    if (rpc::CallTimes* const times = call->times()) {
+      times->applying = answer.applying;
+      times->applied = answer.applied;
+    }
     if (!answer.status.ok()) return call->Finish(answer.status);
     Header header = core->header();
     header.revision = answer.revision;

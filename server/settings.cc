@@ -112,6 +112,7 @@ Settings::Settings() {
   config.listen_client_urls = config.advertise_client_urls = DefaultUrls("http://localhost:2379");
   AddMember();
   AddRequestLimits();
+  AddLoad();
   AddCluster();
   AddTransport();
   AddNames();
@@ -196,6 +197,21 @@ void Settings::AddRequestLimits() {
        .other_names = {"experimental-watch-progress-notify-interval"}});
   Add({"enable-grpc-gateway", kMember, &c.enable_grpc_gateway,
        "Serve the JSON gateway under /v3/."});
+}
+
+// What clients may have going at once.
+void Settings::AddLoad() {
+  constexpr Section kMember = Section::kMember;
+  LaneWidths& lanes = config.lanes;
+  Add({"client-memory-bytes", kMember, &lanes.memory_bytes,
+       "Memory for clients' requests and for answers they have not read; 0: an eighth of the "
+       "machine's."});
+  Add({"max-pending-writes", kMember, &lanes.writes_max,
+       "Puts, transactions and deletions under way at once; as many again may wait."});
+  Add({"max-pending-reads", kMember, &lanes.reads_max,
+       "Reads of single keys and short ranges under way at once; as many again may wait."});
+  Add({"max-concurrent-ranges", kMember, &lanes.ranges_max,
+       "Long ranges that are read at once, in turns; a thousand may wait."});
 }
 
 void Settings::AddCluster() {
@@ -323,6 +339,16 @@ void Settings::AddMonitoring() {
        &config.log_level,
        "debug, info, warn, error, panic or fatal.",
        {"debug", "info", "warn", "error", "dpanic", "panic", "fatal"}});
+  Add({.name = "warning-unary-request-duration",
+       .section = kMonitoring,
+       .target = &config.warning_unary_request_duration,
+       .help = "Unary calls that take longer are logged.",
+       .other_names = {"experimental-warning-unary-request-duration"}});
+  Add({.name = "warning-apply-duration",
+       .section = kMonitoring,
+       .target = &config.warning_apply_duration,
+       .help = "Commands and reads that take longer to carry out are logged.",
+       .other_names = {"experimental-warning-apply-duration"}});
   Add({"debug", kMonitoring, &texts.debug, "etcd 3.4's --log-level=debug."});
   Add({"log-format", kMonitoring, &config.log_format, "json or console.", {"json", "console"}});
   Add({.name = "log-outputs",
@@ -371,10 +397,6 @@ void Settings::AddNothingHere() {
   nothing("downgrade-check-time", &unused_.duration, kDowngrade,
           {"experimental-downgrade-check-time"});
   nothing("enable-pprof", &unused_.on, "it is about Go's runtime");
-  constexpr const char* kSlow = "slow requests are counted, and not told one by one";
-  for (const char* name : {"warning-unary-request-duration", "warning-apply-duration"}) {
-    nothing(name, &unused_.duration, kSlow, {absl::StrCat("experimental-", name)});
-  }
   constexpr const char* kTracing = "there is no tracing";
   nothing("enable-distributed-tracing", &unused_.on, kTracing,
           {"experimental-enable-distributed-tracing"});

@@ -107,6 +107,7 @@ class Settings {
  private:
   void AddMember();
   void AddRequestLimits();
+  void AddLoad();
   void AddCluster();
   void AddTransport();
   void AddNames();

@@ -33,6 +33,8 @@ struct Answer {
   absl::Status status;
   std::string body;   // encoded, without the header
   Revision revision;  // for the header
+  // When its group was begun to be applied, and was in the store; zero: it was not.
+  absl::Duration applying = {}, applied = {};
 };
 
 // What a group of entries did.

@@ -238,6 +238,7 @@ void WatchHub::Collect(Watcher* watcher, SharedEvent& event) {
     return;
   }
   if (watcher->events.empty()) touched_.push_back(watcher);
+  ++collected_;
   watcher->events.push_back(event.Encoded(watcher->with_previous));
   watcher->event_revisions.push_back(event.event.revision);
 }
@@ -254,13 +255,24 @@ void WatchHub::DropCollected(Watcher* watcher) {
 }
 
 void WatchHub::OnEvents(absl::Span<const storage::StoredEvent> events, Revision revision) {
-  revision_ = revision;
-  if (events.empty() || synced_.empty()) return;
+  Revision last;
   for (const storage::StoredEvent& event : events) {
+    if (synced_.empty()) break;
+    // A revision is sent whole.
+    if (collected_ >= options_.collected_max && event.revision != last) {
+      revision_ = last;
+      DeliverTouched(last);
+    }
+    last = event.revision;
     SharedEvent shared{event, *store_, {}, {}};
     synced_.ForEach(event.key, [&](Watcher* watcher) { Collect(watcher, shared); });
   }
-  const Revision last = events.back().revision;
+  revision_ = revision;
+  DeliverTouched(last);
+}
+
+void WatchHub::DeliverTouched(Revision last) {
+  collected_ = 0;
   for (Watcher* watcher : std::exchange(touched_, {})) {
     if (watcher->stream->sink_->writable()) {
       Deliver(watcher, last);
@@ -324,7 +336,10 @@ void WatchHub::CatchUp() {
   KeyMatcher<Watcher*> matcher;
   std::vector<Watcher*> pass;
   for (const auto& [place, watcher] : lagging_) {
-    if (place.first - first >= options_.catch_up_revisions) break;
+    if (place.first - first >= options_.catch_up_revisions ||
+        pass.size() == options_.catch_up_watchers) {
+      break;
+    }
     pass.push_back(watcher);
     matcher.Add(watcher->range, watcher);
   }
@@ -340,12 +355,14 @@ void WatchHub::CatchUp() {
       // Compacted between the check and the scan cannot be on one thread; an unreadable store stops
       // the member on its next write. Leave the laggards where they are.
       touched_.clear();
+      collected_ = 0;
       for (Watcher* watcher : pass) DropCollected(watcher);
       return;
     }
     end = *scanned;
   }
   touched_.clear();
+  collected_ = 0;
   for (Watcher* watcher : pass) {
     lagging_.erase({watcher->next, watcher->number});
     if (!watcher->stream->sink_->writable()) {

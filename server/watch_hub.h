@@ -47,6 +47,10 @@ struct WatchHubOptions {
   uint64_t fragment_bytes = 1572864 + 524288;
   int64_t catch_up_revisions = 1000;  // one piece of history (etcd's number)
   uint64_t catch_up_bytes = 1 << 20;
+  size_t catch_up_watchers = 256;  // that take part in one piece
+  // Events that wait to be sent, counted once for every watcher that gets them: what a group of
+  // entries means to ten thousand watchers of one key is sent in parts.
+  size_t collected_max = 64 << 10;
 };
 
 class WatchHub {
@@ -82,6 +86,8 @@ class WatchHub {
 
   Header CurrentHeader() const;
   void Deliver(Watcher* watcher, Revision last);
+  // Sends what was collected of events through `last`.
+  void DeliverTouched(Revision last);
   void DropCollected(Watcher* watcher);
   void Collect(Watcher* watcher, SharedEvent& event);
   void MakeLag(Watcher* watcher);
@@ -104,6 +110,7 @@ class WatchHub {
   // not in it. Nothing is in the order of addresses, which differs from run to run.
   std::map<std::pair<Revision, uint64_t>, Watcher*> lagging_;
   std::vector<Watcher*> touched_;  // those with events collected in the group under way
+  size_t collected_ = 0;           // events of all of them
   bool catch_up_scheduled_ = false;
   size_t watcher_count_ = 0;
   uint64_t events_sent_ = 0;

@@ -34,7 +34,9 @@ class WatchReceiver final : public rpc::StreamReceiver, public WatchSink {
   }
 
   void Send(ByteChain response) override { call_->Send(std::move(response)); }
-  bool writable() const override { return call_->queued_bytes() < kQueuedBytesMax; }
+  bool writable() const override {
+    return call_->queued_bytes() < kQueuedBytesMax && !call_->congested();
+  }
 
   void OnMessage(SharedBytes bytes) override {
     etcdserverpb::WatchRequest request;

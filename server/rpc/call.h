@@ -21,6 +21,18 @@
 
 namespace keelson::rpc {
 
+// When a call reached its stages, by the server's Clock; zero: it has not, or there is no such
+// stage. A handler writes down its own.
+struct CallTimes {
+  absl::Duration arrived;   // the request was whole
+  absl::Duration begun;     // its handler ran: it had waited for room before
+  absl::Duration granted;   // a read: the leader had confirmed what is the newest
+  absl::Duration applying;  // a command: its group was committed by a quorum
+  absl::Duration applied;   // … and was in the store
+  absl::Duration finished;  // the answer was handed over
+  absl::Duration closed;    // … and sent
+};
+
 class Call {
  public:
   virtual ~Call() = default;
@@ -51,6 +63,8 @@ class Call {
   // What the handler has of the answer so far, `bytes` more than before, counts as unsent until the
   // call is finished. For answers that take more than one turn of the loop to make.
   virtual void Hold(size_t bytes) {}
+  // nullptr: nobody asks for them.
+  virtual CallTimes* times() { return nullptr; }
   // True once the client cancelled, its connection broke or the deadline passed.
   virtual bool cancelled() const = 0;
   // Runs at most once, when the call ends without our Finish: cancelled, connection lost, deadline

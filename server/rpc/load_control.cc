@@ -57,7 +57,10 @@ LoadControl::Entry LoadControl::Enter(Guest* guest, Lane lane, uint64_t bytes, a
   guest->state_ = Guest::State::kWaiting;
   guest->bytes_ = bytes;
   guest->waiting_since_ = now;
-  guest->place_ = lists(lane).waiting.insert(lists(lane).waiting.end(), guest);
+  LaneLists& lane_lists = lists(lane);
+  guest->waiting_of_ = guest->connection();
+  const uint64_t ahead = lane_lists.waiting_each[guest->waiting_of_]++;
+  guest->place_ = lane_lists.waiting.emplace(lane_lists.turn + ahead, guest);
   ++lane_now.waiting;
   lane_now.waiting_bytes += bytes;
   ++lane_now.queued_total;
@@ -66,10 +69,14 @@ LoadControl::Entry LoadControl::Enter(Guest* guest, Lane lane, uint64_t bytes, a
 }
 
 void LoadControl::StopWaiting(Guest* guest) {
-  lists(guest->lane_).waiting.erase(guest->place_);
+  LaneLists& lane_lists = lists(guest->lane_);
+  lane_lists.waiting.erase(guest->place_);
+  const auto each = lane_lists.waiting_each.find(guest->waiting_of_);
+  if (--each->second == 0) lane_lists.waiting_each.erase(each);
   --At(guest->lane_).waiting;
   At(guest->lane_).waiting_bytes -= guest->bytes_;
   guest->state_ = Guest::State::kOut;
+  std::replace(told_.begin(), told_.end(), guest, static_cast<Guest*>(nullptr));
 }
 
 void LoadControl::Leave(Guest* guest) {
@@ -125,17 +132,19 @@ void LoadControl::Pump() {
 }
 
 void LoadControl::PumpLane(Lane lane) {
-  std::list<Guest*>& waiting = lists(lane).waiting;
+  std::multimap<uint64_t, Guest*>& waiting = lists(lane).waiting;
   int admitted = 0;
   int passed_over = 0;
   auto it = waiting.begin();
   while (it != waiting.end() && passed_over < kPassedOverMax) {
-    Guest* const guest = *it++;
+    Guest* const guest = it->second;
+    const uint64_t turn = (it++)->first;
     if (!HasRoom(lane, *guest, guest->bytes_)) {
       if (guest->connection_unsent_bytes() <= limits_[lane].connection_unsent_bytes_max) return;
       ++passed_over;
       continue;
     }
+    lists(lane).turn = std::max(lists(lane).turn, turn + 1);
     StopWaiting(guest);
     Run(guest, lane, guest->bytes_);
     guest->OnAdmitted();
@@ -156,13 +165,29 @@ void LoadControl::Sweep(absl::Duration now) {
 }
 
 void LoadControl::SweepWaiting(Lane lane, absl::Duration now) {
-  std::list<Guest*>& waiting = lists(lane).waiting;
-  while (!waiting.empty() && now - waiting.front()->waiting_since_ >= limits_[lane].wait_max) {
-    Guest* const guest = waiting.front();
+  for (const auto& [turn, guest] : lists(lane).waiting) {
+    if (now - guest->waiting_since_ >= limits_[lane].wait_max) told_.push_back(guest);
+  }
+  RefuseTold(lane);
+}
+
+void LoadControl::RefuseWaiting(Lane lane, const void* connection) {
+  for (const auto& [turn, guest] : lists(lane).waiting) {
+    if (guest->waiting_of_ == connection) told_.push_back(guest);
+  }
+  RefuseTold(lane);
+}
+
+// Calls may end while others are told.
+void LoadControl::RefuseTold(Lane lane) {
+  for (size_t i = 0; i < told_.size(); ++i) {
+    Guest* const guest = told_[i];
+    if (guest == nullptr || guest->state_ != Guest::State::kWaiting) continue;
     StopWaiting(guest);
     ++At(lane).refused_total;
     guest->OnRefused();
   }
+  told_.clear();
 }
 
 void LoadControl::ShedStalled(Lane lane, absl::Duration now) {
@@ -174,13 +199,15 @@ void LoadControl::ShedStalled(Lane lane, absl::Duration now) {
       told_.push_back(guest);
     }
   }
-  // Calls may end while others are told.
+  std::vector<const void*> lazy;
   for (size_t i = 0; i < told_.size() && OverUnsent(lane); ++i) {
     if (told_[i] == nullptr) continue;
     ++At(lane).shed_total;
+    lazy.push_back(told_[i]->connection());
     told_[i]->OnShed();
   }
   told_.clear();
+  for (const void* const connection : lazy) RefuseWaiting(lane, connection);
 }
 
 void LoadControl::ResumePaused(Lane lane, absl::Duration now) {

@@ -7,8 +7,9 @@
 // reads nothing at all while others wait for its room is let go.
 //
 //  1. A call runs, waits or is refused by the state of its own lane alone.
-//  2. Those who wait are let in by the order in which they came, but for those whose connection
-//     holds back more unsent answers than its share: they are passed over until it is read.
+//  2. Of those who wait the connections take turns, each with its own calls in the order in which
+//     they came. Those of a connection that leaves more answers unread than its share are passed
+//     over until it reads; those of one that is let go for not reading are refused.
 //  3. What waits, waits at most LaneLimits::wait_max; then it is refused.
 //
 // Values in, calls of its Guests out; no clock and no timer: the owner calls Pump soon after `wake`
@@ -24,6 +25,7 @@
 #include <functional>
 #include <limits>
 #include <list>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -99,6 +101,8 @@ class LoadControl {
     virtual uint64_t unsent_bytes() const = 0;
     virtual uint64_t taken_bytes() const = 0;
     virtual uint64_t connection_unsent_bytes() const = 0;
+    // The same for all calls of a connection.
+    virtual const void* connection() const = 0;
 
    protected:
     Lane lane() const { return lane_; }  // of the last Enter
@@ -113,8 +117,10 @@ class LoadControl {
     uint64_t bytes_ = 0;   // of its request
     absl::Duration waiting_since_;
     uint64_t taken_seen_ = 0;
-    absl::Duration taken_at_;  // when taken_seen_ was seen first
-    std::list<Guest*>::iterator place_, unsent_place_;
+    absl::Duration taken_at_;                          // when taken_seen_ was seen first
+    std::multimap<uint64_t, Guest*>::iterator place_;  // while it waits
+    const void* waiting_of_ = nullptr;                 // its connection, likewise
+    std::list<Guest*>::iterator unsent_place_;         // while listed_
   };
 
   LoadControl(const LoadLimits& limits, std::function<void()> wake)
@@ -161,7 +167,9 @@ class LoadControl {
 
  private:
   struct LaneLists {
-    std::list<Guest*> waiting;
+    std::multimap<uint64_t, Guest*> waiting;       // by turn
+    std::map<const void*, uint64_t> waiting_each;  // how many, by connection
+    uint64_t turn = 0;                             // of the last one that was let in
     std::list<Guest*> unsent;
   };
 
@@ -175,6 +183,8 @@ class LoadControl {
   void Run(Guest* guest, Lane lane, uint64_t bytes);
   void PumpLane(Lane lane);
   void SweepWaiting(Lane lane, absl::Duration now);
+  void RefuseTold(Lane lane);
+  void RefuseWaiting(Lane lane, const void* connection);
   void ShedStalled(Lane lane, absl::Duration now);
   void ResumePaused(Lane lane, absl::Duration now);
 

@@ -25,6 +25,7 @@ class LoadControlTest : public testing::Test {
     uint64_t unsent_bytes() const override { return unsent; }
     uint64_t taken_bytes() const override { return taken; }
     uint64_t connection_unsent_bytes() const override { return connection_unsent; }
+    const void* connection() const override { return of; }
 
     const std::string name;
     std::vector<std::string>* const told;
@@ -32,6 +33,7 @@ class LoadControlTest : public testing::Test {
     uint64_t unsent = 0;
     uint64_t taken = 0;
     uint64_t connection_unsent = 0;
+    const void* of = nullptr;
   };
   using Entry = LoadControl::Entry;
   using Told = std::vector<std::string>;
@@ -132,6 +134,48 @@ TEST_F(LoadControlTest, WhoWaitsIsLetInInOrderAndNobodyGoesPastHim) {
   Control().Leave(b);
   Control().Pump();
   EXPECT_EQ(TakeTold(), Told({"c runs", "d runs"}));
+}
+
+TEST_F(LoadControlTest, ConnectionsTakeTurns) {
+  limits_[Lane::kRange] = {.running_max = 1, .waiting_max = 10};
+  const int busy = 0;
+  const int other = 0;
+  Guest* running = New("first");
+  Enter(running, Lane::kRange);
+  for (const char* name : {"busy 1", "busy 2", "busy 3", "busy 4"}) {
+    Guest* const guest = New(name);
+    guest->of = &busy;
+    Enter(guest, Lane::kRange);
+  }
+  Guest* const late = New("other");
+  late->of = &other;
+  Enter(late, Lane::kRange);
+  Told order;
+  for (int i = 0; i < 5; ++i) {
+    Control().Leave(running);
+    Control().Pump();
+    order.push_back(TakeTold().at(0));
+    for (const auto& guest : guests_) {
+      if (order.back() == guest->name + " runs") running = guest.get();
+    }
+  }
+  EXPECT_EQ(order,
+            Told({"busy 1 runs", "other runs", "busy 2 runs", "busy 3 runs", "busy 4 runs"}));
+}
+
+TEST_F(LoadControlTest, WhatElseAConnectionWaitsForIsRefusedWhenItIsLetGo) {
+  limits_[Lane::kRange] = {.waiting_max = 10, .unsent_bytes_max = 10};
+  limits_.stalled_max = absl::Seconds(5);
+  const int lazy = 0;
+  for (const char* name : {"unread", "waiting"}) {
+    Guest* const guest = New(name);
+    guest->of = &lazy;
+    Enter(guest, Lane::kRange);
+    if (guests_.size() == 1) Send(guest, Lane::kRange, 50);
+  }
+  Enter(New("other"), Lane::kRange);
+  SweepAfter(absl::Seconds(5));
+  EXPECT_EQ(TakeTold(), Told({"unread shed", "waiting refused", "other runs"}));
 }
 
 TEST_F(LoadControlTest, WhoLeavesWhileWaitingIsNotLetIn) {
@@ -248,6 +292,7 @@ TEST_F(LoadControlTest, WhoEndsWhileOthersAreToldIsNotTold) {
     uint64_t unsent_bytes() const override { return 1; }
     uint64_t taken_bytes() const override { return 0; }
     uint64_t connection_unsent_bytes() const override { return 0; }
+    const void* connection() const override { return nullptr; }
     LoadControl* control;
     LoadControl::Guest* other;
   } ender;

@@ -94,9 +94,14 @@ class RpcServer::Impl final : public http::RequestHandler {
         measures_handling_(options.measures_handling),
         lanes_(options.lanes),
         load_loop_(loop, clock, options.load),
-        environment_{
-            clock,       options.request_bytes_max, http::ServerOptions().stream_high_water_bytes,
-            &deadlines_, load_loop_.load(),         options.refusal},
+        environment_{clock,
+                     options.request_bytes_max,
+                     http::ServerOptions().stream_high_water_bytes,
+                     &deadlines_,
+                     load_loop_.load(),
+                     options.refusal,
+                     options.slow_after,
+                     options.on_slow},
         http_(loop, clock, this, HttpOptions(options)) {}
 
   template <typename Handler>

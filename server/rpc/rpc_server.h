@@ -44,6 +44,9 @@ struct RpcServerOptions {
   std::function<LaneRule(std::string_view method)> lanes = nullptr;
   // What a call hears that there is no room for.
   absl::Status refusal = absl::ResourceExhaustedError("too many requests");
+  // Told, at their end, of unary calls that took so long or longer, sending included.
+  absl::Duration slow_after = absl::InfiniteDuration();
+  std::function<void(const EndedCall&)> on_slow = nullptr;
 };
 
 struct HttpRequest {

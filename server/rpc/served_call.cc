@@ -74,10 +74,12 @@ void ServedCall::Begin(SharedBytes request) {
   CountPartial(0);
   const Lane lane = method_->lane.Of(request.view());
   stream_->CountIn(load_->unsent(lane));
-  const uint64_t bytes = request.size();
+  request_bytes_ = request.size();
   request_ = std::move(request);
-  switch (load_->Enter(this, lane, bytes, environment_->clock->Now())) {
+  times_.arrived = environment_->clock->Now();
+  switch (load_->Enter(this, lane, request_bytes_, times_.arrived)) {
     case LoadControl::Entry::kRuns:
+      times_.begun = times_.arrived;
       return RunHandler();
     case LoadControl::Entry::kWaits:
       return;
@@ -129,6 +131,8 @@ void ServedCall::Finish(const absl::Status& status) {
   ReleaseHeld();
   if (!active()) return;
   finished_ = true;
+  times_.finished = environment_->clock->Now();
+  code_ = status.code();
   meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
@@ -168,6 +172,7 @@ void ServedCall::OnDeadline() {
 void ServedCall::Fail(const absl::Status& status) {
   if (!active()) return;
   const std::shared_ptr<ServedCall> self = shared_from_this();
+  code_ = status.code();
   meter_.Ended(status.code());
   RemoveDeadline();
   SendStatus(status);
@@ -185,6 +190,7 @@ void ServedCall::Cancel() {
 void ServedCall::OnClose(http::CloseReason) {
   const bool was_active = active();
   meter_.Ended(absl::StatusCode::kCancelled);
+  TellIfSlow();
   if (!finished_) {
     peer_ = stream_->peer_address();
     peer_common_name_ = stream_->peer_common_name();
@@ -195,6 +201,14 @@ void ServedCall::OnClose(http::CloseReason) {
   RemoveDeadline();
   if (was_active) Cancel();
   receiver_.reset();
+}
+
+void ServedCall::TellIfSlow() {
+  if (!environment_->on_slow || !unary() || !begun_) return;
+  times_.closed = environment_->clock->Now();
+  if (times_.closed - times_.arrived < environment_->slow_after) return;
+  environment_->on_slow({method_->path, stream_->peer_address(), request_bytes_,
+                         stream_->taken_bytes() + stream_->queued_bytes(), code_, times_});
 }
 
 void ServedCall::RemoveDeadline() {

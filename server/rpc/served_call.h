@@ -52,6 +52,16 @@ struct Method {
   std::unique_ptr<MethodStatistics> statistics;
 };
 
+// A unary call at its end.
+struct EndedCall {
+  std::string_view method;
+  std::string peer;
+  uint64_t request_bytes;
+  uint64_t answer_bytes;
+  absl::StatusCode code;
+  const CallTimes& times;
+};
+
 // What the calls of a server share; outlives their streams.
 struct CallEnvironment {
   const Clock* clock;
@@ -60,6 +70,9 @@ struct CallEnvironment {
   DeadlineQueue* deadlines;
   std::shared_ptr<LoadControl> load;  // outlives the calls, too
   absl::Status refusal;               // of what there is no room for
+  // Told of unary calls that took so long or longer.
+  absl::Duration slow_after;
+  std::function<void(const EndedCall&)> on_slow;
 };
 
 class ServedCall : public Call,
@@ -82,6 +95,7 @@ class ServedCall : public Call,
   void OnCancel(std::function<void()> callback) override;
   bool congested() override;
   void Hold(size_t bytes) override;
+  CallTimes* times() override { return &times_; }
 
  protected:
   virtual void SendStatus(const absl::Status& status) = 0;
@@ -116,7 +130,10 @@ class ServedCall : public Call,
   void OnClose(http::CloseReason reason) override;
   void OnDeadline() override;
   // Guest
-  void OnAdmitted() override { RunHandler(); }
+  void OnAdmitted() override {
+    times_.begun = environment_->clock->Now();
+    RunHandler();
+  }
   void OnRefused() override { Finish(environment_->refusal); }
   void OnShed() override;
   void OnUncongested() override;
@@ -126,7 +143,12 @@ class ServedCall : public Call,
     return stream_ == nullptr ? 0 : stream_->connection_queued_bytes();
   }
 
+  const void* connection() const override {
+    return stream_ == nullptr ? nullptr : &stream_->peer_address();
+  }
+
   void RunHandler();
+  void TellIfSlow();
   void RemoveDeadline();
   void ReleaseHeld();
   // The call ended without Finish: tells whoever asked.
@@ -135,8 +157,11 @@ class ServedCall : public Call,
   const std::shared_ptr<LoadControl> load_;
   std::string peer_, peer_common_name_;  // once closed without Finish
   SharedBytes request_;                  // while it waits for its turn
-  uint64_t partial_bytes_ = 0;           // counted, of a request that is not whole
-  uint64_t held_bytes_ = 0;              // by Hold
+  uint64_t request_bytes_ = 0;
+  CallTimes times_;
+  absl::StatusCode code_ = absl::StatusCode::kCancelled;  // until it ends otherwise
+  uint64_t partial_bytes_ = 0;                            // counted, of a request that is not whole
+  uint64_t held_bytes_ = 0;                               // by Hold
   bool begun_ = false;
   bool finished_ = false;
   bool cancelled_ = false;

@@ -15,6 +15,7 @@
 #include "asio/ip/tcp.hpp"
 #include "asio/post.hpp"
 #include "base/check.h"
+#include "http/tls_transport.h"
 #include "http/transport.h"
 
 namespace keelson::http {
@@ -116,6 +117,7 @@ class ClientConnection::Impl final : public TransportEvents,
   const ClientOptions options_;
   asio::ip::basic_resolver<asio::ip::tcp, LoopExecutor> resolver_;
   TcpSocket socket_;  // until connected
+  std::string host_;
   std::unique_ptr<Transport> transport_;
   std::function<void(const absl::Status&)> on_connected_;
   std::function<void(const absl::Status&)> on_closed_;
@@ -132,9 +134,9 @@ class ClientConnection::Impl final : public TransportEvents,
   bool abandoned_ = false;
   bool close_asked_ = false;  // in_session_ was true when Close came
   absl::Status close_reason_;
-  bool going_away_ = false;      // GOAWAY came
-  bool in_session_ = false;      // nghttp2 is calling us
-  bool writing_ = false;         // a WaitWritable is out
+  bool going_away_ = false;  // GOAWAY came
+  bool in_session_ = false;  // nghttp2 is calling us
+  bool writing_ = false;     // a WaitWritable is out
   bool flush_scheduled_ = false;
 };
 
@@ -182,6 +184,7 @@ void ClientConnection::Impl::Connect(const std::string& host, uint16_t port,
                                      std::function<void(const absl::Status&)> on_connected,
                                      std::function<void(const absl::Status&)> on_closed) {
   KV_CHECK(on_connected_ == nullptr && transport_ == nullptr) << "Connect comes once";
+  host_ = host;
   on_connected_ = std::move(on_connected);
   on_closed_ = std::move(on_closed);
   const std::string name = absl::StrCat(host, ":", port);
@@ -195,16 +198,18 @@ void ClientConnection::Impl::Connect(const std::string& host, uint16_t port,
       host, std::to_string(port),
       [self = shared_from_this(), fail](const asio::error_code& error, const auto& found) {
         if (error || self->closed_) return fail(self.get(), error);
-        asio::async_connect(
-            self->socket_, found, [self, fail](const asio::error_code& failed, const auto&) {
-              if (failed || self->closed_) return fail(self.get(), failed);
-              self->OnConnected(std::move(self->socket_));
-            });
+        asio::async_connect(self->socket_, found,
+                            [self, fail](const asio::error_code& failed, const auto&) {
+                              if (failed || self->closed_) return fail(self.get(), failed);
+                              self->OnConnected(std::move(self->socket_));
+                            });
       });
 }
 
 void ClientConnection::Impl::OnConnected(TcpSocket socket) {
-  transport_ = MakeTcpTransport(std::move(socket));
+  transport_ = options_.tls == nullptr
+                   ? MakeTcpTransport(std::move(socket))
+                   : MakeTlsClientTransport(std::move(socket), options_.tls, host_);
   read_buffer_.resize(options_.read_bytes);
   StartSession();
   transport_->WaitReadable(shared_from_this());
@@ -313,8 +318,8 @@ int ClientConnection::Impl::OnFrame(const nghttp2_frame* frame) {
 int ClientConnection::Impl::OnStreamClose(int32_t id, uint32_t error_code) {
   Stream* stream = Find(id);
   if (stream == nullptr || abandoned_) return 0;
-  const auto reason = stream->answered ? ClientStreamEnd::Reason::kAnswered
-                                       : ClientStreamEnd::Reason::kReset;
+  const auto reason =
+      stream->answered ? ClientStreamEnd::Reason::kAnswered : ClientStreamEnd::Reason::kReset;
   EndStreamOf(stream, {reason, error_code});
   return 0;
 }

@@ -1,7 +1,7 @@
-// ClientConnection: the client's side of one HTTP/2 connection (clear text, prior knowledge) for
-// those who need millions of requests cheaply: load generators and tests. Opens streams with given
-// header fields and body bytes, and hands what comes back to a handler a stream. Knows nothing of
-// what the streams mean.
+// ClientConnection: the client's side of one HTTP/2 connection (prior knowledge, in clear or TLS)
+// for those who need millions of requests cheaply: load generators and tests. Opens streams with
+// given header fields and body bytes, and hands what comes back to a handler a stream. Knows
+// nothing of what the streams mean.
 //
 // PreparedHeaders: the header fields of many equal requests, built once.
 //
@@ -27,6 +27,7 @@
 #include "absl/types/span.h"
 #include "asio/io_context.hpp"
 #include "http/stream.h"
+#include "http/tls.h"
 
 namespace keelson::http {
 
@@ -71,6 +72,9 @@ struct ClientOptions {
   uint32_t stream_window_bytes = 16 << 20;
   uint32_t connection_window_bytes = 1 << 30;
   size_t read_bytes = 256 * 1024;  // at most, in one read
+  // With them the connection is TLS; null: in clear. A handshake that fails ends the connection,
+  // and the credentials' notice says why.
+  std::shared_ptr<TlsCredentials> tls = nullptr;
 };
 
 class ClientConnection {

@@ -43,6 +43,8 @@ struct TlsOptions {
   // demands them too, as in etcd, but tells nobody's name.
   bool require_client_cert = false;
   bool verify_server = true;  // where we are the client
+  // Offered by ALPN where we are the client, such as "h2"; none when empty.
+  std::vector<std::string> client_protocols;
   // Of the other side's certificate one must match; at most one of the lists may be given.
   std::vector<std::string> allowed_common_names;
   std::vector<std::string> allowed_hostnames;

@@ -160,6 +160,16 @@ absl::StatusOr<OpenSslPtr<SSL_CTX>> TlsFiles::NewContext(TlsChannel::Role role) 
     }
     SSL_CTX_set_verify(context, options_.verify_server ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                        OnVerify);
+    std::string offered;
+    for (const std::string& protocol : options_.client_protocols) {
+      offered += static_cast<char>(protocol.size());
+      offered += protocol;
+    }
+    // 0 is success here.
+    if (SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(offered.data()),
+                                static_cast<unsigned>(offered.size())) != 0) {
+      return absl::InternalError(TakeOpenSslError("tls: out of memory"));
+    }
   }
   return owned;
 }

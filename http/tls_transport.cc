@@ -11,13 +11,18 @@ namespace {
 
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(TcpSocket socket, std::shared_ptr<TlsCredentials> credentials)
-      : socket_(std::move(socket)), credentials_(std::move(credentials)) {
+  // `host`: whom we connected to; null: the connection was accepted.
+  TlsTransport(TcpSocket socket, std::shared_ptr<TlsCredentials> credentials,
+               const std::string* host)
+      : socket_(std::move(socket)),
+        credentials_(std::move(credentials)),
+        failed_(host == nullptr ? "rejected connection from " : "cannot use connection to ") {
     asio::error_code error;  // a socket that is already dead shows it at the first read
     socket_.native_non_blocking(true, error);
     socket_.set_option(asio::ip::tcp::no_delay(true), error);
     peer_address_ = FormatEndpoint(socket_.remote_endpoint(error));
-    channel_ = credentials_->Accept(socket_.native_handle());
+    channel_ = host == nullptr ? credentials_->Accept(socket_.native_handle())
+                               : credentials_->Connect(socket_.native_handle(), *host);
   }
 
   Result Read(char* to, size_t size) override {
@@ -80,14 +85,14 @@ class TlsTransport final : public Transport {
         break;
     }
     if (!channel_->handshake_done()) {
-      credentials_->Log(
-          absl::StrCat("rejected connection from ", peer_address_, ": tls: ", channel_->error()));
+      credentials_->Log(absl::StrCat(failed_, peer_address_, ": tls: ", channel_->error()));
     }
     return {Outcome::kError};
   }
 
   TcpSocket socket_;
   const std::shared_ptr<TlsCredentials> credentials_;
+  const char* const failed_;
   std::unique_ptr<TlsChannel> channel_;
   TcpSocket::wait_type read_waits_for_ = TcpSocket::wait_read;
   TcpSocket::wait_type write_waits_for_ = TcpSocket::wait_write;
@@ -98,7 +103,13 @@ class TlsTransport final : public Transport {
 
 std::unique_ptr<Transport> MakeTlsTransport(TcpSocket socket,
                                             std::shared_ptr<TlsCredentials> credentials) {
-  return std::make_unique<TlsTransport>(std::move(socket), std::move(credentials));
+  return std::make_unique<TlsTransport>(std::move(socket), std::move(credentials), nullptr);
+}
+
+std::unique_ptr<Transport> MakeTlsClientTransport(TcpSocket socket,
+                                                  std::shared_ptr<TlsCredentials> credentials,
+                                                  const std::string& host) {
+  return std::make_unique<TlsTransport>(std::move(socket), std::move(credentials), &host);
 }
 
 }  // namespace keelson::http

@@ -1,4 +1,4 @@
-// The Transport of an accepted TLS connection. Internal to http/.
+// The Transport of a TLS connection. Internal to http/.
 #ifndef KEELSON_HTTP_TLS_TRANSPORT_H_
 #define KEELSON_HTTP_TLS_TRANSPORT_H_
 
@@ -13,6 +13,11 @@ namespace keelson::http {
 // is told to `credentials`' log.
 std::unique_ptr<Transport> MakeTlsTransport(TcpSocket socket,
                                             std::shared_ptr<TlsCredentials> credentials);
+
+// The same of a socket that we connected to `host`.
+std::unique_ptr<Transport> MakeTlsClientTransport(TcpSocket socket,
+                                                  std::shared_ptr<TlsCredentials> credentials,
+                                                  const std::string& host);
 
 }  // namespace keelson::http
 

@@ -46,6 +46,10 @@ def rows():
         yield Row("watch, events to 1000 streams", "watch", outstanding, ("--streams=1000",))
 
 
+def chosen(args):
+    return [row for row in rows() if not args.row or row.name in args.row or row.name == "load"]
+
+
 def run_row(row, kvbench, cluster, seconds):
     """The JSON of one kvbench run."""
     connections = CONNECTIONS_MAX if row.operation == "watch" else min(CONNECTIONS_MAX, row.outstanding)
@@ -53,7 +57,7 @@ def run_row(row, kvbench, cluster, seconds):
     command = [kvbench, row.operation, "--json", f"--endpoints={cluster.endpoints()}", "--target=leader",
                f"--server-pids={','.join(map(str, cluster.pids()))}", f"--outstanding={row.outstanding}",
                f"--connections={connections}", f"--duration={LOAD_SECONDS_MAX if loading else seconds:.3f}",
-               f"--warmup={0 if loading else WARMUP_SECONDS}", *row.arguments]
+               f"--warmup={0 if loading else WARMUP_SECONDS}", *row.arguments, *(cluster.tls.client_flags() if cluster.tls else [])]
     if row.operation != "watch":
         command.append(f"--key-space={KEYS}")
     try:
@@ -68,11 +72,12 @@ def run_row(row, kvbench, cluster, seconds):
 def run_cluster(program, args, seconds, results):
     """One half of a round: appends to results[row] of that program."""
     folder = tempfile.mkdtemp(prefix="kvbench-", dir=args.folder)
-    cluster = members.Cluster(program, folder, flags=args.flag)
+    tls = members.Certificates(folder) if args.tls else None
+    cluster = members.Cluster(program, folder, flags=args.flag, tls=tls)
     name = os.path.basename(program)
     try:
         cluster.start()
-        for row in rows():
+        for row in chosen(args):
             result = run_row(row, args.kvbench, cluster, seconds)
             results[row].append(result)
             say(f"  {name:5} {row.name + ' ' + str(row.outstanding):36} {result['per_second']:10.0f}/s  p50 {result['latency_ms']['p50']:8.3f} ms"
@@ -187,7 +192,7 @@ def table(results, programs):
     lines = ["| operation | outstanding | " + " | ".join(f"{n} /s | p50 / p99 ms | CPU µs" for n in names)
              + (" | × throughput | × less CPU |" if len(names) == 2 else " |"),
              "|---|---:|" + "---:|" * (3 * len(names) + (2 if len(names) == 2 else 0))]
-    for row in rows():
+    for row in results[programs[0]]:
         line = [f"load of {KEYS:,} keys".replace(",", " ") if row.name == "load" else row.name, str(row.outstanding)]
         for program in programs:
             line += cells(results[program][row])
@@ -243,6 +248,8 @@ def parse():
     parser.add_argument("--only", choices=("etcd", "kvd"), help="measure one of the two")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--time-limit", type=float, default=360, help="seconds for all; decides how long each row runs")
+    parser.add_argument("--tls", action="store_true", help="clients speak TLS and show a certificate, to both")
+    parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure the rows of that name only (and the load)")
     parser.add_argument("--flag", action="append", default=[], help="one more flag for every member of both")
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where the data folders are made")
     parser.add_argument("--favour", action="store_true", help="give servers and client priority, on a machine that others use (root)")
@@ -260,7 +267,7 @@ def main():
     for program in (*programs, args.kvbench):
         if not os.access(program, os.X_OK):
             raise members.Failed(f"{program} is not there; build it, or say where it is")
-    row_list = list(rows())
+    row_list = chosen(args)
     half_seconds = args.time_limit / (args.rounds * len(programs))
     seconds = (half_seconds - 16) / len(row_list) - WARMUP_SECONDS - 0.2  # 16 s: starting, loading, stopping
     if seconds < 0.3:

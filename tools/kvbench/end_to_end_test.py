@@ -93,6 +93,35 @@ class EndToEndTest(unittest.TestCase):
             self.assertIn(says, done.stderr)
 
 
+class TlsTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="kvbench-test-")
+        self.addCleanup(folder.cleanup)
+        self.tls = members.Certificates(folder.name)
+        self.cluster = members.Cluster(SERVER, folder.name, size=1, tls=self.tls)
+        self.addCleanup(self.cluster.stop)
+        self.cluster.start()
+
+    def bench(self, *arguments):
+        return subprocess.run([KVBENCH, *arguments, "--endpoints", self.cluster.endpoints(), "--json", "--timeout=3s"],
+                              capture_output=True, text=True, timeout=30, check=False)
+
+    def test_load_over_tls_is_measured_too(self):
+        for arguments in (["put", "--total=200", "--outstanding=20", "--connections=4", "--value-size=70000"],
+                          ["get", "--total=200", "--outstanding=20", "--target=leader"],
+                          ["watch", "--streams=5", "--connections=2", "--total=20", "--warmup=0"]):
+            done = self.bench(*arguments, *self.tls.client_flags())
+            self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+            self.assertEqual(json.loads(done.stdout)["errors"], 0)
+
+    def test_who_may_not_or_does_not_believe_is_told_why(self):
+        for flags, says in (([], "tls: bad certificate"), ([f"--cacert={self.tls.ca}"], "UNAVAILABLE"),
+                            (["--cacert=/nosuch"], "/nosuch"), ([f"--cert={self.tls.cert}"], "must be given together")):
+            done = self.bench("put", "--total=5", "--warmup=0", *flags)
+            self.assertNotEqual(done.returncode, 0, flags)
+            self.assertIn(says, done.stderr)
+
+
 if __name__ == "__main__":
     KVBENCH, SERVER = sys.argv[1:3]
     unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2)

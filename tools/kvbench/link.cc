@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -12,15 +13,13 @@
 namespace keelson::kvbench {
 namespace {
 
-std::unique_ptr<http::PreparedHeaders> Method(const Endpoint& endpoint, std::string_view path) {
+std::unique_ptr<http::PreparedHeaders> Method(const Endpoint& endpoint, const TlsCredentials& tls,
+                                              std::string_view path) {
   const std::string authority = endpoint.text();
-  const http::Header fields[] = {{":method", "POST"},
-                                 {":scheme", "http"},
-                                 {":path", path},
-                                 {":authority", authority},
-                                 {"content-type", "application/grpc"},
-                                 {"user-agent", "kvbench"},
-                                 {"te", "trailers"}};
+  const http::Header fields[] = {
+      {":method", "POST"},       {":scheme", tls ? "https" : "http"},  {":path", path},
+      {":authority", authority}, {"content-type", "application/grpc"}, {"user-agent", "kvbench"},
+      {"te", "trailers"}};
   return std::make_unique<http::PreparedHeaders>(fields);
 }
 
@@ -108,19 +107,33 @@ void UnaryCall::OnClose(http::ClientStreamEnd end) {
   OnAnswer(status, body.substr(kMessagePrefixBytes));
 }
 
+absl::StatusOr<TlsCredentials> LoadTls(const Tls& tls) {
+  if (!tls.on) return TlsCredentials();
+  http::TlsOptions options;
+  options.trusted_ca_file = tls.ca;
+  options.client_cert_file = tls.cert;
+  options.client_key_file = tls.key;
+  options.client_protocols = {"h2"};
+  return http::TlsCredentials::Load(options, [](const std::string& line) {
+    std::fprintf(stderr, "kvbench: %s\n", line.c_str());
+  });
+}
+
 absl::StatusOr<Links> Connect(asio::io_context* loop, const std::vector<Endpoint>& endpoints,
-                              size_t count, absl::Duration timeout) {
+                              size_t count, absl::Duration timeout, const TlsCredentials& tls) {
   Links links;
+  http::ClientOptions options;
+  options.tls = tls;
   size_t connected = 0;
   absl::Status failure;
   for (size_t i = 0; i < count; ++i) {
     auto link = std::make_unique<Link>();
     link->endpoint = endpoints[i % endpoints.size()];
-    link->put = Method(link->endpoint, "/etcdserverpb.KV/Put");
-    link->get = Method(link->endpoint, "/etcdserverpb.KV/Range");
-    link->watch = Method(link->endpoint, "/etcdserverpb.Watch/Watch");
-    link->member_status = Method(link->endpoint, "/etcdserverpb.Maintenance/Status");
-    link->connection = std::make_unique<http::ClientConnection>(loop);
+    link->put = Method(link->endpoint, tls, "/etcdserverpb.KV/Put");
+    link->get = Method(link->endpoint, tls, "/etcdserverpb.KV/Range");
+    link->watch = Method(link->endpoint, tls, "/etcdserverpb.Watch/Watch");
+    link->member_status = Method(link->endpoint, tls, "/etcdserverpb.Maintenance/Status");
+    link->connection = std::make_unique<http::ClientConnection>(loop, options);
     link->connection->Connect(
         link->endpoint.host, link->endpoint.port,
         [&connected, &failure](const absl::Status& status) {
@@ -130,20 +143,18 @@ absl::StatusOr<Links> Connect(asio::io_context* loop, const std::vector<Endpoint
         [link = link.get()](const absl::Status& status) { link->status = status; });
     links.push_back(std::move(link));
   }
-  const bool in_time =
-      RunLoop(loop, timeout, [&] { return connected == count || !failure.ok(); });
+  const bool in_time = RunLoop(loop, timeout, [&] { return connected == count || !failure.ok(); });
   if (!in_time) failure = absl::UnavailableError("connecting takes too long");
   if (!failure.ok()) return failure;  // destroys the connections, which then call nobody
   return links;
 }
 
-absl::StatusOr<Endpoint> FindLeader(asio::io_context* loop,
-                                    const std::vector<Endpoint>& endpoints,
-                                    absl::Duration timeout) {
+absl::StatusOr<Endpoint> FindLeader(asio::io_context* loop, const std::vector<Endpoint>& endpoints,
+                                    absl::Duration timeout, const TlsCredentials& tls) {
   absl::Status failure = absl::UnavailableError("no endpoint is the leader");
   for (const Endpoint& endpoint : endpoints) {
     StatusCall call;  // outlives its connection
-    absl::StatusOr<Links> links = Connect(loop, {endpoint}, 1, timeout);
+    absl::StatusOr<Links> links = Connect(loop, {endpoint}, 1, timeout, tls);
     if (!links.ok()) {
       call.Fail(links.status());
     } else {

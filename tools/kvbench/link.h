@@ -65,16 +65,21 @@ class UnaryCall : public http::ClientStreamHandler {
   std::string body_;
 };
 
+// In clear where it is null.
+using TlsCredentials = std::shared_ptr<http::TlsCredentials>;
+
+// Error: InvalidArgument, with the file that is wrong.
+absl::StatusOr<TlsCredentials> LoadTls(const Tls& tls);
+
 // Opens `count` connections, spread over the endpoints in turn; runs the loop meanwhile. Error:
 // Unavailable, which endpoint and why, when one of them fails or takes longer than `timeout`.
 absl::StatusOr<Links> Connect(asio::io_context* loop, const std::vector<Endpoint>& endpoints,
-                              size_t count, absl::Duration timeout);
+                              size_t count, absl::Duration timeout, const TlsCredentials& tls);
 
 // Asks all endpoints who leads; runs the loop meanwhile. Error: Unavailable, when none of them is
 // the leader of whom it knows.
-absl::StatusOr<Endpoint> FindLeader(asio::io_context* loop,
-                                    const std::vector<Endpoint>& endpoints,
-                                    absl::Duration timeout);
+absl::StatusOr<Endpoint> FindLeader(asio::io_context* loop, const std::vector<Endpoint>& endpoints,
+                                    absl::Duration timeout, const TlsCredentials& tls);
 
 // Runs the loop until done() or for `timeout`; false in that case.
 template <typename Done>

@@ -22,14 +22,15 @@ namespace {
 struct Run {
   asio::io_context loop{1};
   RealClock clock;
+  TlsCredentials tls;
   std::vector<Endpoint> targets;
   Report report;
 };
 
 absl::Status RunLoad(Run* run, ProcessMeter* meter) {
   const Options& options = run->report.options;
-  KV_ASSIGN_OR_RETURN(
-      Links links, Connect(&run->loop, run->targets, options.connections, options.timeout));
+  KV_ASSIGN_OR_RETURN(Links links, Connect(&run->loop, run->targets, options.connections,
+                                           options.timeout, run->tls));
   Report& report = run->report;
   Load load(&run->loop, &run->clock, options, &links,
             {.measuring_begins = [&] { meter->Start(); },
@@ -47,9 +48,10 @@ absl::Status RunLoad(Run* run, ProcessMeter* meter) {
 
 absl::Status RunWatch(Run* run, ProcessMeter* meter) {
   const Options& options = run->report.options;
-  KV_ASSIGN_OR_RETURN(
-      Links watch_links, Connect(&run->loop, run->targets, options.connections, options.timeout));
-  KV_ASSIGN_OR_RETURN(Links put_links, Connect(&run->loop, run->targets, 1, options.timeout));
+  KV_ASSIGN_OR_RETURN(Links watch_links, Connect(&run->loop, run->targets, options.connections,
+                                                 options.timeout, run->tls));
+  KV_ASSIGN_OR_RETURN(Links put_links,
+                      Connect(&run->loop, run->targets, 1, options.timeout, run->tls));
   WatchLoad load(&run->loop, &run->clock, options, &put_links, &watch_links, meter);
   WatchResult result = load.Run();
   watch_links.clear();
@@ -74,10 +76,11 @@ absl::Status RunAll(Run* run) {
   if (pids.empty()) pids = FindServers(options.endpoints);
   KV_ASSIGN_OR_RETURN(ProcessMeter meter, ProcessMeter::Make(pids));
 
+  KV_ASSIGN_OR_RETURN(run->tls, LoadTls(options.tls));
   run->targets = options.endpoints;
   if (options.target == Target::kLeader) {
     KV_ASSIGN_OR_RETURN(Endpoint leader,
-                        FindLeader(&run->loop, options.endpoints, options.timeout));
+                        FindLeader(&run->loop, options.endpoints, options.timeout, run->tls));
     run->targets = {std::move(leader)};
   }
   for (const Endpoint& target : run->targets) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
@@ -52,8 +53,9 @@ std::optional<T> ParseNumber(std::string_view text) {
 absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text) {
   constexpr std::string_view kFlag = "--endpoints";
   std::string_view rest = text;
-  if (rest.starts_with("https://")) return Bad(kFlag, text, "TLS is not supported");
-  if (rest.starts_with("http://")) rest.remove_prefix(7);
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (rest.starts_with(scheme)) rest.remove_prefix(scheme.size());
+  }
   if (rest.ends_with('/')) rest.remove_suffix(1);
   const size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos) return Bad(kFlag, text, "is not HOST:PORT");
@@ -94,24 +96,29 @@ absl::Status CheckSizes(Options* options) {
 absl::Status Finish(const Given& given, Options* options) {
   for (const absl::string_view text : absl::StrSplit(given.endpoints, ',')) {
     KV_ASSIGN_OR_RETURN(Endpoint endpoint, ParseEndpoint({text.data(), text.size()}));
+    if (absl::StartsWith(text, "https://")) options->tls.on = true;
     options->endpoints.push_back(std::move(endpoint));
   }
+  Tls& tls = options->tls;
+  if (tls.cert.empty() != tls.key.empty()) {
+    return absl::InvalidArgumentError("--cert and --key must be given together");
+  }
+  if (!tls.ca.empty() || !tls.cert.empty()) tls.on = true;
   if (!given.server_pids.empty()) {
     for (const absl::string_view text : absl::StrSplit(given.server_pids, ',')) {
       const auto pid = ParseNumber<int>({text.data(), text.size()});
-      if (!pid || *pid <= 0) return Bad("--server-pids", given.server_pids, "is not a list of pids");
+      if (!pid || *pid <= 0)
+        return Bad("--server-pids", given.server_pids, "is not a list of pids");
       options->server_pids.push_back(*pid);
     }
   }
   options->target = given.target == "leader" ? Target::kLeader : Target::kAll;
-  options->key_order =
-      given.key_order == "sequential" ? KeyOrder::kSequential : KeyOrder::kRandom;
+  options->key_order = given.key_order == "sequential" ? KeyOrder::kSequential : KeyOrder::kRandom;
   options->consistency =
       given.consistency == "s" ? Consistency::kSerializable : Consistency::kLinearizable;
 
   const auto shortest = absl::Milliseconds(10);
-  KV_ASSIGN_OR_RETURN(options->warmup,
-                      ParseTime("--warmup", given.warmup, absl::ZeroDuration()));
+  KV_ASSIGN_OR_RETURN(options->warmup, ParseTime("--warmup", given.warmup, absl::ZeroDuration()));
   KV_ASSIGN_OR_RETURN(options->timeout, ParseTime("--timeout", given.timeout, shortest));
   if (!given.duration.empty()) {
     KV_ASSIGN_OR_RETURN(options->duration, ParseTime("--duration", given.duration, shortest));
@@ -134,6 +141,11 @@ absl::Status Finish(const Given& given, Options* options) {
 void AddCommonFlags(CLI::App* app, Given* given, Options* options) {
   app->add_option("--endpoints", given->endpoints, "HOST:PORT,... of an etcd v3 service")
       ->capture_default_str();
+  app->add_option("--cacert", options->tls.ca,
+                  "TLS: the authorities that may vouch for the servers");
+  app->add_option("--cert", options->tls.cert,
+                  "TLS: our certificate, for servers that ask for one");
+  app->add_option("--key", options->tls.key, "TLS: the key of our certificate");
   app->add_option("--target", given->target, "where connections go: all endpoints, or the leader")
       ->check(CLI::IsMember({"all", "leader"}))
       ->capture_default_str();
@@ -225,8 +237,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
       ->check(CLI::Range(1u, 100000u))
       ->capture_default_str();
 
-  if (!arguments.empty() && !arguments[0].starts_with('-') &&
-      arguments[0] != "put" && arguments[0] != "get" && arguments[0] != "watch") {
+  if (!arguments.empty() && !arguments[0].starts_with('-') && arguments[0] != "put" &&
+      arguments[0] != "get" && arguments[0] != "watch") {
     return absl::InvalidArgumentError("no operation " + arguments[0] + " (put, get, watch)");
   }
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants it

@@ -22,9 +22,18 @@ struct Endpoint {
   std::string text() const;  // "host:port"
 };
 
+// Paths. TLS is on when one is given, or the endpoints are https.
+struct Tls {
+  bool on = false;
+  std::string ca;  // the system's authorities when empty
+  std::string cert;
+  std::string key;
+};
+
 struct Options {
   Operation operation = Operation::kPut;
   std::vector<Endpoint> endpoints;  // at least one
+  Tls tls;
   Target target = Target::kAll;
   uint32_t connections = 1;  // at most `outstanding`, but for watch
   uint32_t outstanding = 1;

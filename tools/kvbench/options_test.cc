@@ -87,7 +87,7 @@ TEST(OptionsTest, BadFlagsGetOneLineThatNamesThem) {
            {"put --endpoints localhost", "--endpoints localhost: is not HOST:PORT"},
            {"put --endpoints a:1,", "--endpoints"},
            {"put --endpoints a:99999", "--endpoints"},
-           {"put --endpoints https://a:1", "TLS is not supported"},
+           {"put --cert a.pem", "must be given together"},
            {"put --duration soon", "--duration soon"},
            {"put --duration 2h", "--duration 2h"},
            {"put --duration -1s", "--duration"},

@@ -27,23 +27,23 @@ constexpr uint64_t kShortestSliceNs = 100'000;
 
 }  // namespace
 
-void SetThreadUrgency(Urgency urgency) {
+void SetThreadUrgency(ThreadUrgency urgency) {
   Attributes attributes;
   switch (urgency) {
-    case Urgency::kAnswering:
+    case ThreadUrgency::kAnswering:
       attributes.runtime_ns = kShortestSliceNs;
       break;
-    case Urgency::kBackground:
+    case ThreadUrgency::kBackground:
       attributes.nice = 5;
       break;
-    case Urgency::kLeastBackground:
+    case ThreadUrgency::kLeastBackground:
       attributes.nice = 10;
       break;
   }
   (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 #else
-void SetThreadUrgency(Urgency) {}
+void SetThreadUrgency(ThreadUrgency) {}
 #endif
 
 }  // namespace keelson

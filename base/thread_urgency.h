@@ -6,7 +6,7 @@
 
 namespace keelson {
 
-enum class Urgency : uint8_t {
+enum class ThreadUrgency : uint8_t {
   // Somebody waits for it. It asks for the shortest time slices: it gets no more of a processor,
   // but
   // gets it at once. Linux lets a thread finish its slice, of several milliseconds, though it be a
@@ -19,7 +19,7 @@ enum class Urgency : uint8_t {
 
 // Of the calling thread; a thread that it starts later has its niceness, and not its slices. Best
 // effort: where the kernel does not know it or does not permit it, nothing changes.
-void SetThreadUrgency(Urgency urgency);
+void SetThreadUrgency(ThreadUrgency urgency);
 
 }  // namespace keelson
 

@@ -24,9 +24,9 @@ TEST(ThreadUrgencyTest, IsOfTheCallingThreadAlone) {
   const int before = Niceness();
   int background = -1, least = -1;
   std::thread([&] {
-    SetThreadUrgency(Urgency::kBackground);
+    SetThreadUrgency(ThreadUrgency::kBackground);
     background = Niceness();
-    SetThreadUrgency(Urgency::kLeastBackground);
+    SetThreadUrgency(ThreadUrgency::kLeastBackground);
     least = Niceness();
   }).join();
   EXPECT_EQ(background, 5);
@@ -38,7 +38,7 @@ TEST(ThreadUrgencyTest, AThreadThatAnswersHasNoMoreThanItsShareAndKeepsItsSlices
   int niceness = -1;
   uint64_t slice = 0, of_a_child = 0;
   std::thread([&] {
-    SetThreadUrgency(Urgency::kAnswering);
+    SetThreadUrgency(ThreadUrgency::kAnswering);
     niceness = Niceness();
     slice = SliceNs();
     std::thread([&] { of_a_child = SliceNs(); }).join();

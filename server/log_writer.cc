@@ -77,7 +77,7 @@ absl::Status ThreadedLogWriter::TruncateWritten() {
 }
 
 void ThreadedLogWriter::Run() {
-  SetThreadUrgency(Urgency::kAnswering);
+  SetThreadUrgency(ThreadUrgency::kAnswering);
   std::vector<storage::LogAppend> group;
   std::vector<Task> done;
   while (true) {

@@ -189,7 +189,7 @@ class Member::Impl {
       spdlog::info("received signal {}; shutting down", signal);
       Shutdown();
     });
-    SetThreadUrgency(Urgency::kAnswering);
+    SetThreadUrgency(ThreadUrgency::kAnswering);
     loop_.run();
     StopSnapshots();
     // What was not written out yet would be replayed from the log; writing it now makes the next

@@ -22,10 +22,10 @@ class FlushListener final : public rocksdb::EventListener {
     if (status->IsNoSpace()) on_disk_full_();
   }
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
-    MakeThread(Urgency::kBackground);
+    MakeThread(ThreadUrgency::kBackground);
   }
   void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
-    MakeThread(Urgency::kLeastBackground);
+    MakeThread(ThreadUrgency::kLeastBackground);
   }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     flushed_.store(true, std::memory_order_release);
@@ -34,7 +34,7 @@ class FlushListener final : public rocksdb::EventListener {
 
  private:
   // Once for a thread: each has the same kind of work for ever.
-  static void MakeThread(Urgency urgency) {
+  static void MakeThread(ThreadUrgency urgency) {
     static thread_local bool is_made = false;
     if (!std::exchange(is_made, true)) SetThreadUrgency(urgency);
   }

@@ -32,7 +32,7 @@ std::string PathOf(const std::string& directory, uint64_t sequence, absl::string
 
 // Below the others, but not so far that an append that waits for a segment starves with us.
 void LowerThreadPriority() {
-  SetThreadUrgency(Urgency::kBackground);
+  SetThreadUrgency(ThreadUrgency::kBackground);
 #if defined(__linux__)
   constexpr int kIoWhoProcess = 1, kIoBestEffort = 2, kIoClassShift = 13, kIoLowest = 7;
   (void)::syscall(SYS_ioprio_set, kIoWhoProcess, 0, (kIoBestEffort << kIoClassShift) | kIoLowest);

@@ -58,6 +58,12 @@ if(KEELSON_PLANTED_BUGS)
   target_compile_definitions(keelson_options INTERFACE KEELSON_PLANTED_BUGS)
 endif()
 
+# etcd's failpoints, driven by GOFAIL_FAILPOINTS and GOFAIL_HTTP (base/failpoint.h): never in what anybody runs.
+option(KEELSON_FAILPOINTS "Build in the failpoints" OFF)
+if(KEELSON_FAILPOINTS)
+  target_compile_definitions(keelson_options INTERFACE KEELSON_FAILPOINTS)
+endif()
+
 add_library(keelson_warnings INTERFACE)
 target_compile_options(keelson_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
                                                   -Wno-unused-parameter -Werror)

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/failpoint.h"
 #include "proto/keelson/command.pb.h"
 #include "server/errors.h"
 #include "server/kv_checks.h"
@@ -213,6 +214,7 @@ class RangeStreamer final : public rpc::StreamReceiver {
       call_->Finish(ErrAuthOldRevision());
       return false;
     }
+    KV_FAILPOINT(beforeRangeStreamChunk);
     absl::StatusOr<RangeSlices::Slice> slice = slices_->Next(chunk_keys_);
     if (!slice.ok()) {
       Release();

@@ -3,11 +3,15 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/failpoint.h"
 #include "server/config.h"
+#include "server/failpoint_http.h"
 #include "server/logging.h"
 #include "server/member.h"
 
@@ -17,6 +21,16 @@ int Fail(const absl::Status& status) {
   std::fprintf(stderr, "kvd: %s\n", std::string(status.message()).c_str());
   return 1;
 }
+
+#ifdef KEELSON_FAILPOINTS
+// Null: nobody asked for it.
+absl::StatusOr<std::unique_ptr<keelson::server::FailpointHttp>> StartFailpoints() {
+  keelson::FailpointRegistry& registry = keelson::FailpointRegistry::Global();
+  const char* const address = std::getenv("GOFAIL_HTTP");
+  if (address == nullptr || *address == '\0') return nullptr;
+  return keelson::server::FailpointHttp::Start(&registry, address);
+}
+#endif
 
 }  // namespace
 
@@ -38,6 +52,10 @@ int main(int argc, char** argv) {
     return Fail(absl::PermissionDeniedError(
         absl::StrCat("--memory-mlock: cannot lock memory: ", std::strerror(errno))));
   }
+#ifdef KEELSON_FAILPOINTS
+  const auto failpoints = StartFailpoints();
+  if (!failpoints.ok()) return Fail(failpoints.status());
+#endif
   absl::StatusOr<std::unique_ptr<Member>> member = Member::Open(command.config);
   if (!member.ok()) return Fail(member.status());
   if (absl::Status status = (*member)->Run(); !status.ok()) return Fail(status);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "base/thread_urgency.h"
 
@@ -52,7 +53,9 @@ void ThreadedLogWriter::TruncatePrefix(LogIndex first_kept) {
 absl::Status ThreadedLogWriter::Append(const std::vector<storage::LogAppend>& group) {
   bool full = false;
   while (true) {
+    KV_FAILPOINT(raftBeforeSave);
     absl::Status status = log_->Append(group);
+    KV_FAILPOINT(raftAfterSave);
     if (absl::IsResourceExhausted(status) != full) {
       full = !full;
       executor_->Post([on_full = on_full_, full] { on_full(full); });
@@ -73,7 +76,9 @@ absl::Status ThreadedLogWriter::TruncateWritten() {
     if (!MayTruncate()) return absl::OkStatus();
     first_kept = std::exchange(first_kept_, LogIndex());
   }
-  return log_->TruncatePrefix(first_kept);
+  const absl::Status status = log_->TruncatePrefix(first_kept);
+  KV_FAILPOINT(raftAfterWALRelease);
+  return status;
 }
 
 void ThreadedLogWriter::Run() {

@@ -14,6 +14,7 @@
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "base/thread_urgency.h"
@@ -435,6 +436,7 @@ class Member::Impl {
 
   // Tells the cluster this member's name and client URLs, again until it is known.
   void Publish() {
+    KV_FAILPOINT(beforePublishing);
     proto::MemberAttributes attributes;
     attributes.set_id(directory_.identity.member_id.value());
     attributes.set_name(config_.name);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "proto/keelson/command.pb.h"
 #include "server/alarm_key.h"
@@ -469,6 +470,7 @@ void MemberCore::AnswerUpToDate(const PeerRequest& request,
       });
       return;
     case PeerRequestKind::kLeaseRemaining:
+      KV_FAILPOINT(beforeLookupWhenLeaseTimeToLive);
       return respond(store_->FindLease(request.lease()) ? lessor_.Remaining(request.lease()) : -1);
     default:
       return respond(std::nullopt);  // of a newer member
@@ -485,6 +487,10 @@ void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(Peer
   }
   if (request.kind == PeerRequestKind::kReadiness) {
     return respond(reconfigurator_.ReadinessOf(NodeId(request.id)));
+  }
+  if (request.kind == PeerRequestKind::kLeaseRenew) KV_FAILPOINT(beforeServeHTTPLeaseRenew);
+  if (request.kind == PeerRequestKind::kLeaseRemaining) {
+    KV_FAILPOINT(beforeLookupWhenForwardLeaseTimeToLive);
   }
   AnswerFromLessor(request, std::move(respond));
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "raft/conf_change.h"
 
 namespace keelson::server {
@@ -182,6 +183,8 @@ void Node::RequestReads() {
 // Proposals for a leader that cannot be reached wait for the next tick and perhaps the next leader.
 // Those that may have arrived are not sent twice.
 void Node::SendOrKeep(const raft::Message& message) {
+  const bool heartbeat = std::holds_alternative<raft::Heartbeat>(message.body);
+  if (heartbeat && KV_FAILPOINT_VALUE(raftDropHeartbeat)) return;
   if (std::holds_alternative<raft::InstallSnapshot>(message.body)) return SendSnapshot(message);
   if (transport_->Send(message)) return;
   const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
@@ -207,6 +210,7 @@ void Node::Keep(const raft::ProposeRequest& request) {
 }
 
 void Node::Carry(raft::Ready ready) {
+  if (is_leader() && !ready.send_now.empty()) KV_FAILPOINT(raftBeforeLeaderSend);
   for (const raft::Message& message : ready.send_now) SendOrKeep(message);
   if (!ready.write.empty() || !ready.send_after_write.empty()) {
     raft::SnapshotPtr snapshot = ready.write.snapshot;
@@ -242,7 +246,9 @@ void Node::HandOverWrites() {
                                                  messages = std::move(write.messages)]() mutable {
       last_written_ = id;
       if (stopped_) return;
+      if (!is_leader() && !messages.empty()) KV_FAILPOINT(raftBeforeFollowerSend);
       for (const raft::Message& message : messages) SendOrKeep(message);
+      KV_FAILPOINT(raftBeforeAdvance);
       raft_.OnWritten(number);
       ScheduleAdvance();
     });
@@ -251,6 +257,7 @@ void Node::HandOverWrites() {
 
 void Node::BeginInstall(const raft::Snapshot& snapshot) {
   if (snapshots_ == nullptr) return Fail(absl::InternalError("a snapshot, and nobody to install"));
+  KV_FAILPOINT(raftBeforeApplySnap);
   installing_ = true;
   // What is not applied yet is in the snapshot.
   committed_.clear();
@@ -266,10 +273,12 @@ void Node::BeginInstall(const raft::Snapshot& snapshot) {
 void Node::FinishInstall(absl::Status status, LogIndex index) {
   if (stopped_) return;
   if (!status.ok()) return Fail(std::move(status));
+  KV_FAILPOINT(raftAfterApplySnap);
   installing_ = false;
   applied_ = applying_ = index;
   delegate_->OnSnapshotInstalled();
   ServeReads();
+  KV_FAILPOINT(raftBeforeWALSaveSnaphot);
   HandOverWrites();
   ScheduleAdvance();
 }

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/coding.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "server/cluster_records.h"
 #include "server/raft_codec.h"
@@ -158,9 +159,11 @@ void SnapshotKeeper::Discard(std::string directory) {
 }
 
 void SnapshotKeeper::OnReceived(const std::string& name, std::string directory) {
+  KV_FAILPOINT(raftBeforeSaveSnap);
   Received& received = received_[name];
   if (!received.directory.empty()) Discard(std::move(received.directory));
   received = {std::move(directory), clock_->Now()};
+  KV_FAILPOINT(raftAfterSaveSnap);
 }
 
 // ---------------------------------------------------------------------------------------- install
@@ -212,7 +215,9 @@ void SnapshotKeeper::TryInstall() {
   worker_->Post([this, options = installation_->options, id = installation_->id,
                  own = installation_->own, alive = std::weak_ptr<int>(alive_)]() mutable {
     const std::string former = directory_->current();
+    KV_FAILPOINT(applyBeforeOpenSnapshot);
     auto store = Adopt(*options_.medium, options, id, own);
+    KV_FAILPOINT(applyAfterOpenSnapshot);
     if (store.ok()) {
       const absl::Status status = directory_->Install(options.directory, {id.term, id.index});
       if (!status.ok()) store = status;

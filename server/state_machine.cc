@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "proto/etcd/rpc.pb.h"
 #include "raft/conf_change.h"
@@ -88,6 +89,8 @@ void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
 }
 
 void StateMachine::ApplyEntry(const raft::Entry& entry) {
+  if (entry.type == raft::EntryType::kNormal) KV_FAILPOINT(beforeApplyOneEntryNormal);
+  if (entry.type == raft::EntryType::kConfChange) KV_FAILPOINT(beforeApplyOneConfChange);
   store_->BeginEntry(entry.index, entry.term);
   if (entry.type == raft::EntryType::kConfChange) ApplyConfChange(entry);
   // The empty entry of a new leader changes nothing but the applied index.

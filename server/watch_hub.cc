@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "server/proto_writer.h"
 
 namespace keelson::server {
@@ -287,6 +288,7 @@ void WatchHub::DeliverTouched(Revision last) {
 
 // Sends what was collected; everything up to `last` has then been given to the watcher.
 void WatchHub::Deliver(Watcher* watcher, Revision last) {
+  KV_FAILPOINT(beforeSendWatchResponse);
   Header header = CurrentHeader();
   header.revision = std::max(header.revision, last);
   size_t i = 0;
@@ -327,6 +329,7 @@ void WatchHub::ScheduleCatchUp() {
 // One piece of history, from the revision that the last of the laggards needs; all laggards that
 // need something of the piece take part in the same scan. The loop goes on between pieces.
 void WatchHub::CatchUp() {
+  KV_FAILPOINT(beforeSyncWatchers);
   while (!lagging_.empty() && lagging_.begin()->first.first < store_->compacted()) {
     CancelCompacted(lagging_.begin()->second);
   }

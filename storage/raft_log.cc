@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "storage/log_format.h"
 #include "storage/log_recovery.h"
@@ -277,10 +278,12 @@ absl::Status SegmentedLog::Sync() {
   if (synced_ == end_) return absl::OkStatus();
   if (options_.unsafe_no_sync) return absl::OkStatus();  // and claims nothing: synced_ stays
   const absl::Duration began = RealClock().Now();
+  KV_FAILPOINT(walBeforeSync);
   if (const absl::Status status = active_->file->Sync(); !status.ok()) {
     // Whatever the reason: what the disk holds now is not known, and another sync would not tell.
     return absl::InternalError(status.message());
   }
+  KV_FAILPOINT(walAfterSync);
   times_.sync.Observe(RealClock().Now() - began);
   synced_ = end_;
   return absl::OkStatus();

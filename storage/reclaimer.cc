@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 
 namespace keelson::storage {
@@ -91,6 +92,8 @@ absl::Status Reclaimer::Flush() {
 // revisions only ascend, so that they overlap nothing. Those of the key index overlap and are
 // merged whole.
 absl::Status Reclaimer::Rewrite() {
+  if (const auto error = KV_FAILPOINT_VALUE(defragdbFail)) return absl::InternalError(*error);
+  KV_FAILPOINT(defragBeforeCopy);
   KV_RETURN_IF_ERROR(Flush());
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "rocksdb/write_batch.h"
 #include "storage/errors.h"
@@ -460,6 +461,7 @@ absl::Status RocksStore::Flush() {
 
 void RocksStore::BeginEntry(LogIndex index, Term term) {
   KV_CHECK(!OnEntryThread()) << "entry within an entry";
+  if (batch_.Count() == 0) KV_FAILPOINT(beforeStartDBTxn);
   const bool bootstrap = !index && !working_.applied;
   KV_CHECK(bootstrap || index == working_.applied + 1) << index << " after " << working_.applied;
   working_.applied = index;
@@ -467,6 +469,7 @@ void RocksStore::BeginEntry(LogIndex index, Term term) {
   changes_ = 0;
   hashing_ = !bootstrap;
   entry_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  if (batch_.Count() == 0) KV_FAILPOINT(afterStartDBTxn);
 }
 
 void RocksStore::BeginOwn() {
@@ -625,7 +628,9 @@ absl::Status RocksStore::Compact(Revision revision) {
   if (revision <= working_.compacted && !never_and_nothing) {
     return absl::OutOfRangeError(kCompactedMessage);
   }
+  KV_FAILPOINT(compactBeforeCommitScheduledCompact);
   working_.compacted = revision;
+  KV_FAILPOINT(compactAfterCommitScheduledCompact);
   if (hashing_) state_hash_ = MixStateHash(state_hash_, static_cast<uint64_t>(revision.value()));
   return absl::OkStatus();
 }
@@ -686,7 +691,9 @@ absl::Status RocksStore::WriteToRocks(rocksdb::WriteBatch& batch, bool wait) {
 
 absl::Status RocksStore::CommitBatch() {
   KV_CHECK(!OnEntryThread()) << "commit within an entry";
+  KV_FAILPOINT(beforeWritebackBuf);
   KV_RETURN_IF_ERROR(index_->WriteDue(batch_));
+  KV_FAILPOINT(afterWritebackBuf);
   if (batched_ != working_) {  // not so when a stalled batch is tried again, and again
     batch_.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
     if (const auto hashes = state_hashes_.TakeRecord()) {
@@ -694,7 +701,9 @@ absl::Status RocksStore::CommitBatch() {
     }
     batched_ = working_;
   }
+  KV_FAILPOINT(beforeCommit);
   KV_RETURN_IF_ERROR(WriteToRocks(batch_, /*wait=*/false));
+  KV_FAILPOINT(afterCommit);
   index_->Written();
   batch_.Clear();
   batched_.reset();
@@ -905,9 +914,13 @@ absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   rocksdb::WriteBatch batch;
   KV_ASSIGN_OR_RETURN(const VersionCompaction::Step step,
                       compaction_.Build(target, keys_max, *rocks_, *index_, batch));
+  KV_FAILPOINT(compactBeforeCommitBatch);
+  if (step.progress.through == target) KV_FAILPOINT(compactBeforeSetFinishedCompact);
   KV_RETURN_IF_ERROR(WriteWithIndex(batch, /*wait=*/false));
+  KV_FAILPOINT(compactAfterCommitBatch);
   compaction_.Written(step);
   if (compaction_.through() != target) return false;
+  KV_FAILPOINT(compactAfterSetFinishedCompact);
   if (options_.reclaim_by_itself && compaction_.removed_bytes() > SizeInUse() / 8) {
     Reclaim(nullptr);
   }

@@ -1,5 +1,7 @@
 """python3-etcd3, unmodified, against every member."""
 
+import hashlib
+import io
 import queue
 import threading
 import time
@@ -197,6 +199,44 @@ class PythonClientTest(ClusterTest):
             self.assertEqual(status.leader.id, self.cluster.leader().id())
             self.assertGreater(status.db_size, 0)
             self.assertRegex(status.version, r"^3\.")
+
+
+    def test_alarms_are_raised_listed_and_disarmed(self):
+        client, member = self.clients[0], self.cluster[1].id()
+        self.assertEqual([a.member_id for a in client.create_alarm(member_id=member)], [member])
+        wait_until(lambda: all([a.member_id for a in c.list_alarms()] == [member] for c in self.clients), 10, "all list the alarm")
+        with self.assertRaises(grpc.RpcError) as caught:
+            client.put("full", "1")
+        self.assertEqual(caught.exception.details(), "etcdserver: mvcc: database space exceeded")
+        self.assertEqual([a.member_id for a in client.disarm_alarm(member_id=member)], [member])
+        wait_until(lambda: not any(list(c.list_alarms()) for c in self.clients), 10, "none lists it any more")
+        client.put("full", "1")
+
+    def test_maintenance(self):
+        self.clients[0].put("kept", "1")
+        self.cluster.wait_equal()
+        self.assertEqual(len({client.hash() for client in self.clients}), 1)
+        for client in self.clients:
+            client.defragment()
+            saved = io.BytesIO()
+            client.snapshot(saved)
+            whole = saved.getvalue()
+            self.assertEqual(hashlib.sha256(whole[:-32]).digest(), whole[-32:])
+
+    def test_one_change_is_awaited(self):
+        client = self.clients[2]
+        told = queue.Queue()
+        waiter = threading.Thread(target=lambda: told.put(client.watch_prefix_once("once/", timeout=10)))
+        waiter.start()
+
+        def put_and_look():
+            self.clients[0].put("once/a", "v")
+            return not told.empty()
+        wait_until(put_and_look, 10, "the change is told")
+        waiter.join(10)
+        self.assertEqual(told.get().key, b"once/a")
+        with self.assertRaises(etcd3.exceptions.WatchTimedOut):
+            client.watch_once("never", timeout=1)
 
 
 if __name__ == "__main__":

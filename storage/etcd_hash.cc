@@ -48,8 +48,9 @@ absl::Status EtcdHasher::Add(VersionId id, std::string_view record) {
 
 absl::StatusOr<bool> EtcdHasher::Counts(VersionId id, bool tombstone, std::string_view key) const {
   if (id.main > options_.compacted) return true;
-  if (options_.nothing_live) return tombstone && id.main == options_.compacted;
-  KV_ASSIGN_OR_RETURN(const auto live, index_.Find(key, options_.at));
+  if (tombstone) return false;
+  const Revision at = options_.nothing_live ? options_.compacted : options_.at;
+  KV_ASSIGN_OR_RETURN(const auto live, index_.Find(key, at));
   return live.has_value() && live->id == id;
 }
 

@@ -1,8 +1,8 @@
 // EtcdHasher: the hash of HashKV as etcd defines it: CRC-32C of the bucket's name, then of each
 // change its key and value in etcd's own bytes. A change at or before the compacted revision counts
-// if it is live at the revision asked for. Where no key at all is live there, etcd has nothing to
-// compare with and hashes what its compaction left: the tombstones of exactly the compacted
-// revision. Internal to storage/.
+// if it is live at the revision asked for; a deletion there never does. Where no key at all is live,
+// etcd has nothing to compare with and hashes what its compaction left: what was live at the
+// compacted revision. Internal to storage/.
 #ifndef KEELSON_STORAGE_ETCD_HASH_H_
 #define KEELSON_STORAGE_ETCD_HASH_H_
 

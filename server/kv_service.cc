@@ -273,6 +273,7 @@ std::unique_ptr<rpc::StreamReceiver> RangeStream(MemberCore* core, std::shared_p
                       request.min_create_revision() != 0 || request.max_create_revision() != 0)) {
     status = absl::UnimplementedError("RangeStream does not support revision filters");
   }
+  if (core->reconfigurator().is_learner()) status = ErrNotSupportedForLearner();
   if (!status.ok()) {
     call->Finish(status);
     return nullptr;

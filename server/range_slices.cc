@@ -24,7 +24,9 @@ RangeSlices::RangeSlices(storage::Store* store, RangeRequest request)
       request_(std::move(request)),
       left_(request_.limit() > 0 ? request_.limit() : -1) {
   if (request_.revision() <= 0) request_.set_revision(store->revision().value());
-  pin_ = store->PinRevision(Revision(request_.revision()));
+  // A pin keeps what is there, so it must not be put where some of it has gone already.
+  const Revision revision(request_.revision());
+  if (revision >= store->compacted()) pin_ = store->PinRevision(revision);
 }
 
 absl::StatusOr<RangeSlices::Slice> RangeSlices::Next(int64_t keys_max) {

@@ -109,6 +109,20 @@ class WireTest(ClusterTest):
                          member.client.KV.Range, key=b"k", revision=first - 1)
             self.assertEqual(member.client.KV.Range(key=b"k", revision=first).kvs[0].value, b"1")
 
+    @unittest.skipIf(IS_ETCD, "etcd has RangeStream since 3.7")
+    def test_a_stream_of_a_compacted_revision_is_refused(self):
+        first = self.put(b"k", b"1")
+        second = self.put(b"k", b"2")
+        for member in self.cluster:  # all have both
+            member.client.KV.Range(key=b"k")
+        self.client.KV.Compact(revision=second)
+        for member in self.cluster:
+            member.client.KV.Range(key=b"k")
+            self.refused(Code.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted",
+                         lambda **fields: list(member.client.KV.RangeStream(**fields)), key=b"k", revision=first)
+            parts = list(member.client.KV.RangeStream(key=b"k", revision=second))
+            self.assertEqual(parts[-1].range_response.count, 1)
+
     def test_errors_of_transactions_have_etcds_codes_and_messages(self):
         kv = self.client.KV
         put = wire.RequestOp(request_put=wire.PutRequest(key=b"k", value=b"v"))

@@ -16,12 +16,10 @@ using rpc::Call;
 
 // Renewals of one stream that wait for the leader's answer.
 constexpr size_t kRenewalsMax = 100'000;
-constexpr int64_t kLeaseTtlMax = 9'000'000'000;  // seconds; etcd's
 
 void Grant(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   etcdserverpb::LeaseGrantRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
-  if (request.ttl() > kLeaseTtlMax) return call->Finish(ErrLeaseTtlTooLarge());
   if (request.id() == 0) request.set_id(NewLeaseId(core));
   // Raised here and not at apply, where members with other timeouts would disagree.
   request.set_ttl(std::max(request.ttl(), core->options().lease_ttl_min()));

@@ -38,6 +38,8 @@ uint64_t CostOf(const Command& command) {
   }
 }
 
+constexpr int64_t kLeaseTtlMax = 9'000'000'000;  // seconds; etcd's
+
 // etcd's list of what a member with corrupt data must not do to it.
 bool ChangesData(const Command& command) {
   switch (command.op_case()) {
@@ -207,6 +209,8 @@ absl::StatusOr<std::string> StateMachine::Compact(const etcdserverpb::Compaction
 absl::StatusOr<std::string> StateMachine::GrantLease(
     const etcdserverpb::LeaseGrantRequest& request) {
   const LeaseId id(request.id());
+  // Here and not before it is proposed: alarms and missing users are what a client is told first.
+  if (request.ttl() > kLeaseTtlMax) return ErrLeaseTtlTooLarge();
   if (store_->FindLease(id)) return ErrLeaseExists();
   store_->GrantLease({id, request.ttl(), 0});
   applied_.granted.push_back(id);

@@ -366,6 +366,17 @@ TEST_F(StateMachineTest, ALeaseIsGrantedOnce) {
   EXPECT_EQ(Grant(-3), "@1 ID: -3 TTL: 60");
 }
 
+TEST_F(StateMachineTest, ALeaseForCenturiesIsRefusedAfterAllElseThatSpeaksAgainstIt) {
+  EXPECT_EQ(Grant(7, 9'000'000'000), "@1 ID: 7 TTL: 9000000000");
+  EXPECT_EQ(Grant(8, 9'000'000'001), "etcdserver: too large lease TTL");
+  EXPECT_EQ(Grant(7, 9'000'000'001), "etcdserver: too large lease TTL");
+  EXPECT_FALSE(store_->FindLease(LeaseId(8)));
+  Alarm("action: ACTIVATE memberID: 5 alarm: NOSPACE");
+  EXPECT_EQ(Grant(8, 9'000'000'001), "etcdserver: mvcc: database space exceeded");
+  Alarm("action: ACTIVATE memberID: 5 alarm: CORRUPT");
+  EXPECT_EQ(Grant(8, 9'000'000'001), "etcdserver: corrupt cluster");
+}
+
 TEST_F(StateMachineTest, ARevokedLeaseTakesItsKeysInOneRevision) {
   Grant(7);
   for (const char* key : {"c", "a", "b"}) Put("lease: 7 key: '" + std::string(key) + "'");

@@ -24,13 +24,13 @@ namespace keelson::rpc {
 // When a call reached its stages, by the server's Clock; zero: it has not, or there is no such
 // stage. A handler writes down its own.
 struct CallTimes {
-  absl::Duration arrived;   // the request was whole
-  absl::Duration begun;     // its handler ran: it had waited for room before
-  absl::Duration granted;   // a read: the leader had confirmed what is the newest
-  absl::Duration applying;  // a command: its group was committed by a quorum
-  absl::Duration applied;   // … and was in the store
-  absl::Duration finished;  // the answer was handed over
-  absl::Duration closed;    // … and sent
+  absl::Duration arrived = {};   // the request was whole
+  absl::Duration begun = {};     // its handler ran: it had waited for room before
+  absl::Duration granted = {};   // a read: the leader had confirmed what is the newest
+  absl::Duration applying = {};  // a command: its group was committed by a quorum
+  absl::Duration applied = {};   // … and was in the store
+  absl::Duration finished = {};  // the answer was handed over
+  absl::Duration closed = {};    // … and sent
 };
 
 class Call {

@@ -106,18 +106,23 @@ bool KvExecutor::Exists(std::string_view key) const {
   return meta.ok() && meta->has_value();
 }
 
-absl::Status KvExecutor::CheckPutAgainstState(const etcdserverpb::PutRequest& request) const {
-  if ((request.ignore_value() || request.ignore_lease()) && !Exists(request.key())) {
-    return ErrKeyNotFound();
-  }
+absl::Status KvExecutor::CheckLeaseOf(const etcdserverpb::PutRequest& request) const {
   if (request.lease() != 0 && !store_->FindLease(LeaseId(request.lease()))) {
     return ErrLeaseNotFound();
   }
   return absl::OkStatus();
 }
 
+absl::Status KvExecutor::CheckKeyOf(const etcdserverpb::PutRequest& request) const {
+  if ((request.ignore_value() || request.ignore_lease()) && !Exists(request.key())) {
+    return ErrKeyNotFound();
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> KvExecutor::Put(const etcdserverpb::PutRequest& request) {
-  KV_RETURN_IF_ERROR(CheckPutAgainstState(request));
+  KV_RETURN_IF_ERROR(CheckLeaseOf(request));
+  KV_RETURN_IF_ERROR(CheckKeyOf(request));
   ++counters_->puts;
   counters_->put_bytes += request.key().size() + request.value().size();
   const storage::PutOptions options{LeaseId(request.lease()), request.ignore_value(),
@@ -187,19 +192,51 @@ KvExecutor::Path KvExecutor::Decide(const etcdserverpb::TxnRequest& request) con
 }
 
 absl::Status KvExecutor::CheckRangeRevision(const etcdserverpb::RangeRequest& request) const {
-  if (request.revision() <= 0) return absl::OkStatus();
+  // Unlike in a range by itself, a negative one is not the latest here: it is below the first,
+  // which is -1 in etcd until something is compacted.
+  const int64_t first = store_->compacted() ? store_->compacted().value() : -1;
+  if (request.revision() == 0) return absl::OkStatus();
   if (request.revision() > store_->revision().value()) return ErrFutureRevision();
-  if (request.revision() < store_->compacted().value()) return ErrCompacted();
+  if (request.revision() < first) return ErrCompacted();
   return absl::OkStatus();
 }
 
-absl::Status KvExecutor::CheckPath(const Path& path) const {
+absl::Status KvExecutor::CheckPuts(const Path& path,
+                                   std::vector<storage::KeyRange>& deleted) const {
   size_t nested = 0;
   for (const RequestOp& op : *path.ops) {
     if (op.has_request_txn()) {
-      KV_RETURN_IF_ERROR(CheckPath(path.nested[nested++]));
+      KV_RETURN_IF_ERROR(CheckPuts(path.nested[nested++], deleted));
+    } else if (op.has_request_delete_range()) {
+      const auto& request = op.request_delete_range();
+      deleted.push_back(storage::KeyRange::FromWire(request.key(), request.range_end()));
     } else if (op.has_request_put()) {
-      KV_RETURN_IF_ERROR(CheckPutAgainstState(op.request_put()));
+      // The other way round than in a put by itself, as in etcd.
+      KV_RETURN_IF_ERROR(CheckKeyOf(op.request_put()));
+      KV_RETURN_IF_ERROR(CheckLeaseOf(op.request_put()));
+      KV_RETURN_IF_ERROR(CheckStillThere(op.request_put(), deleted));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Not every put of a deleted key is a duplicate: one behind a delete without an end is not, nor one
+// in a nested transaction beside that of the delete. Of such a put that needs its key etcd dies in
+// the midst of it.
+absl::Status KvExecutor::CheckStillThere(const etcdserverpb::PutRequest& request,
+                                         const std::vector<storage::KeyRange>& deleted) const {
+  if (!request.ignore_value() && !request.ignore_lease()) return absl::OkStatus();
+  for (const storage::KeyRange& range : deleted) {
+    if (range.Contains(request.key())) return ErrKeyNotFound();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KvExecutor::CheckRanges(const Path& path) const {
+  size_t nested = 0;
+  for (const RequestOp& op : *path.ops) {
+    if (op.has_request_txn()) {
+      KV_RETURN_IF_ERROR(CheckRanges(path.nested[nested++]));
     } else if (op.has_request_range()) {
       KV_RETURN_IF_ERROR(CheckRangeRevision(op.request_range()));
     }
@@ -209,7 +246,10 @@ absl::Status KvExecutor::CheckPath(const Path& path) const {
 
 absl::StatusOr<std::string> KvExecutor::Txn(const etcdserverpb::TxnRequest& request) {
   const Path path = Decide(request);
-  KV_RETURN_IF_ERROR(CheckPath(path));
+  // All puts before any range, as in etcd: which error a client is told depends on it.
+  std::vector<storage::KeyRange> deleted;
+  KV_RETURN_IF_ERROR(CheckPuts(path, deleted));
+  KV_RETURN_IF_ERROR(CheckRanges(path));
   const uint64_t before = counters_->operations();
   absl::StatusOr<std::string> body = Execute(path, store_->revision());
   if (counters_->operations() > before + 1) ++counters_->txns;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,12 +47,17 @@ class KvExecutor {
   struct Path;
   // Which branches are taken: decided for all nested transactions before any change is made.
   Path Decide(const etcdserverpb::TxnRequest& request) const;
-  absl::Status CheckPath(const Path& path) const;
+  // `deleted`: what the transaction has deleted so far; no key is put twice in one.
+  absl::Status CheckPuts(const Path& path, std::vector<storage::KeyRange>& deleted) const;
+  absl::Status CheckStillThere(const etcdserverpb::PutRequest& request,
+                               const std::vector<storage::KeyRange>& deleted) const;
+  absl::Status CheckRanges(const Path& path) const;
   absl::StatusOr<std::string> Execute(const Path& path, Revision start);
   absl::StatusOr<std::string> ExecuteOp(const etcdserverpb::RequestOp& op, const Path* nested,
                                         Revision start);
   bool Holds(const etcdserverpb::Compare& compare) const;
-  absl::Status CheckPutAgainstState(const etcdserverpb::PutRequest& request) const;
+  absl::Status CheckLeaseOf(const etcdserverpb::PutRequest& request) const;
+  absl::Status CheckKeyOf(const etcdserverpb::PutRequest& request) const;
   absl::Status CheckRangeRevision(const etcdserverpb::RangeRequest& request) const;
   bool Exists(std::string_view key) const;
 

@@ -177,6 +177,39 @@ TEST_F(StateMachineTest, APutWithAnUnknownLeaseIsRefused) {
   EXPECT_EQ(All(), "");
 }
 
+TEST_F(StateMachineTest, APutLacksItsLeaseFirstAndInATransactionItsKey) {
+  const std::string request = "key: 'a' lease: 9 ignore_value: true";
+  EXPECT_EQ(Put(request), "etcdserver: requested lease not found");
+  EXPECT_EQ(Txn("success { request_put { " + request + " } }"), "etcdserver: key not found");
+}
+
+TEST_F(StateMachineTest, ATransactionLacksAKeyBeforeARevision) {
+  EXPECT_EQ(Txn("success { request_range { key: 'a' revision: 99 } } "
+                "success { request_put { key: 'a' ignore_value: true } }"),
+            "etcdserver: key not found");
+}
+
+TEST_F(StateMachineTest, APutThatNeedsWhatItsTransactionDeletesIsRefusedBeforeAnythingChanges) {
+  const std::string gone = "etcdserver: key not found";
+  const std::string keep = "success { request_put { key: 'b' ignore_value: true } }";
+  Put("key: 'b' value: '1'");
+  EXPECT_EQ(Txn("success { request_delete_range { key: 'a' range_end: '\\000' } }" + keep), gone);
+  EXPECT_EQ(Txn("success { request_txn { success { request_delete_range { key: 'b' } } } }"
+                "success { request_txn { " +
+                keep + " } }"),
+            gone);
+  EXPECT_EQ(All(), "b=1");
+}
+
+TEST_F(StateMachineTest, ANegativeRevisionInATransactionIsCompacted) {
+  const std::string compacted = "etcdserver: mvcc: required revision has been compacted";
+  Put("key: 'a' value: '1'");
+  EXPECT_EQ(Txn("success { request_range { key: 'a' revision: -2 } }"), compacted);
+  EXPECT_NE(Txn("success { request_range { key: 'a' revision: -1 } }"), compacted);
+  Do("compaction { revision: 2 }");
+  EXPECT_EQ(Txn("success { request_range { key: 'a' revision: -1 } }"), compacted);
+}
+
 TEST_F(StateMachineTest, DeleteCountsAndGivesPreviousPairs) {
   EXPECT_EQ(Delete("key: 'a'"), "@1");
   Put("key: 'a' value: '1'");

@@ -117,6 +117,27 @@ class ClientTest(TlsTest):
             done = run_command([*curl, protocol, "-w", " %{http_version}", f"{url}/health"])
             self.assertEqual(done.stdout.decode(), '{"health":"true","reason":""} ' + version, done.stderr)
 
+    def test_the_gateway_refuses_certificates_with_a_name_while_auth_is_on(self):
+        root = self.ca.issue("root")
+        member = self.single(identity=root)
+        url = f"{member.client_url}/v3/kv/range"
+
+        def ask(protocol):
+            done = run_command(["curl", "-sS", "--cacert", self.ca.ca, "--cert", root.cert, "--key", root.key, protocol, "-d",
+                                '{"key":"YQ=="}', "-o", "/dev/null", "-w", "%{http_code}", url])
+            return done.stdout.decode()
+
+        member.client.KV.Put(key=b"a", value=b"1", timeout=10)
+        for protocol in ("--http1.1", "--http2"):
+            self.assertEqual(ask(protocol), "200")
+        for words in (("user", "add", "root:pw"), ("role", "add", "root"), ("user", "grant-role", "root", "root"), ("auth", "enable")):
+            done = self.command(KVCTL, member.client_url, *words, identity=root)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for protocol in ("--http1.1", "--http2"):
+            self.assertEqual(ask(protocol), "400")
+        # Elsewhere the name counts.
+        self.assertEqual(self.command(KVCTL, member.client_url, "get", "a", identity=root).stdout, b"a\n1\n")
+
     def test_environment_and_insecure_flags_of_kvctl(self):
         members = self.new_cluster(1, ["--auto-tls", "--peer-auto-tls"])
         members.credentials = None

@@ -180,10 +180,8 @@ class StoreModel {
     for (const Version& v : changes_) {
       if (v.main > at) break;
       if (v.main <= compacted) {
-        const auto live = At(v.key, at);
-        const bool kept = live && live->main == v.main && live->sub == v.sub;
-        const bool left = !any_live && v.deleted && v.main == compacted;
-        if (!kept && !left) continue;
+        const auto live = At(v.key, any_live ? at : compacted);
+        if (!live || live->main != v.main || live->sub != v.sub) continue;
       }
       std::string bytes;
       AppendBig64(bytes, static_cast<uint64_t>(v.main));

@@ -25,6 +25,11 @@ foreach(linker mold lld)
   check_linker_flag(CXX -fuse-ld=${linker} KEELSON_HAS_${linker})
   if(KEELSON_HAS_${linker})
     add_link_options(-fuse-ld=${linker})
+    # mold 1.10 makes read-only after relocation what does not begin at a page, and now and then the
+    # page before is not there: the program does not start.
+    if(linker STREQUAL "mold")
+      add_link_options(-Wl,-z,separate-code)
+    endif()
     break()
   endif()
 endforeach()

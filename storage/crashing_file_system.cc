@@ -196,16 +196,18 @@ absl::Status CrashingFileSystem::RemoveTree(const std::string& path) {
 absl::Status CrashingFileSystem::SyncDirectory(const std::string& path) {
   absl::MutexLock lock(&mutex_);
   KV_RETURN_IF_ERROR(MayChange(path, Change::kSync));
-  const auto directly_in = [&path](const auto& entry) {
-    const std::string& name = entry.first;
-    return name.compare(0, path.size() + 1, path + "/") == 0 &&
-           name.find('/', path.size() + 1) == std::string::npos;
+  // Those of a directory lie together.
+  const std::string prefix = path + "/";
+  const auto for_each_in = [&prefix](auto& names, auto visit) {
+    auto it = names.lower_bound(prefix);
+    while (it != names.end() && it->first.starts_with(prefix)) {
+      const auto entry = it++;
+      if (entry->first.find('/', prefix.size()) == std::string::npos) visit(entry);
+    }
   };
   const auto sync = [&](Names& names, const Names& live) {
-    std::erase_if(names, directly_in);
-    for (const auto& entry : live) {
-      if (directly_in(entry)) names.insert(entry);
-    }
+    for_each_in(names, [&names](auto entry) { names.erase(entry); });
+    for_each_in(live, [&names](auto entry) { names.insert(*entry); });
   };
   sync(durable_names_, names_);
   for (Names& names : history_) sync(names, names_);
@@ -230,6 +232,13 @@ absl::StatusOr<std::vector<std::string>> CrashingFileSystem::List(const std::str
     found.insert(name.substr(path.size() + 1, name.find('/', path.size() + 1) - path.size() - 1));
   }
   return std::vector<std::string>(found.begin(), found.end());
+}
+
+void CrashingFileSystem::NameChanged() {
+  history_.push_back(names_);
+  if (history_.size() <= kHistoryMax) return;
+  durable_names_ = std::move(history_.front());
+  history_.erase(history_.begin());
 }
 
 uint64_t CrashingFileSystem::Used() const {

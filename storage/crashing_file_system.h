@@ -1,8 +1,9 @@
 // CrashingFileSystem: files in memory that behave as on a disk that loses power. What was not
 // synced survives in any selection of 512-byte sectors or 4 KiB pages, or up to some point;
 // directory changes that were not synced survive up to some point in their order, that of the
-// machine or that of their own directory. Calls can be made to fail, bytes be changed at rest and
-// on their way to the reader. One seed, one run.
+// machine or that of their own directory; all but the last few dozen do in any case, as on a file
+// system that writes its journal now and then. Calls can be made to fail, bytes be changed at rest
+// and on their way to the reader. One seed, one run.
 //
 // A sync that fails leaves behind what a disk and a kernel do: some of the data is on the disk,
 // some is not, and none of it will be written again, so that the next sync succeeds for nothing.
@@ -94,6 +95,7 @@ class CrashingFileSystem final : public FileSystem {
  private:
   static constexpr uint64_t kSector = 512;
   static constexpr uint64_t kPage = 4096;
+  static constexpr size_t kHistoryMax = 64;  // changes of names that may be lost
 
   struct Inode {
     std::string live;
@@ -119,7 +121,7 @@ class CrashingFileSystem final : public FileSystem {
   void ClearFaults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void SaveSector(Inode& inode, uint64_t sector);
   uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { history_.push_back(names_); }
+  void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   SeededRandom random_ ABSL_GUARDED_BY(mutex_);

@@ -1,0 +1,234 @@
+#include "tests/simulation/cluster/adversary.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace keelson::simulation {
+namespace {
+
+constexpr uint64_t kNoCapacity = uint64_t{1} << 62;
+
+}  // namespace
+
+Adversary::Adversary(World* world, Time end)
+    : world_(world), end_(end), dice_(world->options().seed ^ 0xad7e54a7) {
+  const std::pair<Feature, Fault> kinds[] = {
+      {Feature::k_partitions, &Adversary::Partition},
+      {Feature::k_one_way, &Adversary::OneWay},
+      {Feature::k_client_partitions, &Adversary::CutClients},
+      {Feature::k_crashes, &Adversary::Crash},
+      {Feature::k_mid_write, &Adversary::CrashInTheMiddle},
+      {Feature::k_crash_all, &Adversary::CrashAll},
+      {Feature::k_pauses, &Adversary::Pause},
+      {Feature::k_slow_disks, &Adversary::SlowDisk},
+      {Feature::k_hanging_disks, &Adversary::HangDisk},
+      {Feature::k_failing_disks, &Adversary::FailDisk},
+      {Feature::k_full_disks, &Adversary::FillDisk},
+      {Feature::k_stalls, &Adversary::StallStore},
+      {Feature::k_drift, &Adversary::Drift},
+      {Feature::k_transfers, &Adversary::Transfer},
+  };
+  for (const auto& [feature, fault] : kinds) {
+    if (world_->options().has(feature)) faults_.push_back(fault);
+  }
+  if (!faults_.empty()) Next();
+  world_->scheduler().At(end_, [this] { Heal(); });
+}
+
+void Adversary::After(Time time, std::function<void()> step) {
+  world_->scheduler().After(time, std::move(step));
+}
+
+void Adversary::Next() {
+  After(dice_.Between(10 * kMillisecond, world_->options().fault_pause_max), [this] {
+    if (world_->now() >= end_) return;
+    (this->*dice_.Pick(faults_))();
+    Next();
+  });
+}
+
+int Adversary::AnyRunning() {
+  const std::vector<int> running = world_->Running();
+  return running.empty() ? 0 : dice_.Pick(running);
+}
+
+void Adversary::Heal() {
+  world_->Tell(0, "everything is healed");
+  world_->HealNetwork();
+  world_->faulty = false;
+  for (int n = 1; n <= world_->members(); ++n) {
+    Disk& disk = world_->disk(n);
+    disk.files.SetCapacity(kNoCapacity);
+    disk.speed = DiskSpeed();
+    world_->clock(n).SetRate(1);
+    // What was armed and has not come yet goes with the member's life.
+    if (world_->running(n) && (disk.files.halted() || disk_armed_.contains(n))) world_->Crash(n);
+    if (world_->running(n)) world_->host(n).StallCommits(0);
+    After(kSecond, [this, n] { world_->Start(n); });
+  }
+}
+
+// ------------------------------------------------------------------------------------------
+// network
+
+void Adversary::Partition() {
+  std::set<int> side;
+  const uint64_t shape = dice_.Below(3);
+  if (shape == 0) {  // the leader alone
+    side.insert(world_->Leader());
+  } else {
+    for (int n = 1; n <= world_->members(); ++n) {
+      if (dice_.Percent(shape == 1 ? 50 : 20)) side.insert(n);
+    }
+  }
+  for (int a = 1; a <= world_->members(); ++a) {
+    for (int b = 1; b <= world_->members(); ++b) {
+      world_->Cut(a, b, side.contains(a) != side.contains(b));
+    }
+  }
+  std::string text = "is cut off:";
+  for (const int n : side) absl::StrAppend(&text, " m", n);
+  world_->Tell(0, text);
+  world_->counters().Add(Reached::kPartitions);
+  After(Lasting(8 * kSecond), [this] { world_->HealNetwork(); });
+}
+
+void Adversary::OneWay() {
+  const int n = AnyRunning();
+  const bool out = dice_.Percent(50);
+  for (int other = 1; other <= world_->members(); ++other) {
+    if (other == n || dice_.Percent(30)) continue;
+    world_->Cut(out ? n : other, out ? other : n, true);
+  }
+  world_->Tell(n, out ? "is not heard" : "does not hear");
+  world_->counters().Add(Reached::kOneWayPartitions);
+  After(Lasting(8 * kSecond), [this] { world_->HealNetwork(); });
+}
+
+void Adversary::CutClients() {
+  const int n = AnyRunning();
+  world_->CutClients(n, true);
+  world_->Tell(n, "loses its clients");
+  world_->counters().Add(Reached::kClientPartitions);
+  After(Lasting(10 * kSecond), [this, n] { world_->CutClients(n, false); });
+}
+
+// ------------------------------------------------------------------------------------------
+// members
+
+void Adversary::Crash() {
+  const int n = dice_.Percent(30) ? world_->Leader() : AnyRunning();
+  if (n == 0) return;
+  world_->Crash(n);
+  After(Lasting(10 * kSecond), [this, n] { world_->Start(n); });
+}
+
+void Adversary::CrashInTheMiddle() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  storage::CrashingFileSystem& files = world_->disk(n).files;
+  files.HaltAfter(dice_.Below(30));
+  disk_armed_.insert(n);
+  world_->Tell(n, "is about to crash in the middle of a write");
+  After(Lasting(3 * kSecond), [this, n] {
+    disk_armed_.erase(n);
+    if (!world_->running(n) || world_->now() >= end_) return;
+    if (world_->disk(n).files.halted()) {
+      world_->counters().Add(Reached::kCrashesInTheMiddleOfAWrite);
+    }
+    world_->Crash(n);
+    After(Lasting(5 * kSecond), [this, n] { world_->Start(n); });
+  });
+}
+
+void Adversary::CrashAll() {
+  world_->counters().Add(Reached::kCrashesOfAll);
+  for (const int n : world_->Running()) {
+    world_->Crash(n);
+    After(Lasting(5 * kSecond), [this, n] { world_->Start(n); });
+  }
+}
+
+void Adversary::Pause() {
+  const int n = dice_.Percent(40) ? world_->Leader() : AnyRunning();
+  if (n == 0) return;
+  world_->Tell(n, "stands still");
+  world_->counters().Add(Reached::kPauses);
+  world_->host(n).PauseUntil(std::min(end_, world_->now() + Lasting(12 * kSecond)));
+}
+
+void Adversary::Drift() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->counters().Add(Reached::kClockDrifts);
+  world_->clock(n).SetRate(1 + kDrift * static_cast<double>(dice_.Between(-100, 100)) / 100);
+}
+
+void Adversary::Transfer() {
+  const int leader = world_->Leader();
+  const int to = AnyRunning();
+  if (leader == 0 || to == leader) return;
+  world_->counters().Add(Reached::kLeadershipMoved);
+  world_->Tell(leader, absl::StrCat("is to hand over to member ", to));
+  world_->host(leader).core().reconfigurator().TransferLeadership(
+      world_->id(to), world_->clock(leader).Now() + absl::Seconds(2), [](absl::Status) {});
+}
+
+// --------------------------------------------------------------------------------------------
+// disks
+
+void Adversary::SlowDisk() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->Tell(n, "has a slow disk");
+  world_->counters().Add(Reached::kSlowDisks);
+  world_->disk(n).speed.latency_max = Lasting(800 * kMillisecond);
+  After(Lasting(10 * kSecond), [this, n] { world_->disk(n).speed = DiskSpeed(); });
+}
+
+void Adversary::HangDisk() {
+  const int n = dice_.Percent(50) ? world_->Leader() : AnyRunning();
+  if (n == 0) return;
+  const Time until = std::min(end_, world_->now() + Lasting(10 * kSecond));
+  world_->Tell(n, "has a disk that hangs");
+  world_->counters().Add(Reached::kHangingDisks);
+  world_->disk(n).speed.hangs_until = until;
+  world_->host(n).worker().PauseUntil(until);
+}
+
+void Adversary::FailDisk() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->Tell(n, "has a disk that is about to fail");
+  world_->counters().Add(Reached::kFailedDisks);
+  world_->disk(n).files.FailAfter(dice_.Below(20), {.lasting = dice_.Percent(50)});
+  disk_armed_.insert(n);
+  // A call that fails where the member can go on without it leaves it running with a disk that did
+  // not do all it should: it is not asked to go on for ever.
+  After(Lasting(4 * kSecond), [this, n] {
+    disk_armed_.erase(n);
+    if (!world_->running(n) || world_->now() >= end_) return;
+    world_->Crash(n);
+    After(Lasting(3 * kSecond), [this, n] { world_->Start(n); });
+  });
+}
+
+void Adversary::FillDisk() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->Tell(n, "has a full disk");
+  world_->counters().Add(Reached::kFullDisks);
+  world_->disk(n).files.SetCapacity(static_cast<uint64_t>(dice_.Between(0, 200000)));
+  After(Lasting(6 * kSecond), [this, n] { world_->disk(n).files.SetCapacity(kNoCapacity); });
+}
+
+void Adversary::StallStore() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->counters().Add(Reached::kStalledStores);
+  world_->host(n).StallCommits(static_cast<int>(dice_.Skewed(1, 1000)));
+}
+
+}  // namespace keelson::simulation

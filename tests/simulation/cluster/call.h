@@ -1,0 +1,97 @@
+// SimulatedCall: one gRPC call of a simulated client to a simulated member, both ends of it: the
+// Call that the member's handler has, and what the client hears and says. What one end says reaches
+// the other after the network's time, in order. When something is lost on the way nothing comes
+// after it, and later both ends notice that the connection is dead.
+#ifndef KEELSON_TESTS_SIMULATION_CLUSTER_CALL_H_
+#define KEELSON_TESTS_SIMULATION_CLUSTER_CALL_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/executor.h"
+#include "server/rpc/call.h"
+#include "tests/simulation/cluster/virtual_time.h"
+
+namespace keelson::simulation {
+
+// What is between a client and a member.
+class ClientLink {
+ public:
+  virtual ~ClientLink() = default;
+  // What is sent now arrives; false: it is lost without a word.
+  virtual bool Carries(int member) const = 0;
+  virtual Time Delay() = 0;
+  virtual Scheduler& scheduler() = 0;
+};
+
+class SimulatedCall final : public rpc::Call, public std::enable_shared_from_this<SimulatedCall> {
+ public:
+  SimulatedCall(ClientLink* link, int member, std::string method, uint64_t queue_scale)
+      : link_(link), member_(member), method_(std::move(method)), queue_scale_(queue_scale) {}
+
+  // --- the client's end
+
+  std::function<void(std::string)> on_message;
+  std::function<void(absl::Status)> on_end;
+  // One more message of a stream.
+  void ClientSend(std::string message);
+  void ClientCancel();
+  // The client takes no messages until told otherwise; they wait.
+  void SetReading(bool reading);
+
+  // --- the member's
+
+  // The call has arrived: `handler` begins. Runs on the executor, which outlives the call's end.
+  void Begin(const rpc::Handler& handler, server::Executor* executor, std::string request);
+  // The member has crashed, or was never there.
+  void Break();
+
+  std::string_view method() const override { return method_; }
+  std::optional<std::string_view> metadata(std::string_view) const override { return std::nullopt; }
+  std::optional<absl::Duration> deadline() const override { return std::nullopt; }
+  std::string peer() const override { return "client"; }
+  void Send(ByteChain message) override;
+  void Finish(const absl::Status& status) override;
+  size_t queued_bytes() const override { return queued_ * queue_scale_; }
+  bool cancelled() const override { return cancelled_; }
+  void OnCancel(std::function<void()> callback) override {
+    if (open_) on_cancel_ = std::move(callback);
+  }
+
+ private:
+  static constexpr size_t kHighWater = 512 << 10;
+  static constexpr Time kNoticed = 5 * kSecond;  // that the connection is dead
+  // False: what is said now is lost.
+  bool Carried();
+  void MemberCancel();
+  // Runs `step` when what is said now has arrived, if it does.
+  void ToClient(std::function<void()> step);
+  void ToMember(std::function<void()> step);
+  void Deliver(std::string message);
+  void End(absl::Status status);
+  void DropReceiver();
+  void NoticeDrained();
+
+  ClientLink* const link_;
+  const int member_;
+  const std::string method_;
+  const uint64_t queue_scale_;
+  server::Executor* executor_ = nullptr;  // null: it has not arrived
+  std::unique_ptr<rpc::StreamReceiver> receiver_;
+  std::function<void()> on_cancel_;
+  bool open_ = true;  // of the member's end: neither finished nor cancelled
+  bool cancelled_ = false;
+  bool client_open_ = true;
+  bool dead_ = false;  // the connection
+  bool reading_ = true;
+  std::vector<std::string> held_;  // while the client does not read
+  size_t queued_ = 0;
+  bool above_ = false;  // the high-water mark
+  Time to_client_ = 0;  // when the last message arrives
+  Time to_member_ = 0;
+};
+
+}  // namespace keelson::simulation
+
+#endif  // KEELSON_TESTS_SIMULATION_CLUSTER_CALL_H_

@@ -1,0 +1,274 @@
+#include "tests/simulation/cluster/host.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "server/cluster_records.h"
+#include "server/data_directory.h"
+#include "server/membership.h"
+#include "server/raft_codec.h"
+#include "server/services.h"
+#include "storage/checkpoint.h"
+#include "storage/memory_store.h"
+#include "storage/replaceable_store.h"
+#include "tests/simulation/cluster/wrong_parts.h"
+
+namespace keelson::simulation {
+namespace {
+
+constexpr char kStates[] = "/states";
+constexpr char kLog[] = "/log";
+constexpr uint64_t kSegmentBytes = 32 << 10;
+constexpr uint64_t kRocksMemory = 8 << 20;
+
+// A store whose flushes and end are done by RocksDB's background threads, which run meanwhile.
+class RunningStore final : public storage::ReplaceableStore {
+ public:
+  RunningStore(std::shared_ptr<storage::Store> store, storage::CrashingRocks& rocks)
+      : ReplaceableStore(std::move(store)), rocks_(rocks) {}
+  ~RunningStore() override {
+    const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
+    Replace(nullptr);
+  }
+  absl::Status Flush() override {
+    const storage::CrashingRocks::Running running(rocks_);
+    return ReplaceableStore::Flush();
+  }
+  absl::Status LinkFiles(const std::string& directory) override {
+    const storage::CrashingRocks::Running running(rocks_);
+    return ReplaceableStore::LinkFiles(directory);
+  }
+
+ private:
+  storage::CrashingRocks& rocks_;
+};
+
+class RocksOnCrashingDisk final : public storage::StateMedium {
+ public:
+  RocksOnCrashingDisk(storage::FileSystem& files, storage::CrashingRocks& rocks)
+      : files_(files), rocks_(rocks) {}
+  storage::FileSystem& files() override { return files_; }
+  absl::StatusOr<std::unique_ptr<storage::Store>> Open(
+      const storage::StoreOptions& options) override {
+    storage::StoreOptions own = options;
+    own.environment = &rocks_;
+    own.reclaim_by_itself = false;
+    own.flush_on_close = false;
+    own.memory_budget_bytes = kRocksMemory;
+    const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
+    KV_ASSIGN_OR_RETURN(std::shared_ptr<storage::Store> store, storage::Store::Open(own));
+    return std::make_unique<RunningStore>(std::move(store), rocks_);
+  }
+  absl::StatusOr<storage::StoredState> ReadStored(const std::string& directory) override {
+    const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
+    return storage::ReadStoredState(directory, &rocks_);
+  }
+
+ private:
+  storage::FileSystem& files_;
+  storage::CrashingRocks& rocks_;
+};
+
+storage::RaftLogOptions LogOptions(Disk& disk, Random* random) {
+  storage::RaftLogOptions options;
+  options.directory = kLog;
+  options.segment_bytes = kSegmentBytes;
+  options.background_thread = false;
+  options.file_system = &disk.files;
+  options.random = random;
+  return options;
+}
+
+}  // namespace
+
+Disk::Disk(uint64_t seed, bool real_stores) : files(seed) {
+  if (real_stores) {
+    rocks = std::make_unique<storage::CrashingRocks>(files);
+    medium = std::make_unique<RocksOnCrashingDisk>(files, *rocks);
+  } else {
+    medium = std::make_unique<storage::MemoryStates>(files);
+  }
+}
+
+void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
+                const std::vector<etcdserverpb::Member>& members, const raft::ConfState& conf) {
+  auto states = storage::StoreDirectory::Open(kStates, &disk.files);
+  KV_CHECK(states.ok()) << states.status();
+  auto store = disk.medium->Open({.directory = states->current()});
+  KV_CHECK(store.ok()) << store.status();
+  (*store)->BeginEntry(LogIndex(0), Term(0));
+  for (const etcdserverpb::Member& member : members) server::StoreMember(**store, member);
+  (*store)->PutRecord(storage::Table::kCluster, server::kNameKey, std::to_string(id.value()));
+  (*store)->PutRecord(storage::Table::kCluster, server::kConfStateKey,
+                      server::EncodeConfState(conf));
+  (*store)->EndEntry();
+  KV_CHECK((*store)->CommitBatch().ok());
+  KV_CHECK((*store)->Flush().ok());
+  SeededRandom random(id.value());
+  const auto log = storage::RaftLog::Create(LogOptions(disk, &random), {cluster_id, id});
+  KV_CHECK(log.ok()) << log.status();
+}
+
+// Tells the ledger of every entry, and can be made to put off its commits.
+class Host::WatchedStore final : public storage::ReplaceableStore {
+ public:
+  WatchedStore(std::shared_ptr<storage::Store> store, const Environment& environment)
+      : ReplaceableStore(std::move(store)), environment_(environment) {}
+
+  void BeginEntry(LogIndex index, Term term) override {
+    is_entry_ = true;
+    ReplaceableStore::BeginEntry(index, term);
+  }
+  std::vector<storage::StoredEvent> EndEntry() override {
+    std::vector<storage::StoredEvent> events = ReplaceableStore::EndEntry();
+    if (std::exchange(is_entry_, false)) {
+      const std::string broken = environment_.ledger->OnApplied(*this, events);
+      if (!broken.empty()) environment_.on_broken(broken);
+      environment_.scheduler->Mix(state_hash());
+    }
+    return events;
+  }
+  absl::Status CommitBatch() override {
+    if (stalls_ == 0) return ReplaceableStore::CommitBatch();
+    --stalls_;
+    return absl::UnavailableError("the store would stall");
+  }
+  void StallCommits(int count) { stalls_ = count; }
+
+ private:
+  const Environment& environment_;
+  bool is_entry_ = false;
+  int stalls_ = 0;
+};
+
+Host::Host(const Environment& environment, uint64_t seed)
+    : environment_(environment),
+      dice_(seed),
+      random_(seed + 1),
+      executor_(environment.scheduler, environment.clock, &dice_,
+                {.tasks_a_turn = environment.options->tasks_a_turn}),
+      worker_(environment.scheduler, environment.clock, &dice_,
+              {.turn_min = 100 * kMicrosecond, .turn_max = 20 * kMillisecond, .tasks_a_turn = 1}) {}
+
+// The calls go before what their handlers rest on.
+Host::~Host() {
+  for (const auto& weak : calls_) {
+    if (const auto call = weak.lock()) call->Break();
+  }
+  rpc_.reset();
+  core_.reset();
+}
+
+storage::Store& Host::store() { return *store_; }
+void Host::StallCommits(int count) { store_->StallCommits(count); }
+
+void Host::PauseUntil(Time when) {
+  executor_.PauseUntil(when);
+  worker_.PauseUntil(when);
+}
+
+absl::StatusOr<std::unique_ptr<Host>> Host::Start(const Environment& environment, uint64_t seed) {
+  std::unique_ptr<Host> host(new Host(environment, seed));
+  KV_RETURN_IF_ERROR(host->Open());
+  host->MakeCore();
+  return host;
+}
+
+absl::Status Host::Open() {
+  Disk& disk = *environment_.disk;
+  KV_ASSIGN_OR_RETURN(storage::StoreDirectory states,
+                      storage::StoreDirectory::Open(kStates, &disk.files));
+  states_ = std::make_unique<storage::StoreDirectory>(std::move(states));
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<storage::Store> store,
+                      disk.medium->Open({.directory = states_->current()}));
+  const std::string broken = environment_.ledger->OnOpened(*store);
+  if (!broken.empty()) environment_.on_broken(broken);
+  store = WrongStore(environment_.options->bug, std::move(store));
+  store_ = std::make_unique<WatchedStore>(std::move(store), environment_);
+  KV_ASSIGN_OR_RETURN(log_, storage::RaftLog::Open(LogOptions(disk, &random_)));
+  KV_RETURN_IF_ERROR(states_->RemoveLeftovers());
+  return server::ResetLogBehindSnapshot(states_->installed(), *store_, *log_);
+}
+
+server::MemberOptions Host::MakeOptions() const {
+  const Options& options = *environment_.options;
+  server::MemberOptions member;
+  member.cluster_id = environment_.cluster_id;
+  member.id = environment_.id;
+  member.tick = absl::Nanoseconds(options.tick);
+  member.snapshot_count = options.snapshot_count;
+  member.snapshot_catchup_entries = options.snapshot_catchup_entries;
+  member.divergence_check_interval = absl::Seconds(2);
+  member.learners_max = 2;
+  member.watch.progress_interval = absl::Seconds(5);
+  member.watch.catch_up_revisions = options.watch_catch_up_revisions;
+  return member;
+}
+
+void Host::MakeCore() {
+  log_writer_ = WrongLogWriter(
+      environment_.options->bug,
+      std::make_unique<SimulatedLogWriter>(SimulatedLogWriter::Environment{
+          .log = log_.get(),
+          .executor = &executor_,
+          .scheduler = environment_.scheduler,
+          .dice = &dice_,
+          .speed = &environment_.disk->speed,
+          .on_failure = [this](absl::Status status) { core_->OnFatal(std::move(status)); },
+          .on_full = [this](bool full) { core_->OnLogFull(full); }}),
+      &executor_);
+  server::SnapshotKeeper::Environment keeping;
+  keeping.core = &executor_;
+  keeping.worker = &worker_;
+  keeping.clock = environment_.clock;
+  keeping.store = store_.get();
+  keeping.directory = states_.get();
+  keeping.send = environment_.send_snapshot;
+  server::SnapshotKeeper::Options keeper_options;
+  keeper_options.medium = environment_.disk->medium.get();
+  keeper_options.age_max = absl::Seconds(30);
+  snapshots_ = std::make_unique<server::SnapshotKeeper>(keeper_options, keeping);
+
+  server::MemberCore::Environment environment;
+  environment.executor = &executor_;
+  environment.random = &random_;
+  environment.clock = environment_.clock;
+  environment.log = log_.get();
+  environment.log_writer = log_writer_.get();
+  environment.store = store_.get();
+  environment.transport = this;
+  environment.snapshots = snapshots_.get();
+  environment.ask = environment_.ask;
+  environment.connected_for = environment_.connected_for;
+  environment.on_members_changed = [] {};
+  environment.on_removed = environment_.on_removed;
+  environment.on_fatal = environment_.on_fatal;
+  environment.on_notice = environment_.on_notice;
+  core_ = std::make_unique<server::MemberCore>(MakeOptions(), environment);
+
+  rpc_ = std::make_unique<rpc::RpcServer>(&loop_, environment_.clock, rpc::RpcServerOptions());
+  rpc_->SetAdmission(&core_->auth_gate());
+  server::RegisterKv(core_.get(), rpc_.get());
+  server::RegisterWatch(core_.get(), rpc_.get());
+  server::RegisterLease(core_.get(), rpc_.get());
+  server::RegisterCluster(core_.get(), rpc_.get());
+  server::RegisterClusterMaintenance(core_.get(), rpc_.get());
+  server::RegisterLock(core_.get(), rpc_.get());
+  server::RegisterElection(core_.get(), rpc_.get());
+  core_->Start([] {});
+}
+
+void Host::AddCall(const std::shared_ptr<SimulatedCall>& call, std::string request) {
+  std::erase_if(calls_, [](const auto& weak) { return weak.expired(); });
+  calls_.push_back(call);
+  executor_.Post([this, call, request = std::move(request)]() mutable {
+    const absl::Status admitted = server::AdmitToLearner(*core_, call->method());
+    if (!admitted.ok()) return call->Finish(admitted);
+    const rpc::Handler* const handler = rpc_->FindHandler(call->method());
+    KV_CHECK(handler != nullptr) << call->method();
+    call->Begin(*handler, &executor_, std::move(request));
+  });
+}
+
+}  // namespace keelson::simulation

@@ -1,0 +1,107 @@
+// Host: one life of one member: the parts of server/, given the time, the disk, the network and the
+// chance of a simulation, and put together as production puts them together. It ends as a process
+// that is killed ends: what is in memory is gone, and the disk has what the disk has.
+#ifndef KEELSON_TESTS_SIMULATION_CLUSTER_HOST_H_
+#define KEELSON_TESTS_SIMULATION_CLUSTER_HOST_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "asio/io_context.hpp"
+#include "server/member_core.h"
+#include "server/rpc/rpc_server.h"
+#include "server/snapshot_keeper.h"
+#include "storage/crashing_file_system.h"
+#include "storage/crashing_rocks.h"
+#include "storage/state_medium.h"
+#include "storage/store_directory.h"
+#include "tests/simulation/cluster/call.h"
+#include "tests/simulation/cluster/ledger.h"
+#include "tests/simulation/cluster/options.h"
+#include "tests/simulation/cluster/simulated_log_writer.h"
+
+namespace keelson::simulation {
+
+// A member's disk, which outlives its lives.
+struct Disk {
+  Disk(uint64_t seed, bool real_stores);
+  storage::CrashingFileSystem files;
+  std::unique_ptr<storage::CrashingRocks> rocks;  // null: stores are in memory
+  std::unique_ptr<storage::StateMedium> medium;
+  DiskSpeed speed;
+};
+
+// Makes the disk that the first start of member `id` finds.
+void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
+                const std::vector<etcdserverpb::Member>& members, const raft::ConfState& conf);
+
+class Host final : public server::RaftTransport {
+ public:
+  struct Environment {
+    Scheduler* scheduler;
+    const Options* options;
+    VirtualClock* clock;
+    Disk* disk;
+    Ledger* ledger;
+    NodeId id;
+    uint64_t cluster_id;
+    std::function<bool(const raft::Message&)> send;
+    std::function<void(const raft::Message&, server::SnapshotKeeper::CheckpointPtr,
+                       server::Snapshots::SendDone)>
+        send_snapshot;
+    std::function<void(NodeId, const server::PeerRequest&,
+                       absl::AnyInvocable<void(server::PeerAnswer)>)>
+        ask;
+    server::ConnectedFor connected_for;
+    std::function<void(absl::Status)> on_fatal;
+    std::function<void()> on_removed;
+    std::function<void(std::string)> on_notice;
+    std::function<void(std::string)> on_broken;  // an invariant, in a sentence
+  };
+
+  // ResourceExhausted: the disk is full. Other errors: the disk cannot be opened.
+  static absl::StatusOr<std::unique_ptr<Host>> Start(const Environment& environment, uint64_t seed);
+  ~Host() override;
+
+  bool Send(const raft::Message& message) override { return environment_.send(message); }
+
+  server::MemberCore& core() { return *core_; }
+  server::SnapshotKeeper& snapshots() { return *snapshots_; }
+  storage::Store& store();
+  VirtualExecutor& executor() { return executor_; }
+  VirtualExecutor& worker() { return worker_; }
+  void PauseUntil(Time when);
+  // The next `count` commits of the store are put off.
+  void StallCommits(int count);
+  void AddCall(const std::shared_ptr<SimulatedCall>& call, std::string request);
+
+ private:
+  class WatchedStore;
+
+  Host(const Environment& environment, uint64_t seed);
+  absl::Status Open();
+  server::MemberOptions MakeOptions() const;
+  void MakeCore();
+
+  const Environment environment_;
+  Dice dice_;
+  SeededRandom random_;
+  VirtualExecutor executor_;
+  VirtualExecutor worker_;
+  std::unique_ptr<storage::StoreDirectory> states_;
+  std::unique_ptr<WatchedStore> store_;
+  std::unique_ptr<storage::RaftLog> log_;
+  std::unique_ptr<server::LogWriter> log_writer_;
+  std::unique_ptr<server::SnapshotKeeper> snapshots_;
+  std::unique_ptr<server::MemberCore> core_;
+  asio::io_context loop_;  // of the RPC server, which no connection reaches: never run
+  std::unique_ptr<rpc::RpcServer> rpc_;
+  std::vector<std::weak_ptr<SimulatedCall>> calls_;
+};
+
+}  // namespace keelson::simulation
+
+#endif  // KEELSON_TESTS_SIMULATION_CLUSTER_HOST_H_

@@ -1,0 +1,71 @@
+#include "tests/simulation/cluster/options.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace keelson::simulation {
+namespace {
+
+constexpr const char* kNames[] = {
+#define X(name) #name,
+    KEELSON_SIMULATION_FEATURES(X)
+#undef X
+};
+constexpr uint64_t kRealStoresOneIn = 25;
+
+}  // namespace
+
+const char* NameOf(Feature feature) { return kNames[static_cast<size_t>(feature)]; }
+
+Feature FeatureNamed(const std::string& name) {
+  size_t i = 0;
+  while (i < kFeatures && name != kNames[i]) ++i;
+  return static_cast<Feature>(i);
+}
+
+Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& without) {
+  Options options;
+  options.seed = seed;
+  options.duration = duration;
+  Dice dice(seed * 0x9e3779b97f4a7c15 + 1);
+  // Half of all that there is, more or less.
+  const uint64_t percent = static_cast<uint64_t>(dice.Between(25, 80));
+  for (size_t i = 0; i < kFeatures; ++i) {
+    const auto feature = static_cast<Feature>(i);
+    if (dice.Percent(percent) && !without.contains(feature)) options.features.insert(feature);
+  }
+  options.real_stores = seed % kRealStoresOneIn == 0;
+  options.members = dice.Percent(60) ? 3 : dice.Percent(70) ? 5 : 7;
+  options.clients = static_cast<int>(dice.Between(3, 8));
+  options.network_max = kMillisecond * dice.Skewed(1, 60);
+  options.loss_permille = static_cast<uint64_t>(dice.Skewed(1, 100));
+  options.duplicate_permille = static_cast<uint64_t>(dice.Skewed(1, 100));
+  options.fault_pause_max = kMillisecond * dice.Between(300, 6000);
+  options.think_max = kMillisecond * dice.Between(50, 600);
+  options.snapshot_count = static_cast<uint64_t>(dice.Skewed(5, 2000));
+  options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Skewed(1, 500));
+  options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
+  options.queue_scale = dice.Percent(50) ? 1 : 20000;
+  options.watch_catch_up_revisions = dice.Percent(50) ? 1000 : dice.Between(1, 20);
+  if (options.real_stores) {
+    // RocksDB is brought back after a full disk by a thread of its own, which has no virtual time;
+    // and whoever needs a state gets it from the log.
+    options.features.erase(Feature::k_full_disks);
+    options.features.erase(Feature::k_membership);
+    options.snapshot_catchup_entries = 100000;
+  }
+  return options;
+}
+
+std::string Describe(const Options& options) {
+  std::string text =
+      absl::StrCat("seed ", options.seed, ": ", options.duration / kSecond, " s, ", options.members,
+                   " members on ", options.real_stores ? "real stores" : "stores in memory", ", ",
+                   options.clients, " clients, network up to ", options.network_max / kMillisecond,
+                   " ms, flush after ", options.snapshot_count, " entries, ",
+                   options.snapshot_catchup_entries, " kept in the log;");
+  for (const Feature feature : options.features) absl::StrAppend(&text, " ", NameOf(feature));
+  if (!options.bug.empty()) absl::StrAppend(&text, "; bug ", options.bug);
+  return text;
+}
+
+}  // namespace keelson::simulation

@@ -1,0 +1,562 @@
+// Workloads of watches, leases, locks, elections, objects and members.
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/etcd/election.pb.h"
+#include "proto/etcd/lock.pb.h"
+#include "server/membership.h"
+#include "tests/simulation/cluster/adversary.h"
+#include "tests/simulation/cluster/workloads.h"
+
+namespace keelson::simulation {
+namespace {
+
+using checkers::KvOperation;
+using checkers::LeaseHistory;
+using checkers::Outcome;
+using checkers::WatchAnswer;
+
+constexpr char kCounter[] = "fence/counter";
+
+// A stream as a client sees it.
+struct Stream {
+  std::shared_ptr<SimulatedCall> call;
+  std::deque<std::string> messages;
+  bool over = false;
+  Future<bool> changed;
+};
+
+std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, std::string request) {
+  auto stream = std::make_shared<Stream>();
+  const int member = client.member();
+  stream->call = client.world().NewCall(member, method);
+  const std::weak_ptr<Stream> weak = stream;
+  stream->call->on_message = [weak](std::string message) {
+    const auto of = weak.lock();
+    if (!of) return;
+    of->messages.push_back(std::move(message));
+    of->changed.Set(true);
+  };
+  stream->call->on_end = [weak](const absl::Status&) {
+    const auto of = weak.lock();
+    if (!of) return;
+    of->over = true;
+    of->changed.Set(true);
+  };
+  client.world().Call(stream->call, member, std::move(request));
+  return stream;
+}
+
+// The next message; nullopt: none came in time, or the stream is over.
+Coroutine<std::optional<std::string>> Next(Client& client, std::shared_ptr<Stream> stream,
+                                           Time timeout) {
+  if (stream->messages.empty() && !stream->over) {
+    Future<bool> changed;
+    stream->changed = changed;
+    client.world().scheduler().After(timeout, [changed] { changed.Set(false); });
+    co_await changed;
+  }
+  if (stream->messages.empty()) co_return std::nullopt;
+  std::string message = std::move(stream->messages.front());
+  stream->messages.pop_front();
+  co_return message;
+}
+
+WatchAnswer AnswerOf(const etcdserverpb::WatchResponse& response) {
+  WatchAnswer answer;
+  answer.revision = response.header().revision();
+  answer.created = response.created();
+  answer.cancelled = response.canceled();
+  answer.compact_revision = response.compact_revision();
+  answer.fragment = response.fragment();
+  for (const mvccpb::Event& event : response.events()) {
+    answer.events.push_back({event.type() == mvccpb::Event::DELETE, ToKeyVersion(event.kv())});
+  }
+  return answer;
+}
+
+struct Watched {
+  std::string key, end;
+  bool no_puts = false, no_deletes = false;
+};
+
+std::shared_ptr<Stream> OpenWatch(Client& client, const Watched& what, int64_t start) {
+  auto stream = OpenStream(client, "/etcdserverpb.Watch/Watch", "");
+  etcdserverpb::WatchRequest request;
+  auto* const create = request.mutable_create_request();
+  create->set_key(what.key);
+  create->set_range_end(what.end);
+  create->set_start_revision(start);
+  create->set_progress_notify(true);
+  create->set_fragment(true);
+  if (what.no_puts) create->add_filters(etcdserverpb::WatchCreateRequest::NOPUT);
+  if (what.no_deletes) create->add_filters(etcdserverpb::WatchCreateRequest::NODELETE);
+  // Behind the call itself.
+  client.world().scheduler().After(
+      client.world().options().network_max + kMillisecond,
+      [call = stream->call, bytes = request.SerializeAsString()] { call->ClientSend(bytes); });
+  client.world().counters().Add(Reached::kWatchStreams);
+  return stream;
+}
+
+void AskProgress(const std::shared_ptr<Stream>& stream) {
+  etcdserverpb::WatchRequest request;
+  request.mutable_progress_request();
+  stream->call->ClientSend(request.SerializeAsString());
+}
+
+Watched DrawWatched(Dice& dice) {
+  const std::string all(1, '\0');
+  static const std::vector<std::pair<std::string, std::string>> kRanges = {
+      {"r", "s"}, {"r0", ""}, {"list/", "list0"}, {"lease/", "lease0"}, {"bank/", "bank0"}};
+  Watched watched{all, all};
+  if (dice.Percent(60)) {
+    const auto& [key, end] = dice.Pick(kRanges);
+    watched.key = key;
+    watched.end = end;
+  }
+  watched.no_puts = dice.Percent(10);
+  watched.no_deletes = !watched.no_puts && dice.Percent(10);
+  return watched;
+}
+
+// Where the next stream has to begin after `answer`, if it was to begin at `next`.
+int64_t ResumeAfter(const WatchAnswer& answer, int64_t next) {
+  if (answer.cancelled) return std::max(next, answer.compact_revision);
+  if (answer.created) return next > 0 ? next : answer.revision + 1;
+  if (!answer.events.empty()) {
+    const int64_t last = answer.events.back().kv.mod_revision;
+    return std::max(next, answer.fragment ? last : last + 1);
+  }
+  return std::max(next, answer.revision + 1);
+}
+
+// Listens until the stream ends, or breaks it off. A watcher that has seen only a part of a
+// revision goes on with the whole of it.
+Coroutine<int64_t> FollowStream(Client& client, std::shared_ptr<Stream> stream, size_t history,
+                                int64_t next) {
+  World& world = client.world();
+  auto& answers = client.histories().watches[history].streams.back().answers;
+  while (!stream->over || !stream->messages.empty()) {
+    const std::optional<std::string> message = co_await Next(client, stream, 3 * kSecond);
+    const bool calm = client.stopped();  // it stays with its stream
+    if (!message) {
+      // Nothing is heard of it: the connection may be gone. (After a while a client gives up.)
+      if (answers.empty() || (!calm && client.dice().Percent(30))) break;
+      AskProgress(stream);
+      continue;
+    }
+    etcdserverpb::WatchResponse response;
+    if (!response.ParseFromString(*message)) {
+      world.Broken("an answer can be parsed");
+      break;
+    }
+    WatchAnswer answer = AnswerOf(response);
+    world.counters().Add(Reached::kWatchEvents, answer.events.size());
+    if (answer.events.empty() && !answer.created && !answer.cancelled) {
+      world.counters().Add(Reached::kWatchBookmarks);
+    }
+    next = ResumeAfter(answer, next);
+    const bool cancelled = answer.cancelled;
+    answers.push_back(std::move(answer));
+    if (cancelled) {
+      world.counters().Add(Reached::kWatchCompacted);
+      break;
+    }
+    if (calm) continue;
+    if (client.dice().Percent(3)) break;
+    if (client.dice().Percent(10)) AskProgress(stream);
+    if (client.dice().Percent(5)) {
+      stream->call->SetReading(false);
+      co_await client.Sleep(client.dice().Skewed(kMillisecond, 3 * kSecond));
+      stream->call->SetReading(true);
+    }
+  }
+  stream->call->ClientCancel();
+  co_return next;
+}
+
+etcdserverpb::LeaseGrantRequest GrantOf(int64_t id, int64_t ttl) {
+  etcdserverpb::LeaseGrantRequest grant;
+  grant.set_id(id);
+  grant.set_ttl(ttl);
+  return grant;
+}
+
+// A lease of `ttl` seconds; an id of 0: it is not known to be there.
+Coroutine<LeaseHistory> Grant(Client& client, int64_t ttl) {
+  LeaseHistory lease;
+  LeaseHistory::Renewal renewal;
+  renewal.sent = client.now();
+  const auto id = static_cast<int64_t>(client.dice().Next() >> 2) + 1;
+  const etcdserverpb::LeaseGrantRequest request = GrantOf(id, ttl);
+  CallResult result = co_await client.Call("/etcdserverpb.Lease/LeaseGrant", request);
+  etcdserverpb::LeaseGrantResponse response;
+  if (!result.status.ok() || !response.ParseFromString(result.body)) co_return lease;
+  renewal.answered = client.now();
+  lease.id = response.id();
+  lease.ttl = response.ttl() * kSecond;
+  lease.renewals.push_back(renewal);
+  co_return lease;
+}
+
+// One renewal, by a stream of its own. False: the lease is gone.
+Coroutine<bool> Renew(Client& client, LeaseHistory& lease) {
+  etcdserverpb::LeaseKeepAliveRequest request;
+  request.set_id(lease.id);
+  auto stream = OpenStream(client, "/etcdserverpb.Lease/LeaseKeepAlive", "");
+  co_await client.Sleep(client.world().options().network_max + kMillisecond);
+  LeaseHistory::Renewal renewal;
+  renewal.sent = client.now();
+  stream->call->ClientSend(request.SerializeAsString());
+  const std::optional<std::string> message = co_await Next(client, stream, 4 * kSecond);
+  stream->call->ClientCancel();
+  renewal.answered = client.now();
+  etcdserverpb::LeaseKeepAliveResponse response;
+  if (!message || !response.ParseFromString(*message)) {
+    // It may have been renewed, so it may live longer; nothing says that it does.
+    renewal.sent = 0;
+    lease.renewals.push_back(renewal);
+    co_return true;
+  }
+  if (response.ttl() <= 0) {
+    lease.known_gone = client.now();
+    co_return false;
+  }
+  client.world().counters().Add(Reached::kLeasesRenewed);
+  lease.renewals.push_back(renewal);
+  co_return true;
+}
+
+// Waits until the key, which is attached to the lease, is gone.
+Coroutine<> AwaitEnd(Client& client, LeaseHistory& lease, std::string key) {
+  while (!client.stopped() && lease.known_gone == checkers::kNever) {
+    const KvOperation get = co_await client.Get(key);
+    if (get.outcome == Outcome::kOk) {
+      if (get.responses[0].kvs.empty()) {
+        lease.known_gone = get.returned;
+        client.world().counters().Add(Reached::kLeasesExpired);
+      } else {
+        lease.watched_until = get.invoked;
+      }
+    }
+    co_await client.Sleep(200 * kMillisecond);
+  }
+  if (lease.known_gone != checkers::kNever) lease.watched_until = lease.known_gone;
+}
+
+// Until when a lease is certain to live, for its holder.
+Time ProvenUntil(const LeaseHistory& lease) {
+  Time sent = 0;
+  for (const auto& renewal : lease.renewals) sent = std::max(sent, renewal.sent);
+  return sent + static_cast<Time>(static_cast<double>(lease.ttl) / (1 + 2 * Adversary::kDrift));
+}
+
+Coroutine<> RaiseCounter(Client& client, std::string lock_key, int64_t token) {
+  const KvOperation get = co_await client.Get(kCounter);
+  if (get.outcome != Outcome::kOk) co_return;
+  checkers::GuardedUpdate update;
+  update.client = client.number();
+  update.token = token;
+  if (!get.responses[0].kvs.empty()) {
+    update.read = std::strtoll(get.responses[0].kvs[0].value.c_str(), nullptr, 10);
+  }
+  update.written = update.read + 1;
+  KvOperation txn;
+  checkers::Comparison fence;
+  fence.key = lock_key;
+  fence.target = checkers::Comparison::Target::kCreate;
+  fence.number = token;
+  txn.compare.push_back(fence);
+  checkers::Request put;
+  put.kind = checkers::Request::Kind::kPut;
+  put.key = kCounter;
+  // The token makes it known in the store's history, whatever becomes of the answer.
+  put.value = absl::StrCat(update.written, " ", update.read, " ", token, " ", client.number());
+  txn.success.push_back(put);
+  txn = co_await client.Run(std::move(txn));
+  if (txn.outcome == Outcome::kOk && txn.succeeded) {
+    client.world().counters().Add(Reached::kFencedUpdates);
+  }
+}
+
+void ApplyToCache(const WatchAnswer& answer, ObjectCache& cache) {
+  for (const checkers::Change& change : answer.events) {
+    if (change.deleted) {
+      cache.objects.erase(change.kv.key);
+    } else {
+      cache.objects[change.kv.key] = change.kv;
+    }
+    cache.revision = std::max(cache.revision, change.kv.mod_revision);
+  }
+  if (answer.events.empty() && !answer.created) {
+    cache.revision = std::max(cache.revision, answer.revision);
+  }
+}
+
+Coroutine<> ChangeObject(Client& client, size_t cache) {
+  const std::string key = absl::StrCat("obj/", client.dice().Below(6));
+  const auto& objects = client.histories().caches[cache].objects;
+  const auto found = objects.find(key);
+  KvOperation txn;
+  checkers::Comparison unchanged;
+  unchanged.key = key;
+  unchanged.number = found == objects.end() ? 0 : found->second.mod_revision;
+  txn.compare.push_back(unchanged);
+  checkers::Request change;
+  change.key = key;
+  change.kind = found != objects.end() && client.dice().Percent(20)
+                    ? checkers::Request::Kind::kDelete
+                    : checkers::Request::Kind::kPut;
+  if (change.kind == checkers::Request::Kind::kPut) change.value = client.Unique();
+  txn.success.push_back(change);
+  checkers::Request look;
+  look.key = key;
+  txn.failure.push_back(look);
+  txn = co_await client.Run(std::move(txn));
+  if (txn.outcome == Outcome::kOk && txn.succeeded) {
+    client.world().counters().Add(Reached::kObjectsUpdated);
+  }
+}
+
+// Listens to the objects and changes some, until the stream breaks. False: it has to list again.
+Coroutine<bool> FollowObjects(Client& client, size_t cache) {
+  Watched what{client.histories().caches[cache].prefix, client.histories().caches[cache].end};
+  auto stream = OpenWatch(client, what, client.histories().caches[cache].revision + 1);
+  bool known = true;
+  while (known && (!stream->over || !stream->messages.empty())) {
+    const std::optional<std::string> message =
+        co_await Next(client, stream, client.dice().Between(kSecond / 20, kSecond));
+    if (message) {
+      etcdserverpb::WatchResponse response;
+      if (!response.ParseFromString(*message)) break;
+      const WatchAnswer answer = AnswerOf(response);
+      known = !answer.cancelled;
+      if (known) ApplyToCache(answer, client.histories().caches[cache]);
+    } else if (!client.stopped()) {
+      co_await ChangeObject(client, cache);
+      if (client.dice().Percent(5)) break;
+    } else if (client.dice().Percent(10)) {
+      AskProgress(stream);
+    }
+  }
+  stream->call->ClientCancel();
+  co_return known;
+}
+
+// Asks member `n` for one member more; its id, 0: not known to be one.
+Coroutine<uint64_t> AddMember(Client& client, int n) {
+  Future<uint64_t> added;
+  World& world = client.world();
+  etcdserverpb::MemberAddRequest request;
+  request.add_peerurls(absl::StrCat("http://m", world.members() + 1, ":2380"));
+  Host* const host = &world.host(n);
+  host->executor().Post([&world, host, request, added] {
+    host->core().reconfigurator().Add(
+        request, world.now() / kSecond, [&world, added](const server::Answer& answer) {
+          etcdserverpb::MemberAddResponse response;
+          const bool ok = answer.status.ok() && response.ParseFromString(answer.body);
+          const uint64_t id = ok ? response.member().id() : 0;
+          world.scheduler().After(0, [added, id] { added.Set(id); });
+        });
+  });
+  world.scheduler().After(10 * kSecond, [added] { added.Set(0); });
+  const uint64_t id = co_await added;
+  co_return id;
+}
+
+}  // namespace
+
+Coroutine<> Watch(Client& client) {
+  const Watched what = DrawWatched(client.dice());
+  const size_t history = client.histories().watches.size();
+  checkers::WatchHistory& watch = client.histories().watches.emplace_back();
+  watch.client = client.number();
+  watch.key = what.key;
+  watch.end = what.end;
+  watch.no_puts = what.no_puts;
+  watch.no_deletes = what.no_deletes;
+  int64_t next = client.dice().Percent(40) ? 0 : client.dice().Skewed(1, 100);
+  // It does not end with the others: it is to see all there was.
+  while (true) {
+    checkers::WatchStream& begun = client.histories().watches[history].streams.emplace_back();
+    begun.start_revision = next;
+    auto stream = OpenWatch(client, what, next);
+    next = co_await FollowStream(client, stream, history, next);
+    client.world().counters().Add(Reached::kWatchResumes);
+    co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
+    client.ChooseMember();
+  }
+}
+
+Coroutine<> UseLeases(Client& client) {
+  int number = 0;
+  while (!client.stopped()) {
+    LeaseHistory lease = co_await Grant(client, client.dice().Between(1, 4));
+    const std::string key = absl::StrCat("lease/", client.number(), "/", ++number);
+    bool attached = false;
+    if (lease.id != 0) {
+      const KvOperation put = co_await client.Put(key, client.Unique(), lease.id);
+      attached = put.outcome == Outcome::kOk;
+      if (attached && client.dice().Percent(40)) {
+        (void)co_await client.Put(absl::StrCat(key, "/b"), "", lease.id);
+      }
+    }
+    if (attached) {
+      bool alive = true;
+      for (uint64_t n = client.dice().Below(5); n > 0 && alive && !client.stopped(); --n) {
+        co_await client.Sleep(client.dice().Between(kSecond / 5, 2 * kSecond));
+        alive = co_await Renew(client, lease);
+      }
+      if (alive && client.dice().Percent(25)) {
+        KvOperation revoke;
+        revoke.kind = KvOperation::Kind::kRevoke;
+        revoke.lease = lease.id;
+        lease.revoke_called = client.now();
+        (void)co_await client.Run(std::move(revoke));
+      }
+      co_await AwaitEnd(client, lease, key);
+      client.histories().leases.push_back(lease);
+    }
+    co_await client.Think();
+  }
+}
+
+Coroutine<> UseLocks(Client& client) {
+  while (!client.stopped()) {
+    co_await client.Think();
+    LeaseHistory lease = co_await Grant(client, client.dice().Between(2, 6));
+    if (lease.id == 0) continue;
+    checkers::Ownership ownership;
+    ownership.client = client.number();
+    ownership.asked = client.now();
+    v3lockpb::LockRequest request;
+    request.set_name("lock/l");
+    request.set_lease(lease.id);
+    CallResult result = co_await client.Call("/v3lockpb.Lock/Lock", request);
+    v3lockpb::LockResponse response;
+    if (!result.status.ok() || !response.ParseFromString(result.body)) continue;
+    ownership.granted = client.now();
+    ownership.until = ProvenUntil(lease);
+    const std::string key = response.key();
+    const KvOperation get = co_await client.Get(key);
+    if (get.outcome != Outcome::kOk || get.responses[0].kvs.empty()) continue;
+    ownership.token = get.responses[0].kvs[0].create_revision;
+    client.world().counters().Add(Reached::kLocksGranted);
+    for (uint64_t n = client.dice().Below(4); n > 0; --n) {
+      co_await RaiseCounter(client, key, ownership.token);
+      co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
+    }
+    ownership.until = std::min(ownership.until, client.now());
+    client.histories().locks.push_back(ownership);
+    if (client.dice().Percent(20)) continue;  // its lease ends it
+    v3lockpb::UnlockRequest unlock;
+    unlock.set_key(key);
+    (void)co_await client.Call("/v3lockpb.Lock/Unlock", unlock);
+  }
+}
+
+Coroutine<> StandForElection(Client& client) {
+  while (!client.stopped()) {
+    co_await client.Think();
+    LeaseHistory lease = co_await Grant(client, client.dice().Between(2, 6));
+    if (lease.id == 0) continue;
+    checkers::Ownership term;
+    term.client = client.number();
+    term.asked = client.now();
+    v3electionpb::CampaignRequest request;
+    request.set_name("election/e");
+    request.set_lease(lease.id);
+    request.set_value(client.Unique());
+    CallResult result = co_await client.Call("/v3electionpb.Election/Campaign", request);
+    v3electionpb::CampaignResponse response;
+    if (!result.status.ok() || !response.ParseFromString(result.body)) continue;
+    term.granted = client.now();
+    term.token = response.leader().rev();
+    client.world().counters().Add(Reached::kElectionsWon);
+    co_await client.Sleep(client.dice().Skewed(kMillisecond, 2 * kSecond));
+    term.until = std::min(ProvenUntil(lease), client.now());
+    client.histories().terms.push_back(term);
+    if (client.dice().Percent(30)) continue;
+    v3electionpb::ResignRequest resign;
+    *resign.mutable_leader() = response.leader();
+    (void)co_await client.Call("/v3electionpb.Election/Resign", resign);
+  }
+}
+
+Coroutine<> ObserveElection(Client& client) {
+  v3electionpb::LeaderRequest request;
+  request.set_name("election/e");
+  while (!client.stopped()) {
+    // Each stream begins with the leader of its member, which may be behind.
+    const size_t at = client.histories().observations.size();
+    client.histories().observations.push_back({.client = client.number(), .tokens = {}});
+    auto stream = OpenStream(client, "/v3electionpb.Election/Observe", request.SerializeAsString());
+    while (!client.stopped() && (!stream->over || !stream->messages.empty())) {
+      const std::optional<std::string> message = co_await Next(client, stream, 3 * kSecond);
+      v3electionpb::LeaderResponse response;
+      if (message && response.ParseFromString(*message)) {
+        client.histories().observations[at].tokens.push_back(response.kv().create_revision());
+      }
+      if (client.dice().Percent(5)) break;
+    }
+    stream->call->ClientCancel();
+    client.ChooseMember();
+    co_await client.Think();
+  }
+}
+
+Coroutine<> ControlObjects(Client& client) {
+  const size_t cache = client.histories().caches.size();
+  ObjectCache fresh;
+  fresh.client = client.number();
+  fresh.prefix = "obj/";
+  fresh.end = "obj0";
+  client.histories().caches.push_back(fresh);
+  bool known = false;
+  while (true) {
+    if (!known) {
+      co_await client.Think();
+      const KvOperation list = co_await client.Get("obj/", "obj0");
+      if (list.outcome != Outcome::kOk) continue;
+      ObjectCache& listed = client.histories().caches[cache];
+      listed.objects.clear();
+      for (const auto& kv : list.responses[0].kvs) listed.objects[kv.key] = kv;
+      listed.revision = list.revision;
+    }
+    known = co_await FollowObjects(client, cache);
+    co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
+    client.ChooseMember();
+  }
+}
+
+Coroutine<> ChangeMembers(Client& client) {
+  World& world = client.world();
+  while (!client.stopped()) {
+    co_await client.Sleep(client.dice().Between(2 * kSecond, 9 * kSecond));
+    const std::vector<int> running = world.Running();
+    if (running.empty() || client.stopped()) continue;
+    const int asked = client.dice().Pick(running);
+    std::vector<int> present;
+    for (int n = 1; n <= world.members(); ++n) {
+      if (!world.removed(n)) present.push_back(n);
+    }
+    if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
+      const uint64_t id = co_await AddMember(client, asked);
+      if (id != 0) world.counters().Add(Reached::kMembersAdded);
+    } else if (present.size() > 3) {
+      const int victim = client.dice().Pick(present);
+      if (victim == asked) continue;
+      etcdserverpb::MemberRemoveRequest request;
+      request.set_id(world.id(victim).value());
+      CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberRemove",
+                                               request.SerializeAsString());
+      if (result.status.ok()) world.counters().Add(Reached::kMembersRemoved);
+    }
+  }
+}
+
+}  // namespace keelson::simulation

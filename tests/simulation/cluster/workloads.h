@@ -1,0 +1,40 @@
+// What the clients of a run do, each a coroutine that goes on until its client is stopped.
+#ifndef KEELSON_TESTS_SIMULATION_CLUSTER_WORKLOADS_H_
+#define KEELSON_TESTS_SIMULATION_CLUSTER_WORKLOADS_H_
+
+#include <string>
+#include <vector>
+
+#include "tests/simulation/cluster/client.h"
+
+namespace keelson::simulation {
+
+inline const std::vector<std::string> kAccounts = {"bank/a", "bank/b", "bank/c", "bank/d"};
+inline constexpr int64_t kMoney = 400;
+
+// Puts, deletions, swaps, reads of now, of the past, and of whatever the member has.
+Coroutine<> UseRegisters(Client& client);
+// Transactions that read lists and append to them, guarded by what they read.
+Coroutine<> AppendToLists(Client& client);
+// Money moved between accounts, and all of it counted.
+Coroutine<> MoveMoney(Client& client);
+Coroutine<> GrowSet(Client& client);
+// A watch that goes on where it broke off.
+Coroutine<> Watch(Client& client);
+// Leases granted, kept alive for a while, left to end or revoked, and watched to their end.
+Coroutine<> UseLeases(Client& client);
+// The Lock service; under the lock a counter is changed, fenced by the lock's key.
+Coroutine<> UseLocks(Client& client);
+Coroutine<> StandForElection(Client& client);
+Coroutine<> ObserveElection(Client& client);
+// Objects as Kubernetes keeps them: listed, watched from there, and changed if they are as known.
+Coroutine<> ControlObjects(Client& client);
+Coroutine<> CompactNowAndThen(Client& client);
+// Members added, promoted by their being voters at once, and removed.
+Coroutine<> ChangeMembers(Client& client);
+// One write and one read at `member`; Broken if they are not answered in time.
+Coroutine<> Probe(Client& client, int member);
+
+}  // namespace keelson::simulation
+
+#endif  // KEELSON_TESTS_SIMULATION_CLUSTER_WORKLOADS_H_

@@ -158,6 +158,10 @@ absl::StatusOr<std::unique_ptr<File>> CrashingFileSystem::Open(const std::string
 absl::Status CrashingFileSystem::Rename(const std::string& from, const std::string& to) {
   absl::MutexLock lock(&mutex_);
   KV_RETURN_IF_ERROR(MayChange(from, Change::kGrow));
+  if (directories_.contains(from)) {
+    RenameDirectory(from, to);
+    return absl::OkStatus();
+  }
   auto it = names_.find(from);
   if (it == names_.end()) return absl::NotFoundError(from);
   std::shared_ptr<Inode> inode = it->second;
@@ -165,6 +169,24 @@ absl::Status CrashingFileSystem::Rename(const std::string& from, const std::stri
   names_[to] = std::move(inode);
   NameChanged();
   return absl::OkStatus();
+}
+
+void CrashingFileSystem::RenameDirectory(const std::string& from, const std::string& to) {
+  const std::string prefix = from + "/";
+  const auto move = [&](Names& names) {
+    Names moved;
+    auto it = names.lower_bound(prefix);
+    while (it != names.end() && it->first.starts_with(prefix)) {
+      moved.emplace(to + "/" + it->first.substr(prefix.size()), std::move(it->second));
+      it = names.erase(it);
+    }
+    names.merge(moved);
+  };
+  move(names_);
+  move(durable_names_);
+  for (Names& names : history_) move(names);
+  directories_.erase(from);
+  directories_.insert(to);
 }
 
 absl::Status CrashingFileSystem::Remove(const std::string& path) {

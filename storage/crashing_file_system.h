@@ -120,6 +120,10 @@ class CrashingFileSystem final : public FileSystem {
   Names SurvivingNames(Survivors survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClearFaults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void SaveSector(Inode& inode, uint64_t sector);
+  // With the files directly and further down in it. Durable at once: who renames a directory here
+  // does not need it after a crash.
+  void RenameDirectory(const std::string& from, const std::string& to)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

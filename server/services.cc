@@ -19,8 +19,11 @@ using rpc::Call;
 // --------------------------------------------------------------------------------------
 // maintenance
 
+// As protobuf writes it: the member nobody knows, 0, is not named.
 std::string AlarmText(const AlarmKey& alarm) {
-  return "memberID:" + std::to_string(alarm.member.value()) + " alarm:" +
+  const std::string member =
+      alarm.member ? "memberID:" + std::to_string(alarm.member.value()) + " " : "";
+  return member + "alarm:" +
          etcdserverpb::AlarmType_Name(static_cast<etcdserverpb::AlarmType>(alarm.alarm)) + " ";
 }
 

@@ -115,6 +115,13 @@ class QuotaTest(ClusterTest):
         self.refused_soon()
         self.assertNotEqual(self.alarms(self.cluster[0]), [])
 
+    def test_status_names_no_member_for_an_alarm_of_nobody_knows_whom(self):
+        alarms = self.cluster[0].client.Maintenance
+        alarms.Alarm(action="ACTIVATE", memberID=0, alarm="NOSPACE")
+        self.assertEqual(list(self.cluster[0].status().errors), ["alarm:NOSPACE "])
+        alarms.Alarm(action="DEACTIVATE", memberID=0, alarm="NOSPACE")
+        self.assertEqual(list(self.cluster[0].status().errors), [])
+
     def test_the_command_line_shows_and_disarms_alarms(self):
         self.fill(self.cluster[0])
         for command in {ETCDCTL, KVCTL}:

@@ -52,7 +52,6 @@ class Comparison {
     std::set<int64_t> live;  // watchers that were created and not told their end
     std::map<int64_t, Compared> compared;
     std::string user;            // whose stream it is
-    bool unsettled = false;      // etcd may still read for one of its watchers
     bool has_compacted = false;  // a compaction has ended a watcher of it
   };
   using Outcome = std::optional<std::string>;  // a difference, in words
@@ -62,6 +61,8 @@ class Comparison {
   Outcome DoCall(const Operation& operation);
   Outcome DoKeepAlive(const Operation& operation);
   Outcome DoExpire(const Operation& operation);
+  // Opens the streams of users anew without their tokens, which 3.4 refuses while auth is off.
+  Outcome DropTokens();
   Outcome DoOpenStream(const Operation& operation);
   Outcome DoCreate(const Operation& operation);
   Outcome DoCancel(const Operation& operation);
@@ -82,7 +83,8 @@ class Comparison {
   VersionDifferences& versions_;
   const absl::Duration patience_;
   std::array<Slot, kWatchSlots> slots_;
-  bool auth_ = false;  // on
+  bool auth_ = false;       // on
+  bool unsettled_ = false;  // etcd may still read for a watcher
   Statistics statistics_;
 };
 

@@ -51,6 +51,16 @@ std::string PrefixEnd(std::string prefix) {
 
 }  // namespace
 
+Generator::Generator(uint64_t seed, Focus focus)
+    : dice_(seed), focus_(focus), alarm_(DrawAlarm()) {}
+
+etcdserverpb::AlarmMember Generator::DrawAlarm() {
+  etcdserverpb::AlarmMember alarm;
+  alarm.set_memberid(Chance(90) ? static_cast<uint64_t>(kMemberSlot) : Below(3));
+  alarm.set_alarm(Chance(50) ? etcdserverpb::NOSPACE : etcdserverpb::CORRUPT);
+  return alarm;
+}
+
 std::string Generator::DrawKey() { return Chance(1) ? "" : Pick(Keys()); }
 
 std::string Generator::DrawEnd(const std::string& key) {
@@ -335,7 +345,10 @@ Operation Generator::LeaseOperation() {
     case 3: {
       etcdserverpb::LeaseRevokeRequest request;
       request.set_id(DrawLease());
-      return CallOf("Lease.LeaseRevoke", request, DrawUser());
+      // By somebody: etcd lets nobody at all revoke a lease without keys.
+      std::string user = DrawUser();
+      if (focus_ == Focus::kUsers && user.empty()) user = "root";
+      return CallOf("Lease.LeaseRevoke", request, user);
     }
     case 4:
     case 5: {
@@ -518,14 +531,18 @@ Operation Generator::RoleOperation() {
 
 Operation Generator::AlarmOperation() {
   etcdserverpb::AlarmRequest request;
-  const uint64_t kind = Below(10);
-  request.set_action(kind < 2   ? etcdserverpb::AlarmRequest::ACTIVATE
-                     : kind < 8 ? etcdserverpb::AlarmRequest::DEACTIVATE
+  // With an alarm up 3.4 no longer asks users for their rights where it applies.
+  const uint64_t kind = focus_ == Focus::kUsers ? 2 + Below(8) : Below(10);
+  if (kind < 2) {
+    request.set_action(etcdserverpb::AlarmRequest::ACTIVATE);
+    request.set_memberid(alarm_.memberid());
+    request.set_alarm(alarm_.alarm());
+  } else {
+    request.set_action(kind < 8 ? etcdserverpb::AlarmRequest::DEACTIVATE
                                 : etcdserverpb::AlarmRequest::GET);
-  request.set_memberid(Chance(90) ? static_cast<uint64_t>(kMemberSlot) : Below(3));
-  // To raise none does nothing, but in 3.4, which has it from then on.
-  const bool raises = request.action() == etcdserverpb::AlarmRequest::ACTIVATE;
-  request.set_alarm(static_cast<etcdserverpb::AlarmType>(raises ? 1 + Below(2) : Below(3)));
+    request.set_memberid(Chance(70) ? alarm_.memberid() : Below(3));
+    request.set_alarm(static_cast<etcdserverpb::AlarmType>(Below(3)));
+  }
   return CallOf("Maintenance.Alarm", request, DrawUser());
 }
 
@@ -542,7 +559,8 @@ Operation Generator::ClusterOperation() {
                                                     "http://127.0.0.1",
                                                     "http://127.0.0.1:1/x",
                                                     ""};
-      request.add_peerurls(Pick(urls));
+      // Kvd looks at the rights of a user before it looks at what he wants.
+      request.add_peerurls(focus_ == Focus::kUsers ? urls.front() : Pick(urls));
       request.set_islearner(true);  // a voter that is not there would end it all
       return CallOf("Cluster.MemberAdd", request, DrawUser());
     }
@@ -571,9 +589,7 @@ Operation Generator::ClusterOperation() {
       return CallOf("Maintenance.MoveLeader", request, DrawUser());
     }
     case 6:
-      // 3.4 answers root alone.
-      return CallOf("Maintenance.Status", etcdserverpb::StatusRequest(),
-                    focus_ == Focus::kUsers ? "root" : "");
+      return CallOf("Maintenance.Status", etcdserverpb::StatusRequest(), DrawUser());
     case 7:
     case 8:
     case 9: {

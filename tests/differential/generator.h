@@ -21,7 +21,7 @@ constexpr int kFocuses = 7;
 
 class Generator {
  public:
-  Generator(uint64_t seed, Focus focus) : dice_(seed), focus_(focus) {}
+  Generator(uint64_t seed, Focus focus);
 
   Operation Next();
   // A lease with keys that is left to expire.
@@ -35,6 +35,7 @@ class Generator {
     return choices[Below(choices.size())];
   }
 
+  etcdserverpb::AlarmMember DrawAlarm();
   std::string DrawKey();
   std::string DrawEnd(const std::string& key);
   std::string DrawValue();
@@ -66,6 +67,9 @@ class Generator {
 
   SeededRandom dice_;
   const Focus focus_;
+  // The one alarm that is ever raised. In 3.4 the last one raised puts an end to what the others
+  // forbid, and so does the end of any.
+  const etcdserverpb::AlarmMember alarm_;
 };
 
 }  // namespace keelson::differential

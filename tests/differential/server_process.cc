@@ -42,14 +42,15 @@ int FreePort() {
 
 }  // namespace
 
-ServerProcess::ServerProcess(std::string program) : program_(std::move(program)) {
+ServerProcess::ServerProcess(std::string program)
+    : program_(std::move(program)), port_(FreePort()) {
   // Memory, where there is some as a folder: a sync costs nothing there, and etcd 3.4 cannot be
   // told to leave it.
   std::string folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
   folder += "/keelson-differential.XXXXXX";
   KV_CHECK(mkdtemp(folder.data()) != nullptr);
   folder_ = folder;
-  target_ = absl::StrCat("127.0.0.1:", FreePort());
+  target_ = absl::StrCat("127.0.0.1:", port_);
   client_url_ = absl::StrCat("http://", target_);
   peer_url_ = absl::StrCat("http://127.0.0.1:", FreePort());
   Start();

@@ -17,6 +17,7 @@ class ServerProcess {
   ~ServerProcess();
 
   const std::string& target() const { return target_; }  // for gRPC: address and port
+  int port() const { return port_; }
   const std::string& client_url() const { return client_url_; }
   const std::string& peer_url() const { return peer_url_; }
   bool Running();
@@ -28,6 +29,7 @@ class ServerProcess {
 
   std::string program_;
   std::string folder_;
+  int port_;  // of clients
   std::string target_;
   std::string client_url_;
   std::string peer_url_;

@@ -10,6 +10,7 @@
 #include "proto/etcd/election.pb.h"
 #include "proto/etcd/lock.pb.h"
 #include "proto/etcd/rpc.pb.h"
+#include "tests/differential/metrics_page.h"
 
 namespace keelson::differential {
 namespace {
@@ -194,6 +195,13 @@ void Side::OpenStream(int slot, const std::string& user) {
   auto& stream = streams_[static_cast<size_t>(slot)];
   stream.reset();
   stream = std::make_unique<WatchStream>(channel_, TokenOf(user));
+}
+
+int64_t Side::CountSlowWatchers() const {
+  const auto count =
+      FindMetric(FetchMetrics(process_.port()), "etcd_debugging_mvcc_slow_watcher_total");
+  KV_CHECK(count.has_value()) << name_ << " does not say how many watchers are slow";
+  return static_cast<int64_t>(*count);
 }
 
 }  // namespace keelson::differential

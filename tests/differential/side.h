@@ -55,6 +55,8 @@ class Side {
 
   void OpenStream(int slot, const std::string& user);
   WatchStream& stream(int slot) { return *streams_[static_cast<size_t>(slot)]; }
+  // How many watchers of it still read what has been, as its metrics say.
+  int64_t CountSlowWatchers() const;
 
  private:
   std::string TokenOf(const std::string& user) const;

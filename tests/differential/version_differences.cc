@@ -103,7 +103,8 @@ bool IsForAnyUser(const Operation& operation) {
   return operation.method == "Lease.LeaseGrant" || operation.method == "Lease.LeaseLeases" ||
          operation.method == "Lease.LeaseTimeToLive" ||
          operation.kind == Operation::Kind::kKeepAlive ||
-         operation.method == "Cluster.MemberList" || operation.method == "Maintenance.Alarm";
+         operation.method == "Cluster.MemberList" || operation.method == "Maintenance.Alarm" ||
+         operation.method == "Maintenance.Status";
 }
 
 }  // namespace
@@ -248,11 +249,10 @@ void VersionDifferences::Translate(const Operation& operation, const Symbols& sy
   });
 }
 
-bool VersionDifferences::ToldByNewerOnly(const WatchStream::Told& told, int64_t compacted) {
-  if (told.canceled || told.event.type() != mvccpb::Event::DELETE ||
-      told.event.kv().mod_revision() != compacted) {
-    return false;
-  }
+bool VersionDifferences::ToldByNewerOnly(const WatchStream::Told& told, bool superseded,
+                                         int64_t compacted) {
+  if (told.canceled || told.event.kv().mod_revision() != compacted) return false;
+  if (told.event.type() != mvccpb::Event::DELETE && !superseded) return false;
   Count(kTombstone);
   return true;
 }

@@ -36,8 +36,8 @@ class VersionDifferences {
   // Makes of 3.4's answer what 3.7 would say.
   void Translate(const Operation& operation, const Symbols& symbols, const Answer& ours,
                  Answer* etcds);
-  // Whether 3.7 tells a watcher this, and 3.4 does not.
-  bool ToldByNewerOnly(const WatchStream::Told& told, int64_t compacted);
+  // Whether 3.7 tells a watcher this, and 3.4 does not. `superseded`: in the same revision.
+  bool ToldByNewerOnly(const WatchStream::Told& told, bool superseded, int64_t compacted);
   void CountDemand(const Operation& operation);
 
   std::string ToString() const;

@@ -212,10 +212,11 @@ Comparison::Outcome Comparison::Compare(const Operation& operation, const Answer
   return std::nullopt;
 }
 
-Comparison::Outcome Comparison::CheckDemanded(const Operation& operation, const Answer& refusal) {
+Comparison::Outcome Comparison::CheckDemanded(const Operation& operation, const Operation& question,
+                                              const Answer& refusal) {
   const Answer ours = ours_.Call(operation);
   if (ours == refusal) {
-    versions_.CountDemand(operation);
+    versions_.CountDemand(operation, question);
     return std::nullopt;
   }
   if (ours.ok()) return Pair(ToString(ours), absl::StrCat("(a newer one) ", ToString(refusal)));
@@ -231,7 +232,7 @@ Comparison::Outcome Comparison::DoCall(const Operation& operation) {
   if (auth_) {
     for (const Operation& question : versions_.DemandsOf(operation)) {
       const Answer refusal = etcds_.Call(question);
-      if (!refusal.ok()) return CheckDemanded(operation, refusal);
+      if (!refusal.ok()) return CheckDemanded(operation, question, refusal);
     }
   }
   Answer ours;
@@ -284,7 +285,7 @@ Comparison::Outcome Comparison::DoKeepAlive(const Operation& operation) {
       const Answer refusal = etcds_.Call(question);
       if (refusal.ok()) continue;
       if (!(ours == refusal)) return Pair(ToString(ours), ToString(refusal));
-      versions_.CountDemand(operation);
+      versions_.CountDemand(operation, question);
       return std::nullopt;
     }
   }

@@ -67,7 +67,8 @@ class Comparison {
   Outcome DoCreate(const Operation& operation);
   Outcome DoCancel(const Operation& operation);
   Outcome DoProgress(const Operation& operation);
-  Outcome CheckDemanded(const Operation& operation, const Answer& refusal);
+  Outcome CheckDemanded(const Operation& operation, const Operation& question,
+                        const Answer& refusal);
   Outcome Compare(const Operation& operation, const Answer& ours, Answer etcds);
   // Waits until all watchers of both servers were told the same, and kvd says that this is all.
   Outcome Sync(int slot);

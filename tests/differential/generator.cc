@@ -304,7 +304,13 @@ Operation Generator::Transaction() {
       }
     });
   }
-  const std::string user = DrawUser();
+  std::string user = DrawUser();
+  // By somebody if it has no keys: kvd refuses it to nobody, etcd does not.
+  bool has_keys = false;
+  ForEachMessage(&request, [&has_keys](google::protobuf::Message* message) {
+    has_keys = has_keys || message->GetDescriptor()->FindFieldByName("key") != nullptr;
+  });
+  if (focus_ == Focus::kUsers && user.empty() && !has_keys) user = "root";
   if (!user.empty() && user != "root") {
     // 3.7 looks at what else has the lease and 3.4 does not; no other question to 3.4 has the
     // answer.

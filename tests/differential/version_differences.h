@@ -38,7 +38,7 @@ class VersionDifferences {
                  Answer* etcds);
   // Whether 3.7 tells a watcher this, and 3.4 does not. `superseded`: in the same revision.
   bool ToldByNewerOnly(const WatchStream::Told& told, bool superseded, int64_t compacted);
-  void CountDemand(const Operation& operation);
+  void CountDemand(const Operation& operation, const Operation& question);
 
   std::string ToString() const;
   // Names of those that were not met.

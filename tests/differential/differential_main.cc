@@ -53,18 +53,21 @@ std::vector<Operation> OperationsOf(uint64_t seed, uint64_t episode) {
 
 void ShowShrunk(const Options& options, std::vector<Operation> operations) {
   VersionDifferences versions;
-  Comparison fresh(options.kvd, options.etcd, &versions, absl::Seconds(1));
-  std::optional<Difference> last = fresh.Run(operations);
-  if (!last.has_value()) {
+  std::optional<Comparison> servers;
+  std::optional<Difference> last;
+  // On new servers after each difference, for it may last: with it all the rest could be left out.
+  const auto shows = [&](const std::vector<Operation>& rest) {
+    if (!servers) servers.emplace(options.kvd, options.etcd, &versions, absl::Seconds(1));
+    auto difference = servers->Run(rest);
+    if (!difference.has_value()) return false;
+    last = std::move(difference);
+    servers.reset();
+    return true;
+  };
+  if (!shows(operations)) {
     std::printf("not there on fresh servers: it needs what happened in the episodes before\n");
     return;
   }
-  const auto shows = [&](const std::vector<Operation>& rest) {
-    auto difference = fresh.Run(rest);
-    if (!difference.has_value()) return false;
-    last = std::move(difference);
-    return true;
-  };
   operations = Shrink(std::move(operations), shows, absl::Seconds(options.shrink_seconds));
   std::printf("the same by %zu operations:\n", operations.size());
   for (const Operation& operation : operations) std::printf("  %s\n", ToString(operation).c_str());

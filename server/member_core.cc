@@ -77,6 +77,16 @@ Urgency UrgencyOf(int op_field) {
   }
 }
 
+void AnswerReadiness(MemberCore* core, NodeId id, absl::AnyInvocable<void(PeerAnswer)> respond) {
+  const PeerAnswer readiness = core->reconfigurator().ReadinessOf(id);
+  if (readiness != PeerAnswer(Reconfigurator::kNoMember)) return respond(readiness);
+  // Whoever asks may have seen an addition applied elsewhere that the leader has yet to apply; it
+  // has done so after this.
+  core->AwaitLinearizable([core, id, respond = std::move(respond)](absl::Status status) mutable {
+    respond(status.ok() ? core->reconfigurator().ReadinessOf(id) : std::nullopt);
+  });
+}
+
 }  // namespace
 
 int64_t MemberOptions::lease_ttl_min() const {
@@ -486,7 +496,7 @@ void MemberCore::OnPeerRequest(PeerRequest request, absl::AnyInvocable<void(Peer
     return respond(static_cast<int64_t>(node_.applied().value()));
   }
   if (request.kind == PeerRequestKind::kReadiness) {
-    return respond(reconfigurator_.ReadinessOf(NodeId(request.id)));
+    return AnswerReadiness(this, NodeId(request.id), std::move(respond));
   }
   if (request.kind == PeerRequestKind::kLeaseRenew) KV_FAILPOINT(beforeServeHTTPLeaseRenew);
   if (request.kind == PeerRequestKind::kLeaseRemaining) {

@@ -387,6 +387,25 @@ TEST_F(ReconfigurationTest, ALearnerIsPromotedOnlyWhenItHasCaughtUp) {
   EXPECT_EQ(learner, 4);
 }
 
+// The leader is asked how far the learner is, and it may be the last to apply what it committed.
+TEST_F(ReconfigurationTest, ALearnerThatTheLeaderHasYetToApplyIsNotUnknown) {
+  MakeCluster(3);
+  const int follower = Follower();
+  const int leader = Leader();
+  // It applies nothing more before this write is on its disk.
+  cluster().store(leader).StallCommits(100);
+  ASSERT_EQ(Put(follower, "a", "1"), "ok");
+  const Outcome added = AskToAdd(follower, "http://new:4", /*learner=*/true);
+  ASSERT_EQ(Await(added), "ok");
+  const auto known_to_leader = [&] {
+    return !cluster().core(leader).node().status().conf.learners.empty();
+  };
+  ASSERT_FALSE(known_to_leader());
+  EXPECT_EQ(Await(AskToPromote(follower, AddedId(added))),
+            "etcdserver: can only promote a learner member which is in sync with leader");
+  EXPECT_TRUE(known_to_leader());
+}
+
 TEST_F(ReconfigurationTest, LearnersArePromotedByThemselvesOnlyWhenTold) {
   MakeCluster(1);
   Leader();

@@ -15,6 +15,7 @@
 #include "server/membership.h"
 #include "server/sha256.h"
 #include "storage/file_system.h"
+#include "storage/key_history.h"
 #include "storage/snapshot_stream.h"
 #include "storage/store.h"
 #include "storage/store_directory.h"
@@ -108,9 +109,16 @@ struct OpenSnapshot {
   std::unique_ptr<storage::Store> store;
 };
 
+// Above it are as many revisions again for what is written from then on.
+constexpr int64_t kBumpedRevisionMax = storage::kRevisionMax / 2;
+
 // What every member of the old cluster knew of it is replaced; the keys and leases stay.
 absl::Status MakeFirstState(const RestoreOptions& options, const Bootstrap& bootstrap,
                             storage::Store& store) {
+  if (options.bump_revision > kBumpedRevisionMax - store.revision().value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--bump-revision must not go past revision ", kBumpedRevisionMax));
+  }
   const Revision revision = store.revision() + options.bump_revision;
   std::vector<std::pair<storage::Table, std::string>> old;
   for (const storage::Table table :

@@ -187,6 +187,27 @@ TEST(StoreFormatTest, TrimmedHistoryBeginsAnew) {
   EXPECT_TRUE(history.empty());
 }
 
+TEST(StoreFormatTest, AStepToTheLastRevisionIsReadAndOneBeyondIsMalformed) {
+  KeyHistory history;
+  history.Push({{Revision(1), 0}, Revision(1), 1});
+  history.Push({{Revision(kRevisionMax - 1), 0}, Revision(1), 2});
+  history.Push({{Revision(kRevisionMax), 0}, Revision(1), 3});
+  std::string bytes;
+  history.AppendTo(bytes);
+  KeyHistory parsed;
+  ASSERT_TRUE(KeyHistory::Parse(bytes, parsed));
+  EXPECT_EQ(parsed.Older(), history.Older());
+  const VersionId beyond{Revision(kRevisionMax) + 1, 0};
+  EXPECT_FALSE(KeyHistory::Parse(EncodeHistory(std::vector<IndexVersion>{{beyond, Revision(1), 1}}),
+                                 parsed));
+  EXPECT_FALSE(KeyHistory::Parse(EncodeHistory(std::vector<IndexVersion>{
+                                     {{Revision(1), 0}, Revision(1), 1},
+                                     {beyond, Revision(1), 2},
+                                     {{Revision(kRevisionMax), 0}, Revision(1), 3},
+                                 }),
+                                 parsed));
+}
+
 TEST(StoreFormatTest, ChunkOfAHistory) {
   const std::string key = ChunkKey("a", {Revision(300), 1});
   ExpectGolden(key, "00 00 00 01 61 00 00 00 00 00 00 01 2c 00 00 00 00 00 00 00 01");

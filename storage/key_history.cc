@@ -23,8 +23,9 @@ void AppendWhole(const IndexVersion& version, std::string& to) {
 
 bool TakeWhole(std::string_view& from, IndexVersion& version) {
   int64_t main, age = 0;
-  if (!TakeCount(from, main) || main == 0 || !TakeCount(from, version.id.sub) ||
-      !TakeCount(from, version.version)) {
+  if (!TakeCount(from, main) || main == 0 || main > kRevisionMax ||
+      !TakeCount(from, version.id.sub) || !TakeCount(from, version.version) ||
+      version.version > kRevisionMax) {
     return false;
   }
   version.id.main = Revision(main);
@@ -47,6 +48,7 @@ bool TakeStep(std::string_view& from, IndexVersion& version) {
   int64_t advance, sub = 0;
   if (!TakeCount(from, advance)) return false;
   if ((advance & kHasSub) != 0 && (!TakeCount(from, sub) || sub == 0)) return false;
+  if ((advance >> 2) > kRevisionMax - version.id.main.value()) return false;
   const VersionId id{version.id.main + (advance >> 2), sub};
   if (id <= version.id) return false;
   version.id = id;

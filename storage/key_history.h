@@ -21,6 +21,8 @@
 //     step   := advance:varint [sub:varint]
 //       advance  4 * (main - main of the one before) + 2 if a tombstone + 1 if sub is there (not 0)
 //       Version and create revision of a put follow from the one before.
+//   No main and no version is above kRevisionMax, so that every advance has the 62 bits of a
+//   count (store_format.h) at most.
 #ifndef KEELSON_STORAGE_KEY_HISTORY_H_
 #define KEELSON_STORAGE_KEY_HISTORY_H_
 
@@ -35,6 +37,8 @@
 #include "storage/store_format.h"
 
 namespace keelson::storage {
+
+inline constexpr int64_t kRevisionMax = (int64_t{1} << 60) - 1;
 
 struct IndexVersion {
   VersionId id;

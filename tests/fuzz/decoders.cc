@@ -209,7 +209,9 @@ void RunHistory(std::string_view bytes) {
   // It goes on.
   again.Spill(again.older_count() / 2);
   (void)again.Trim(Revision(100));
-  again.Push({{Revision(int64_t{1} << 62), 0}, Revision(1), again.newest().version + 1});
+  if (again.newest().id.main == Revision(kRevisionMax)) return;
+  again.Push({{Revision(kRevisionMax), 0}, Revision(1), again.newest().version + 1});
+  (void)again.Older();
 }
 
 void RunCounts(std::string_view bytes) {

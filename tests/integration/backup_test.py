@@ -149,6 +149,8 @@ class BackupTest(ClusterTest):
                 (["restore", self.file, "--name", "a", "--initial-cluster", "b=http://localhost:2380"], 'local name "a"'),
                 (["restore", self.file, "--bump-revision", "-1"], "--bump-revision"),
                 (["restore", self.file, "--bump-revision", "0", "--mark-compacted"], "--mark-compacted"),
+                (["restore", self.file, "--bump-revision", str(2**62), "--mark-compacted"], "must not go past revision"),
+                (["restore", self.file, "--bump-revision", str(2**63 - 1), "--mark-compacted"], "must not go past revision"),
                 (["restore", self.file, "--mark-compacted=false"], "--mark-compacted")]:
             done = kvctl("snapshot", *arguments)
             self.assertEqual(done.returncode, 128, (arguments, done.stderr))

@@ -20,6 +20,7 @@ bool ParseStateHashRun(std::string_view bytes, StateHashRun& run) {
   if (!TakeLittle64(bytes, last) || bytes.empty() || bytes.size() % 8 != 0) return false;
   // The oldest may be that of the state before the first entry.
   if (bytes.size() / 8 - 1 > last || bytes.size() / 8 > RecentStateHashes::kRunMax) return false;
+  if (last == UINT64_MAX) return false;  // it leaves no index for the entry after
   run.last = LogIndex(last);
   run.hashes.resize(bytes.size() / 8);
   for (uint64_t& hash : run.hashes) TakeLittle64(bytes, hash);

@@ -29,7 +29,7 @@ struct StateHashRun {
 };
 std::string EncodeStateHashRun(const StateHashRun& run);
 // False: malformed; more hashes than there are entries up to `last` and the state before the first
-// are, too.
+// are, too, and a `last` that no entry can follow.
 bool ParseStateHashRun(std::string_view bytes, StateHashRun& run);
 
 class RecentStateHashes {

@@ -107,6 +107,8 @@ TEST(StateHashRunTest, WhatIsNotARunIsRefused) {
   EXPECT_FALSE(ParseStateHashRun(good.substr(0, 8), run)) << "no hash";
   EXPECT_FALSE(ParseStateHashRun(good.substr(0, 15), run));
   EXPECT_FALSE(ParseStateHashRun(good + good.substr(8, 8), run)) << "more than there can be";
+  EXPECT_FALSE(ParseStateHashRun(EncodeStateHashRun({LogIndex(UINT64_MAX), {5}}), run))
+      << "no entry can follow";
   EXPECT_FALSE(ParseStateHashRun(
       EncodeStateHashRun({LogIndex(1000), std::vector<uint64_t>(RecentStateHashes::kRunMax + 1)}),
       run));

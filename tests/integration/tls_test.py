@@ -122,10 +122,10 @@ class ClientTest(TlsTest):
         member = self.single(identity=root)
         url = f"{member.client_url}/v3/kv/range"
 
-        def ask(protocol):
-            done = run_command(["curl", "-sS", "--cacert", self.ca.ca, "--cert", root.cert, "--key", root.key, protocol, "-d",
-                                '{"key":"YQ=="}', "-o", "/dev/null", "-w", "%{http_code}", url])
-            return done.stdout.decode()
+        def ask(protocol, body='{"key":"YQ=="}'):
+            done = run_command(["curl", "-sS", "--cacert", self.ca.ca, "--cert", root.cert, "--key", root.key, protocol, "-d", body,
+                                "-o", "/dev/null", "-w", "%{http_code}", url])
+            return done.stdout.decode() or done.stderr.decode()
 
         member.client.KV.Put(key=b"a", value=b"1", timeout=10)
         for protocol in ("--http1.1", "--http2"):
@@ -134,7 +134,8 @@ class ClientTest(TlsTest):
             done = self.command(KVCTL, member.client_url, *words, identity=root)
             self.assertEqual(done.returncode, 0, done.stderr)
         for protocol in ("--http1.1", "--http2"):
-            self.assertEqual(ask(protocol), "400")
+            # Without a body: curl 7 forgets an answer that came before it had sent all of it (RFC 9113, 8.1, forbids that).
+            self.assertEqual(ask(protocol, body=""), "400")
         # Elsewhere the name counts.
         self.assertEqual(self.command(KVCTL, member.client_url, "get", "a", identity=root).stdout, b"a\n1\n")
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "client/errors.h"
 #include "tools/kvctl/password.h"
+#include "tools/kvctl/srv_lookup.h"
 
 namespace keelson::kvctl {
 namespace {
@@ -50,8 +51,10 @@ void GlobalFlags::AddTo(Flags& flags) {
   flags.String("auth-jwt-token", 0, &auth_jwt_token, "a token to use instead of a user");
   flags.Bool("insecure-discovery", 0, &insecure_discovery,
              "accept clear-text servers from discovery");
-  flags.String("discovery-srv", 'd', &discovery_srv, "accepted for compatibility; not supported");
-  flags.String("discovery-srv-name", 0, &discovery_srv_name, "as discovery-srv");
+  flags.String("discovery-srv", 'd', &discovery_srv,
+               "domain whose DNS records (SRV) name the servers");
+  flags.String("discovery-srv-name", 0, &discovery_srv_name,
+               "name of the service in the records of discovery-srv, behind etcd-client-");
 }
 
 std::string Session::environment(const std::string& name) const {
@@ -110,24 +113,40 @@ Exit Session::MakeClient(Flags& flags) {
       return BadArguments(absl::StrCat("empty string is passed to --", name, " option"));
     }
   }
-  if (!globals_.discovery_srv.empty()) {
-    return BadFeature("--discovery-srv is not supported; name the servers with --endpoints");
-  }
   if (!globals_.debug) client::SilenceTransportLog();
 
   client::Options options = BaseOptions();
   options.endpoints = globals_.endpoints;
+  if (!globals_.discovery_srv.empty()) KVCTL_RETURN_IF_FAILED(Discover(&options.endpoints));
   if (!globals_.cert.empty() || !globals_.key.empty() || !globals_.cacert.empty() ||
       globals_.insecure_skip_tls_verify || !globals_.insecure_transport) {
-    options.tls = client::TlsOptions{.ca_file = globals_.cacert,
-                                     .cert_file = globals_.cert,
-                                     .key_file = globals_.key,
-                                     .server_name = "",
-                                     .skip_verification = globals_.insecure_skip_tls_verify};
+    options.tls =
+        client::TlsOptions{.ca_file = globals_.cacert,
+                           .cert_file = globals_.cert,
+                           .key_file = globals_.key,
+                           // With etcdctl's meaning: what DNS says is not believed.
+                           .server_name = globals_.insecure_discovery ? "" : globals_.discovery_srv,
+                           .skip_verification = globals_.insecure_skip_tls_verify};
   }
   options.token = globals_.auth_jwt_token;
   KVCTL_RETURN_IF_FAILED(ReadUser(globals_.user, globals_.password, &options));
   return Connect(std::move(options), &client_);
+}
+
+// Where DNS names nobody who may be asked, `endpoints` stay.
+Exit Session::Discover(std::vector<std::string>* endpoints) const {
+  auto servers = LookUpServers(globals_.discovery_srv, globals_.discovery_srv_name);
+  if (!servers.ok()) return Failed(servers.status());
+  std::vector<std::string> secure;
+  for (std::string& url : *servers) {
+    if (!globals_.insecure_discovery && absl::StartsWith(url, "http://")) {
+      err_ << "ignoring discovered insecure endpoint \"" << url << "\"\n";
+    } else {
+      secure.push_back(std::move(url));
+    }
+  }
+  if (!secure.empty()) *endpoints = std::move(secure);
+  return Ok();
 }
 
 Exit ReadUser(const std::string& user, const std::string& password, client::Options* options) {

@@ -86,6 +86,7 @@ class Session {
  private:
   Exit ReadEnvironment(Flags& flags);
   Exit MakeClient(Flags& flags);
+  Exit Discover(std::vector<std::string>* endpoints) const;
 
   const Environment environment_;
   std::istream& in_;

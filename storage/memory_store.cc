@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "base/status_macros.h"
 #include "storage/errors.h"
+#include "storage/held_pin.h"
 #include "storage/recent_state_hashes.h"
 #include "storage/revision_pins.h"
 #include "storage/state_hash.h"
@@ -79,19 +80,6 @@ absl::StatusOr<Image> ReadImage(FileSystem& files, const std::string& directory)
   }
   return rest.empty() ? absl::StatusOr<Image>(std::move(image)) : damaged();
 }
-
-class HeldPin final : public Store::Pin {
- public:
-  HeldPin(std::shared_ptr<RevisionPins> pins, Revision revision)
-      : pins_(std::move(pins)), revision_(revision) {
-    pins_->Add(revision_);
-  }
-  ~HeldPin() override { pins_->Remove(revision_); }
-
- private:
-  const std::shared_ptr<RevisionPins> pins_;
-  const Revision revision_;
-};
 
 class MemoryStore final : public Store {
  public:

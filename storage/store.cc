@@ -20,6 +20,7 @@
 #include "storage/errors.h"
 #include "storage/etcd_hash.h"
 #include "storage/flush_listener.h"
+#include "storage/held_pin.h"
 #include "storage/key_index.h"
 #include "storage/lease_table.h"
 #include "storage/range_query.h"
@@ -87,19 +88,6 @@ class ScopedPin {
   RevisionPins& pins_;
   const Revision revision_;
   const bool shared_;
-};
-
-class HeldPin final : public Store::Pin {
- public:
-  HeldPin(std::shared_ptr<RevisionPins> pins, Revision revision)
-      : pins_(std::move(pins)), revision_(revision) {
-    pins_->Add(revision_);
-  }
-  ~HeldPin() override { pins_->Remove(revision_); }
-
- private:
-  const std::shared_ptr<RevisionPins> pins_;
-  const Revision revision_;
 };
 
 class RocksStore final : public Store {

@@ -1,21 +1,18 @@
 #include "client/test_cluster.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "client/free_port.h"
 
 namespace keelson::client {
 namespace {
@@ -24,23 +21,6 @@ std::string ServerProgram() {
   if (const char* const named = std::getenv("KEELSON_TEST_SERVER"); named != nullptr) return named;
   if (access(KEELSON_DEFAULT_TEST_SERVER, X_OK) == 0) return KEELSON_DEFAULT_TEST_SERVER;
   return "/usr/bin/etcd";
-}
-
-// A port that nobody listens on. Never the same one twice, for a server may not have bound it yet.
-int FreePort() {
-  static auto* const given = new std::set<int>;
-  for (;;) {
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    KV_CHECK_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-    KV_CHECK_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    close(fd);
-    const int port = ntohs(address.sin_port);
-    if (given->insert(port).second) return port;
-  }
 }
 
 }  // namespace

@@ -1,17 +1,13 @@
 #include "tests/differential/server_process.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -19,31 +15,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "client/free_port.h"
 
 namespace keelson::differential {
-namespace {
-
-// A port that nobody listens on; never the same one twice, for a server may not have bound it yet.
-int FreePort() {
-  static auto* const given = new std::set<int>;
-  for (;;) {
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    KV_CHECK_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-    KV_CHECK_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    close(fd);
-    const int port = ntohs(address.sin_port);
-    if (given->insert(port).second) return port;
-  }
-}
-
-}  // namespace
-
 ServerProcess::ServerProcess(std::string program)
-    : program_(std::move(program)), port_(FreePort()) {
+    : program_(std::move(program)), port_(client::FreePort()) {
   // Memory, where there is some as a folder: a sync costs nothing there, and etcd 3.4 cannot be
   // told to leave it.
   std::string folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
@@ -52,7 +28,7 @@ ServerProcess::ServerProcess(std::string program)
   folder_ = folder;
   target_ = absl::StrCat("127.0.0.1:", port_);
   client_url_ = absl::StrCat("http://", target_);
-  peer_url_ = absl::StrCat("http://127.0.0.1:", FreePort());
+  peer_url_ = absl::StrCat("http://127.0.0.1:", client::FreePort());
   Start();
 }
 

@@ -9,7 +9,7 @@ namespace keelson::server {
 StartVerdict JudgeStart(NodeId self, const std::map<NodeId, std::optional<uint64_t>>& hashes,
                         bool is_last) {
   const std::optional<uint64_t> own = hashes.at(self);
-  if (!own) return StartVerdict::kAgrees;  // a state from before there was a hash, or none
+  if (!own) return StartVerdict::kAgrees;  // no state yet
   const size_t majority = hashes.size() / 2 + 1;
   std::map<uint64_t, size_t> votes;
   for (const auto& [member, hash] : hashes) {

@@ -1,0 +1,15 @@
+// The kinds there are: one function a kind, in the file of its name or of its group. AllKinds
+// (kind.h) lists them in the order of discovery.
+#ifndef KEELSON_APISERVER_API_KINDS_KINDS_H_
+#define KEELSON_APISERVER_API_KINDS_KINDS_H_
+
+#include "apiserver/api/kind.h"
+
+namespace keelson::api {
+
+// v1
+const Kind& ConfigMapKind();
+
+}  // namespace keelson::api
+
+#endif  // KEELSON_APISERVER_API_KINDS_KINDS_H_

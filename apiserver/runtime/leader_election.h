@@ -1,0 +1,45 @@
+// LeaderElection: one of several processes acts, by a Lease in kube-system (kube-surface 2.8).
+// Loses leadership by itself when it could not renew within the renew deadline.
+#ifndef KEELSON_APISERVER_RUNTIME_LEADER_ELECTION_H_
+#define KEELSON_APISERVER_RUNTIME_LEADER_ELECTION_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "apiserver/runtime/api_client.h"
+#include "base/clock.h"
+
+namespace keelson::runtime {
+
+struct LeaderElectionOptions {
+  std::string name;      // of the Lease: "kube-scheduler"
+  std::string identity;  // unique among the candidates
+  std::string name_space = "kube-system";
+  absl::Duration lease = absl::Seconds(15);
+  absl::Duration renew_deadline = absl::Seconds(10);
+  absl::Duration retry = absl::Seconds(2);
+};
+
+class LeaderElection {
+ public:
+  LeaderElection(ApiClient* client, const Clock* clock, LeaderElectionOptions options);
+  ~LeaderElection();
+  // Blocks until it has the lease (true) or Stop was called (false).
+  bool Acquire();
+  // Renews on a thread of its own from Acquire on; `on_lost` is called there, once, when it is
+  // lost.
+  void OnLost(std::function<void()> on_lost);
+  // Gives the lease up, so that the next one need not wait. Thread-safe.
+  void Stop();
+  bool leading() const;
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace keelson::runtime
+
+#endif  // KEELSON_APISERVER_RUNTIME_LEADER_ELECTION_H_

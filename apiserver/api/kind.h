@@ -128,6 +128,12 @@ struct Kind {
   // goes at once. Pods.
   int64_t (*grace_seconds)(const Json& object, std::optional<int64_t> requested) = nullptr;
 
+  // At the first DELETE of an object that does not go at once: a namespace's phase is Terminating.
+  void (*prepare_delete)(Json& object) = nullptr;
+  // False: something of the object's own, beside finalizers, still holds it (a namespace's
+  // spec.finalizers). nullptr: true.
+  bool (*may_vanish)(const Json& object) = nullptr;
+
   // What `kubectl get` prints. Empty: Name and Created At.
   std::vector<Column> columns = {};
   void (*print)(const Json& object, const PrintContext& context,

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,7 @@ class Client;
 namespace keelson::registry {
 
 class WatchCache;
+class Entry;
 
 struct WriteOptions {
   User user = {};
@@ -58,9 +60,33 @@ struct Deleted {
   bool gone = false;  // false: it lingers, for its grace or its finalizers
 };
 
+enum class VersionMatch { kUnset, kNotOlderThan, kExact };
+
+// A list, as the query parameters of the same names say (kube-surface 2.2).
+struct ListQuery {
+  const api::Kind* kind = nullptr;
+  std::string name_space = {};  // empty: all
+  api::LabelSelector labels = {};
+  api::FieldSelector fields = {};
+  int64_t limit = 0;
+  std::string continue_token = {};
+  std::string resource_version = {};
+  VersionMatch match = VersionMatch::kUnset;
+};
+
+struct ListResult {
+  std::vector<std::shared_ptr<const Entry>> items;  // in the stored version of their kind
+  int64_t revision = 0;
+  std::string continue_token = {};
+  std::optional<int64_t> remaining = {};
+};
+
 // What a change makes of the newest version of an object. May be called again when somebody else
 // was faster; an error ends the change.
 using Change = std::function<absl::StatusOr<api::Json>(const api::Json& newest)>;
+
+// 504: a revision the store has not come to.
+absl::Status TooLargeVersion(int64_t wanted, int64_t now);
 
 class Registry {
  public:
@@ -84,6 +110,13 @@ class Registry {
                                  std::string_view name, const DeleteOptions& deletion,
                                  const WriteOptions& options);
 
+  // Ordered by namespace and name. BadRequest, Invalid, Expired (410), Timeout (a revision that is
+  // still to come) as kube-apiserver.
+  absl::StatusOr<ListResult> List(const ListQuery& query);
+
+  // An object of the stored version in the version of `kind`.
+  static api::Json InVersion(const api::Kind& kind, api::Json stored);
+
   // From the watch cache, as old as it happens to be; for admission and authorization. nullptr:
   // none.
   std::shared_ptr<const api::Json> Cached(const api::Kind& kind, std::string_view name_space,
@@ -95,6 +128,8 @@ class Registry {
   WatchCache& Cache(const api::Kind& kind);
 
   client::Client& store() { return *store_; }
+  // The store's revision now. Unavailable, Timeout: the store does not answer.
+  absl::StatusOr<int64_t> CurrentRevision();
 
  private:
   class Impl;

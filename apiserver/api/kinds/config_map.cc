@@ -2,9 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apiserver/api/kinds/kinds.h"
+#include "apiserver/api/kinds/printing.h"
 #include "apiserver/api/labels.h"
 #include "apiserver/api/object.h"
-#include "apiserver/api/time.h"
 
 namespace keelson::api {
 namespace {
@@ -38,7 +38,7 @@ void ValidateConfigMapUpdate(const Json& object, const Json& old, FieldErrors& e
 void Print(const Json& object, const PrintContext& context, std::vector<Json>* cells) {
   cells->push_back(NameOf(object));
   cells->push_back(MapAt(object, "data").size() + MapAt(object, "binaryData").size());
-  cells->push_back(AgeSince(TextAt(object, "metadata.creationTimestamp"), context.now));
+  cells->push_back(AgeCell(object, context));
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ const Kind& ConfigMapKind() {
       .storage_prefix = "configmaps",
       .validate = ValidateConfigMap,
       .validate_update = ValidateConfigMapUpdate,
-      .columns = {{"Name", "string", "name"}, {"Data"}, {"Age"}},
+      .columns = {NameColumn(), {"Data"}, {"Age"}},
       .print = Print,
   };
   return kind;

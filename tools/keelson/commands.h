@@ -1,0 +1,18 @@
+// The subcommands of keelson, each in the file of its name. A function below adds one to the
+// program; when it is the one that was asked for, it runs and puts the exit status of the program
+// into *exit_status: 0, or 1 after a line on stderr that says why. Bad flags are CLI11's.
+#ifndef KEELSON_TOOLS_KEELSON_COMMANDS_H_
+#define KEELSON_TOOLS_KEELSON_COMMANDS_H_
+
+namespace CLI {
+class App;
+}
+
+namespace keelson::program {
+
+// The daemons: they run until SIGTERM or SIGINT.
+void AddApiserverCommand(CLI::App& program, int* exit_status);
+
+}  // namespace keelson::program
+
+#endif  // KEELSON_TOOLS_KEELSON_COMMANDS_H_

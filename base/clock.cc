@@ -2,6 +2,8 @@
 
 #include <ctime>
 
+#include "absl/time/clock.h"
+
 namespace keelson {
 
 absl::Duration RealClock::Now() const {
@@ -9,5 +11,7 @@ absl::Duration RealClock::Now() const {
   clock_gettime(CLOCK_BOOTTIME, &now);
   return absl::DurationFromTimespec(now);
 }
+
+absl::Time RealClock::WallTime() const { return absl::Now(); }
 
 }  // namespace keelson

@@ -2,7 +2,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "proto/etcd/rpc.pb.h"
 #include "server/errors.h"
 #include "server/membership.h"
@@ -50,8 +49,7 @@ Reconfigurator::Done ReplyTo(MemberCore* core, std::shared_ptr<Call> call) {
 void MemberAdd(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {
   etcdserverpb::MemberAddRequest request;
   if (!ParseRequest(*call, bytes, request)) return;
-  core->reconfigurator().Add(request, absl::ToUnixSeconds(absl::Now()),
-                             ReplyTo(core, std::move(call)));
+  core->reconfigurator().Add(request, ReplyTo(core, std::move(call)));
 }
 
 void MemberRemove(MemberCore* core, std::shared_ptr<Call> call, const SharedBytes& bytes) {

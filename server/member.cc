@@ -9,12 +9,10 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
 #include "base/clock.h"
-#include "base/failpoint.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "base/thread_urgency.h"
@@ -33,6 +31,7 @@
 #include "server/membership.h"
 #include "server/metrics_endpoint.h"
 #include "server/peer_transport.h"
+#include "server/publisher.h"
 #include "server/rpc/rpc_server.h"
 #include "server/services.h"
 #include "server/slow_call_log.h"
@@ -43,7 +42,6 @@ namespace keelson::server {
 namespace {
 
 constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
-constexpr absl::Duration kPublishRetry = absl::Seconds(1);
 constexpr absl::Duration kCertificatesInterval = absl::Hours(1);
 constexpr size_t kAuthQueueMax = 1000;  // passwords to hash or compare
 constexpr int64_t kDefaultQuota = int64_t{2} << 30;
@@ -101,7 +99,7 @@ absl::StatusOr<std::unique_ptr<Jwt>> LoadJwt(const Config& config) {
   if (!config.auth_token.starts_with(kJwt)) return nullptr;
   KV_ASSIGN_OR_RETURN(const JwtOptions options,
                       ParseJwtOptions(std::string_view(config.auth_token).substr(kJwt.size())));
-  return Jwt::Create(options, [] { return absl::Now(); });
+  return Jwt::Create(options, [clock = RealClock()] { return clock.WallTime(); });
 }
 
 std::string HexId(NodeId id) { return fmt::format("{:x}", id.value()); }
@@ -137,7 +135,7 @@ class Member::Impl {
         rpc_(&loop_, &clock_, RpcOptions()),
         metrics_rpc_(&loop_, &clock_, MakeRpcOptions(config)),
         signals_(loop_, SIGTERM, SIGINT),
-        publish_timer_(executor_.NewTimer()),
+        publisher_(&core_, OwnAttributes(), [] { spdlog::info("ready to serve client requests"); }),
         certificates_timer_(executor_.NewTimer()),
         auto_compactor_(config_.auto_compaction, AutoCompactorEnvironment()),
         disk_watch_({.directories = directory_.paths}, &storage::PosixFileSystem(), &executor_,
@@ -388,7 +386,7 @@ class Member::Impl {
     if (core_.node().status().conf.voters.size() == 1) core_.node().Campaign();
     auto_compactor_.Start();
     if (!tls_.self_signed.empty()) KeepCertificates();
-    Publish();
+    publisher_.Start();
   }
 
   // The transport's peers become the members that the store knows. One that was removed is let go
@@ -434,22 +432,12 @@ class Member::Impl {
     });
   }
 
-  // Tells the cluster this member's name and client URLs, again until it is known.
-  void Publish() {
-    KV_FAILPOINT(beforePublishing);
+  proto::MemberAttributes OwnAttributes() const {
     proto::MemberAttributes attributes;
     attributes.set_id(directory_.identity.member_id.value());
     attributes.set_name(config_.name);
     for (const Url& url : config_.advertise_client_urls) attributes.add_client_urls(url.text);
-    core_.Submit(proto::Command::kMemberAttributesFieldNumber, attributes.SerializeAsString(),
-                 [this](Answer answer) {
-                   if (core_.stopped()) return;
-                   if (!answer.status.ok()) {
-                     publish_timer_->Arm(kPublishRetry, [this] { Publish(); });
-                     return;
-                   }
-                   spdlog::info("ready to serve client requests");
-                 });
+    return attributes;
   }
 
   // The one place where a member stops because it cannot go on.
@@ -499,7 +487,7 @@ class Member::Impl {
   rpc::RpcServer rpc_;
   rpc::RpcServer metrics_rpc_;  // on --listen-metrics-urls: health and metrics alone
   asio::signal_set signals_;
-  std::unique_ptr<Timer> publish_timer_;
+  Publisher publisher_;
   std::unique_ptr<Timer> certificates_timer_;
   AutoCompactor auto_compactor_;
   std::map<NodeId, std::unique_ptr<Timer>> departing_;  // removed members that are still connected

@@ -38,8 +38,7 @@ MembersView Reconfigurator::View(const std::vector<etcdserverpb::Member>& member
 // -------------------------------------------------------------------------------------------
 // changes
 
-void Reconfigurator::Add(const etcdserverpb::MemberAddRequest& request, int64_t unix_seconds,
-                         Done done) {
+void Reconfigurator::Add(const etcdserverpb::MemberAddRequest& request, Done done) {
   auto urls =
       CheckPeerUrls(std::vector<std::string>(request.peerurls().begin(), request.peerurls().end()));
   if (!urls.ok()) return done(Refusal(urls.status()));
@@ -49,7 +48,9 @@ void Reconfigurator::Add(const etcdserverpb::MemberAddRequest& request, int64_t 
         request.islearner() ? CheckAddingLearner(View(members)) : CheckAddingVoter(View(members));
     if (!status.ok()) return done(Refusal(std::move(status)));
   }
-  // The same URLs may have been added and removed within this second.
+  // The same URLs may have been added and removed within this second, or in one that the clock was
+  // put back to.
+  int64_t unix_seconds = absl::ToUnixSeconds(environment_.clock->WallTime());
   NodeId id = ComputeAddedMemberId(*urls, unix_seconds);
   while (!id || WasRemoved(*environment_.store, id)) {
     id = ComputeAddedMemberId(*urls, ++unix_seconds);

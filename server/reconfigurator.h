@@ -63,7 +63,7 @@ class Reconfigurator {
   void Stop();
 
   // --- for services. The answer's body is that of the method, without its header.
-  void Add(const etcdserverpb::MemberAddRequest& request, int64_t unix_seconds, Done done);
+  void Add(const etcdserverpb::MemberAddRequest& request, Done done);
   void Remove(NodeId id, Done done);
   void Update(const etcdserverpb::MemberUpdateRequest& request, Done done);
   void Promote(NodeId id, Done done);

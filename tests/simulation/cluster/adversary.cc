@@ -28,7 +28,10 @@ Adversary::Adversary(World* world, Time end)
       {Feature::k_full_disks, &Adversary::FillDisk},
       {Feature::k_stalls, &Adversary::StallStore},
       {Feature::k_drift, &Adversary::Drift},
+      {Feature::k_wall_jumps, &Adversary::JumpWallClock},
       {Feature::k_transfers, &Adversary::Transfer},
+      {Feature::k_damage, &Adversary::DamageDisk},
+      {Feature::k_flipped_reads, &Adversary::FlipReads},
   };
   for (const auto& [feature, fault] : kinds) {
     if (world_->options().has(feature)) faults_.push_back(fault);
@@ -62,6 +65,7 @@ void Adversary::Heal() {
     Disk& disk = world_->disk(n);
     disk.files.SetCapacity(kNoCapacity);
     disk.speed = DiskSpeed();
+    disk.files.FlipReads(0);
     world_->clock(n).SetRate(1);
     // What was armed and has not come yet goes with the member's life.
     if (world_->running(n) && (disk.files.halted() || disk_armed_.contains(n))) world_->Crash(n);
@@ -166,6 +170,16 @@ void Adversary::Drift() {
   world_->clock(n).SetRate(1 + kDrift * static_cast<double>(dice_.Between(-100, 100)) / 100);
 }
 
+void Adversary::JumpWallClock() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->counters().Add(Reached::kWallJumps);
+  const int64_t seconds =
+      dice_.Percent(50) ? dice_.Between(-30, 30) : dice_.Between(-100000, 100000);
+  world_->Tell(n, absl::StrCat("has its time of day changed by ", seconds, " s"));
+  world_->clock(n).JumpWallTime(absl::Seconds(seconds));
+}
+
 void Adversary::Transfer() {
   const int leader = world_->Leader();
   const int to = AnyRunning();
@@ -222,6 +236,32 @@ void Adversary::FillDisk() {
   world_->counters().Add(Reached::kFullDisks);
   world_->disk(n).files.SetCapacity(static_cast<uint64_t>(dice_.Between(0, 200000)));
   After(Lasting(6 * kSecond), [this, n] { world_->disk(n).files.SetCapacity(kNoCapacity); });
+}
+
+// Another member may be leaving, unseen: three are to remain of which this is one.
+void Adversary::DamageDisk() {
+  const int n = AnyRunning();
+  const size_t enough = world_->options().has(Feature::k_membership) ? 4 : 3;
+  if (n == 0 || world_->damaged() != 0 || world_->removed(n) || world_->MemberCount() < enough) {
+    return;
+  }
+  world_->Crash(n);
+  After(kMillisecond, [this, n] {
+    if (world_->running(n) || world_->removed(n) || world_->damaged() != 0) return;
+    world_->Damage(n);
+  });
+  After(Lasting(3 * kSecond), [this, n] { world_->Start(n); });
+}
+
+void Adversary::FlipReads() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  world_->Tell(n, "has a disk that is about to be read wrongly");
+  world_->counters().Add(Reached::kFlippedReads);
+  // RocksDB as Debian builds it ends the process at some bits.
+  const char* const under = world_->options().real_stores ? kLogDirectory : "";
+  world_->disk(n).files.FlipReads(static_cast<uint64_t>(dice_.Between(1, 6)), under,
+                                  static_cast<uint64_t>(dice_.Between(1, 3)));
 }
 
 void Adversary::StallStore() {

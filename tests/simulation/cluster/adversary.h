@@ -2,8 +2,9 @@
 // again until the faults end; then everything is healed, and whoever is a member runs.
 //
 // What it keeps to, because the design promises no more: a disk keeps what it said it has, except
-// for a sync that it said has failed; a clock is wrong
-// by no more than kDrift.
+// for a sync that it said has failed, and except for that of one member, which is then replaced
+// before another is damaged; a clock is wrong by no more than kDrift, though the time of day may be
+// anything.
 #ifndef KEELSON_TESTS_SIMULATION_CLUSTER_ADVERSARY_H_
 #define KEELSON_TESTS_SIMULATION_CLUSTER_ADVERSARY_H_
 
@@ -44,7 +45,10 @@ class Adversary {
   void FailDisk();
   void FillDisk();
   void StallStore();
+  void DamageDisk();
+  void FlipReads();
   void Drift();
+  void JumpWallClock();
   void Transfer();
 
   World* const world_;

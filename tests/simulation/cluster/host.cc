@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "server/cluster_records.h"
@@ -18,7 +19,6 @@ namespace keelson::simulation {
 namespace {
 
 constexpr char kStates[] = "/states";
-constexpr char kLog[] = "/log";
 constexpr uint64_t kSegmentBytes = 32 << 10;
 constexpr uint64_t kRocksMemory = 8 << 20;
 
@@ -70,17 +70,19 @@ class RocksOnCrashingDisk final : public storage::StateMedium {
   storage::CrashingRocks& rocks_;
 };
 
-storage::RaftLogOptions LogOptions(Disk& disk, Random* random) {
+}  // namespace
+
+storage::RaftLogOptions LogOptions(storage::FileSystem& files, Random* random,
+                                   uint64_t cache_bytes_max) {
   storage::RaftLogOptions options;
-  options.directory = kLog;
+  options.directory = kLogDirectory;
   options.segment_bytes = kSegmentBytes;
+  options.cache_bytes_max = cache_bytes_max;
   options.background_thread = false;
-  options.file_system = &disk.files;
+  options.file_system = &files;
   options.random = random;
   return options;
 }
-
-}  // namespace
 
 Disk::Disk(uint64_t seed, bool real_stores) : files(seed) {
   if (real_stores) {
@@ -106,7 +108,7 @@ void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
   KV_CHECK((*store)->CommitBatch().ok());
   KV_CHECK((*store)->Flush().ok());
   SeededRandom random(id.value());
-  const auto log = storage::RaftLog::Create(LogOptions(disk, &random), {cluster_id, id});
+  const auto log = storage::RaftLog::Create(LogOptions(disk.files, &random, 0), {cluster_id, id});
   KV_CHECK(log.ok()) << log.status();
 }
 
@@ -157,6 +159,7 @@ Host::~Host() {
     if (const auto call = weak.lock()) call->Break();
   }
   rpc_.reset();
+  publisher_.reset();
   core_.reset();
 }
 
@@ -186,7 +189,8 @@ absl::Status Host::Open() {
   if (!broken.empty()) environment_.on_broken(broken);
   store = WrongStore(environment_.options->bug, std::move(store));
   store_ = std::make_unique<WatchedStore>(std::move(store), environment_);
-  KV_ASSIGN_OR_RETURN(log_, storage::RaftLog::Open(LogOptions(disk, &random_)));
+  KV_ASSIGN_OR_RETURN(log_, storage::RaftLog::Open(LogOptions(
+                                disk.files, &random_, environment_.options->log_cache_bytes)));
   KV_RETURN_IF_ERROR(states_->RemoveLeftovers());
   return server::ResetLogBehindSnapshot(states_->installed(), *store_, *log_);
 }
@@ -256,7 +260,13 @@ void Host::MakeCore() {
   server::RegisterClusterMaintenance(core_.get(), rpc_.get());
   server::RegisterLock(core_.get(), rpc_.get());
   server::RegisterElection(core_.get(), rpc_.get());
-  core_->Start([] {});
+
+  proto::MemberAttributes attributes;
+  attributes.set_id(environment_.id.value());
+  attributes.set_name(environment_.name);
+  attributes.add_client_urls(absl::StrCat("http://", environment_.name, ":2379"));
+  publisher_ = std::make_unique<server::Publisher>(core_.get(), std::move(attributes), [] {});
+  core_->Start([this] { publisher_->Start(); });
 }
 
 void Host::AddCall(const std::shared_ptr<SimulatedCall>& call, std::string request) {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "asio/io_context.hpp"
 #include "server/member_core.h"
+#include "server/publisher.h"
 #include "server/rpc/rpc_server.h"
 #include "server/snapshot_keeper.h"
 #include "storage/crashing_file_system.h"
@@ -34,6 +35,11 @@ struct Disk {
   DiskSpeed speed;
 };
 
+inline constexpr char kLogDirectory[] = "/log";
+// `cache_bytes_max`: of the newest entries, which are not read from the disk.
+storage::RaftLogOptions LogOptions(storage::FileSystem& files, Random* random,
+                                   uint64_t cache_bytes_max);
+
 // Makes the disk that the first start of member `id` finds.
 void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
                 const std::vector<etcdserverpb::Member>& members, const raft::ConfState& conf);
@@ -47,6 +53,7 @@ class Host final : public server::RaftTransport {
     Disk* disk;
     Ledger* ledger;
     NodeId id;
+    std::string name;
     uint64_t cluster_id;
     std::function<bool(const raft::Message&)> send;
     std::function<void(const raft::Message&, server::SnapshotKeeper::CheckpointPtr,
@@ -97,6 +104,7 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<server::LogWriter> log_writer_;
   std::unique_ptr<server::SnapshotKeeper> snapshots_;
   std::unique_ptr<server::MemberCore> core_;
+  std::unique_ptr<server::Publisher> publisher_;
   asio::io_context loop_;  // of the RPC server, which no connection reaches: never run
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::vector<std::weak_ptr<SimulatedCall>> calls_;

@@ -130,6 +130,9 @@ void JudgeMembers(World& world) {
     }
   }
   if (first_of == 0) world.Broken("a healed cluster has members");
+  if (world.damaged() != 0) {
+    world.Broken(absl::StrCat("a damaged member is replaced: member ", world.damaged(), " is not"));
+  }
 }
 
 void JudgeHistories(World& world, Histories& histories, Time healed) {

@@ -43,6 +43,7 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.think_max = kMillisecond * dice.Between(50, 600);
   options.snapshot_count = static_cast<uint64_t>(dice.Skewed(5, 2000));
   options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Skewed(1, 500));
+  options.log_cache_bytes = dice.Percent(50) ? 32 << 20 : dice.Skewed(100, 20000);
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
   options.queue_scale = dice.Percent(50) ? 1 : 20000;
   options.watch_catch_up_revisions = dice.Percent(50) ? 1000 : dice.Between(1, 20);
@@ -51,6 +52,7 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     // and whoever needs a state gets it from the log.
     options.features.erase(Feature::k_full_disks);
     options.features.erase(Feature::k_membership);
+    options.features.erase(Feature::k_damage);
     options.snapshot_catchup_entries = 100000;
   }
   return options;

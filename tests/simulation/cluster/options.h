@@ -14,14 +14,14 @@
 namespace keelson::simulation {
 
 // A part of a run that it may have or not. The names are for --without.
-#define KEELSON_SIMULATION_FEATURES(X)                                                             \
-  X(partitions)                                                                                    \
-  X(one_way)                                                                                       \
-  X(client_partitions)                                                                             \
-  X(loss) X(duplication) X(reorder) X(crashes) X(mid_write) X(crash_all) X(pauses) X(slow_disks)   \
-      X(hanging_disks) X(failing_disks) X(full_disks) X(stalls) X(drift) X(broken_snapshots)       \
-          X(membership) X(transfers) X(compaction) X(registers) X(lists) X(bank) X(set) X(watches) \
-              X(leases) X(locks) X(elections) X(objects)
+// clang-format off
+#define KEELSON_SIMULATION_FEATURES(X) \
+  X(partitions) X(one_way) X(client_partitions) X(loss) X(duplication) X(reorder) X(crashes) \
+  X(mid_write) X(crash_all) X(pauses) X(slow_disks) X(hanging_disks) X(failing_disks) \
+  X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
+  X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
+  X(damage) X(flipped_reads) X(wall_jumps)
+// clang-format on
 
 enum class Feature : uint8_t {
 #define X(name) k_##name,
@@ -51,6 +51,7 @@ struct Options {
   Time think_max = 300 * kMillisecond;  // of a client between two operations
   uint64_t snapshot_count = 1000;
   uint64_t snapshot_catchup_entries = 100;
+  uint64_t log_cache_bytes = 32 << 20;
   size_t tasks_a_turn = 1000;
   uint64_t queue_scale = 1;  // a client's queue counts as so many times its bytes
   int64_t watch_catch_up_revisions = 1000;

@@ -9,19 +9,19 @@
 
 namespace keelson::simulation {
 
-#define KEELSON_SIMULATION_REACHED(X)                                                             \
-  X(Elections)                                                                                    \
-  X(Crashes)                                                                                      \
-  X(CrashesInTheMiddleOfAWrite)                                                                   \
-  X(CrashesOfAll) X(RestartsBehindTheState) X(Pauses) X(Partitions) X(OneWayPartitions)           \
-      X(ClientPartitions) X(SlowDisks) X(HangingDisks) X(FailedDisks) X(FullDisks)                \
-          X(StalledStores) X(ClockDrifts) X(MessagesLost) X(MessagesRepeated) X(SnapshotsSent)    \
-              X(SnapshotsBroken) X(SnapshotsDelivered) X(MembersAdded) X(MembersRemoved)          \
-                  X(LeadershipMoved) X(Compactions) X(OperationsOk) X(OperationsRefused)          \
-                      X(OperationsUnknown) X(TransactionsGuardFailed) X(CompactedReads)           \
-                          X(WatchStreams) X(WatchEvents) X(WatchResumes) X(WatchCompacted)        \
-                              X(WatchBookmarks) X(LeasesExpired) X(LeasesRenewed) X(LocksGranted) \
-                                  X(ElectionsWon) X(FencedUpdates) X(ObjectsUpdated) X(RealStores)
+// clang-format off
+#define KEELSON_SIMULATION_REACHED(X) \
+  X(Elections) X(Crashes) X(CrashesInTheMiddleOfAWrite) X(CrashesOfAll) \
+  X(RestartsBehindTheState) X(Pauses) X(Partitions) X(OneWayPartitions) X(ClientPartitions) \
+  X(SlowDisks) X(HangingDisks) X(FailedDisks) X(FullDisks) X(StalledStores) X(ClockDrifts) \
+  X(MessagesLost) X(MessagesRepeated) X(SnapshotsSent) X(SnapshotsBroken) X(SnapshotsDelivered) \
+  X(MembersAdded) X(MembersRemoved) X(LeadershipMoved) X(Compactions) X(OperationsOk) \
+  X(OperationsRefused) X(OperationsUnknown) X(TransactionsGuardFailed) X(CompactedReads) \
+  X(WatchStreams) X(WatchEvents) X(WatchResumes) X(WatchCompacted) X(WatchBookmarks) \
+  X(LeasesExpired) X(LeasesRenewed) X(LocksGranted) X(ElectionsWon) X(FencedUpdates) \
+  X(ObjectsUpdated) X(RealStores) X(DisksDamaged) X(DamageRefused) X(DamageHarmless) \
+  X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps)
+// clang-format on
 
 enum class Reached : uint8_t {
 #define X(name) k##name,

@@ -1,4 +1,4 @@
-// Workloads of watches, leases, locks, elections, objects and members.
+// Workloads of watches, leases, locks, elections and objects.
 #include <algorithm>
 #include <deque>
 #include <optional>
@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "proto/etcd/election.pb.h"
 #include "proto/etcd/lock.pb.h"
-#include "server/membership.h"
 #include "tests/simulation/cluster/adversary.h"
 #include "tests/simulation/cluster/workloads.h"
 
@@ -347,27 +346,6 @@ Coroutine<bool> FollowObjects(Client& client, size_t cache) {
   co_return known;
 }
 
-// Asks member `n` for one member more; its id, 0: not known to be one.
-Coroutine<uint64_t> AddMember(Client& client, int n) {
-  Future<uint64_t> added;
-  World& world = client.world();
-  etcdserverpb::MemberAddRequest request;
-  request.add_peerurls(absl::StrCat("http://m", world.members() + 1, ":2380"));
-  Host* const host = &world.host(n);
-  host->executor().Post([&world, host, request, added] {
-    host->core().reconfigurator().Add(
-        request, world.now() / kSecond, [&world, added](const server::Answer& answer) {
-          etcdserverpb::MemberAddResponse response;
-          const bool ok = answer.status.ok() && response.ParseFromString(answer.body);
-          const uint64_t id = ok ? response.member().id() : 0;
-          world.scheduler().After(0, [added, id] { added.Set(id); });
-        });
-  });
-  world.scheduler().After(10 * kSecond, [added] { added.Set(0); });
-  const uint64_t id = co_await added;
-  co_return id;
-}
-
 }  // namespace
 
 Coroutine<> Watch(Client& client) {
@@ -530,32 +508,6 @@ Coroutine<> ControlObjects(Client& client) {
     known = co_await FollowObjects(client, cache);
     co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
     client.ChooseMember();
-  }
-}
-
-Coroutine<> ChangeMembers(Client& client) {
-  World& world = client.world();
-  while (!client.stopped()) {
-    co_await client.Sleep(client.dice().Between(2 * kSecond, 9 * kSecond));
-    const std::vector<int> running = world.Running();
-    if (running.empty() || client.stopped()) continue;
-    const int asked = client.dice().Pick(running);
-    std::vector<int> present;
-    for (int n = 1; n <= world.members(); ++n) {
-      if (!world.removed(n)) present.push_back(n);
-    }
-    if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
-      const uint64_t id = co_await AddMember(client, asked);
-      if (id != 0) world.counters().Add(Reached::kMembersAdded);
-    } else if (present.size() > 3) {
-      const int victim = client.dice().Pick(present);
-      if (victim == asked) continue;
-      etcdserverpb::MemberRemoveRequest request;
-      request.set_id(world.id(victim).value());
-      CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberRemove",
-                                               request.SerializeAsString());
-      if (result.status.ok()) world.counters().Add(Reached::kMembersRemoved);
-    }
   }
 }
 

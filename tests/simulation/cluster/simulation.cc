@@ -72,6 +72,7 @@ class Simulation {
     if (options_.has(Feature::k_elections)) Add(&ObserveElection);
     if (options_.has(Feature::k_compaction)) Add(&CompactNowAndThen);
     if (options_.has(Feature::k_membership)) Add(&ChangeMembers);
+    if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged);
   }
   void Add(Workload workload) {
     clients_.push_back(std::make_unique<Client>(&world_, &histories_,
@@ -94,17 +95,12 @@ class Simulation {
   // What an operator does: who has become a member is started, who is one no more is switched off.
   void Reconcile() {
     world_.scheduler().After(kReconcile, [this] {
-      int newest = 0;
-      for (const int n : world_.Running()) {
-        if (newest == 0 ||
-            world_.host(n).store().applied() > world_.host(newest).store().applied()) {
-          newest = n;
-        }
-      }
-      if (newest != 0) {
+      if (const int newest = world_.Newest(); newest != 0) {
         storage::Store& store = world_.host(newest).store();
         for (const auto& member : server::Members(store)) {
-          if (world_.NumberOf(NodeId(member.id())) == 0) world_.Join(NodeId(member.id()), newest);
+          const int n = world_.NumberOf(NodeId(member.id()));
+          if (n == 0) world_.Join(NodeId(member.id()), newest);
+          if (world_.removed(n)) world_.Broken(absl::StrCat("an id is used once: ", member.id()));
         }
         for (int n = 1; n <= world_.members(); ++n) {
           if (server::WasRemoved(store, world_.id(n))) world_.Retire(n);

@@ -60,11 +60,15 @@ class Scheduler {
   std::vector<Event> heap_;
 };
 
-// A member's: it drifts.
+// A member's: it drifts, and its time of day jumps.
 class VirtualClock final : public Clock {
  public:
   explicit VirtualClock(const Scheduler* scheduler) : scheduler_(scheduler) {}
   absl::Duration Now() const override { return absl::Nanoseconds(Local()); }
+  absl::Time WallTime() const override {
+    return absl::FromUnixSeconds(1'700'000'000) + Now() + wall_offset_;
+  }
+  void JumpWallTime(absl::Duration by) { wall_offset_ += by; }
   // Nanoseconds of this clock for each that passes.
   void SetRate(double rate);
   // How long really until this clock has gone on by `local`.
@@ -79,6 +83,7 @@ class VirtualClock final : public Clock {
   double rate_ = 1;
   Time base_ = kSecond;  // at since_
   Time since_ = 0;
+  absl::Duration wall_offset_ = absl::ZeroDuration();
 };
 
 class VirtualExecutor final : public server::Executor {

@@ -32,6 +32,8 @@ Coroutine<> ControlObjects(Client& client);
 Coroutine<> CompactNowAndThen(Client& client);
 // Members added, promoted by their being voters at once, and removed.
 Coroutine<> ChangeMembers(Client& client);
+// A member whose disk is damaged is removed, and one with an empty disk added in its place.
+Coroutine<> ReplaceDamaged(Client& client);
 // One write and one read at `member`; Broken if they are not answered in time.
 Coroutine<> Probe(Client& client, int member);
 

@@ -10,6 +10,7 @@
 #include "server/membership.h"
 #include "server/raft_codec.h"
 #include "storage/snapshot_stream.h"
+#include "tests/simulation/cluster/damage.h"
 
 namespace keelson::simulation {
 namespace {
@@ -193,6 +194,19 @@ int World::Leader() {
   return leader;
 }
 
+int World::Newest() const {
+  int newest = 0;
+  for (const auto& [n, host] : hosts_) {
+    if (newest == 0 || host->store().applied() > hosts_.at(newest)->store().applied()) newest = n;
+  }
+  return newest;
+}
+
+size_t World::MemberCount() {
+  const int newest = Newest();
+  return newest == 0 ? 0 : server::Members(host(newest).store()).size();
+}
+
 Host::Environment World::EnvironmentOf(int n) {
   Host::Environment environment;
   environment.scheduler = &scheduler_;
@@ -201,6 +215,7 @@ Host::Environment World::EnvironmentOf(int n) {
   environment.disk = &disk(n);
   environment.ledger = &ledger_;
   environment.id = id(n);
+  environment.name = absl::StrCat("m", n);
   environment.cluster_id = kClusterId;
   environment.send = [this, n](const raft::Message& message) { return Send(n, message); };
   environment.send_snapshot = [this, n](const raft::Message& message,
@@ -228,10 +243,12 @@ Host::Environment World::EnvironmentOf(int n) {
 }
 
 void World::Start(int n) {
-  if (running(n) || removed(n) || !broken_.empty()) return;
+  if (running(n) || removed(n) || refusing() == n || !broken_.empty()) return;
+  disk(n).files.FlipReads(0);
   auto host = Host::Start(EnvironmentOf(n), dice_.Next());
   if (!host.ok()) {
     Tell(n, absl::StrCat("does not start: ", host.status().ToString()));
+    if (absl::IsDataLoss(host.status()) && damaged_ == n) return OnRefusal(n, host.status());
     if (!absl::IsResourceExhausted(host.status())) {
       Broken(absl::StrCat("a disk that lost power can be opened: member ", n, ": ",
                           host.status().ToString()));
@@ -241,7 +258,12 @@ void World::Start(int n) {
   }
   ++lives_[n];
   started_[n] = now();
+  flips_before_life_[n] = disk(n).files.flips();
   hosts_[n] = *std::move(host);
+  if (damaged_ == n) {
+    counters_.Add(Reached::kDamageHarmless);
+    damaged_ = 0;
+  }
   Tell(n, absl::StrCat("starts at entry ", hosts_[n]->store().applied().value()));
   if (hosts_[n]->store().applied().value() < ledger_.entries()) {
     counters_.Add(Reached::kRestartsBehindTheState);
@@ -282,9 +304,33 @@ void World::Retire(int n) {
   scheduler_.After(kSecond, [this, n] { Crash(n); });
 }
 
+void World::Damage(int n) {
+  KV_CHECK(!running(n) && damaged_ == 0);
+  const std::string what = DamageDisk(disk(n), dice_);
+  if (what.empty()) return;
+  Tell(n, absl::StrCat("has flipped bits: ", what));
+  counters_.Add(Reached::kDisksDamaged);
+  damaged_ = n;
+}
+
+void World::OnRefusal(int n, const absl::Status& status) {
+  Tell(n, absl::StrCat("refuses its disk: ", status.ToString()));
+  counters_.Add(Reached::kDamageRefused);
+  refuses_ = true;
+}
+
+void World::OnReplaced(int n) {
+  KV_CHECK(refusing() == n);
+  counters_.Add(Reached::kMembersReplaced);
+  damaged_ = 0;
+  refuses_ = false;
+}
+
 void World::OnFatal(int n, const absl::Status& status) {
   Tell(n, absl::StrCat("stops: ", status.ToString()));
-  if (!disk(n).files.halted() && disk(n).files.failures() == 0) {
+  const bool flipped = absl::IsDataLoss(status) && disk(n).files.flips() > flips_before_life_[n];
+  if (flipped) counters_.Add(Reached::kStoppedByFlippedReads);
+  if (!disk(n).files.halted() && disk(n).files.failures() == 0 && !flipped) {
     return Broken(absl::StrCat("a member goes on as long as its disk does: member ", n, ": ",
                                status.ToString()));
   }

@@ -49,6 +49,10 @@ class World final : public ClientLink {
   std::vector<int> Running() const;
   // The leader of the highest term; 0: none.
   int Leader();
+  // The member that has applied the most; 0: none runs.
+  int Newest() const;
+  // How many members there are, as the newest knows; 0: none runs.
+  size_t MemberCount();
   void Start(int n);
   // Ends the member as a power failure does, after the event under way.
   void Crash(int n);
@@ -56,6 +60,14 @@ class World final : public ClientLink {
   int Join(NodeId id, int told_by);
   // The member is one no more: it ends a little later, for good.
   void Retire(int n);
+
+  // --- damage. There is one damaged member at most: until it has started all the same, because
+  // nothing depends on what was damaged, or another has its place.
+  // Flips bits of the disk of the member, which does not run.
+  void Damage(int n);
+  int damaged() const { return damaged_; }                  // 0: none
+  int refusing() const { return refuses_ ? damaged_ : 0; }  // it has been seen not to start
+  void OnReplaced(int n);
 
   // --- network
   void Cut(int from, int to, bool cut);
@@ -82,6 +94,7 @@ class World final : public ClientLink {
            absl::AnyInvocable<void(server::PeerAnswer)> done);
   absl::Duration ConnectedFor(int from, int to) const;
   void OnFatal(int n, const absl::Status& status);
+  void OnRefusal(int n, const absl::Status& status);
   void CheckLeaders();
 
   const Options options_;
@@ -98,8 +111,11 @@ class World final : public ClientLink {
   std::map<int, std::unique_ptr<VirtualClock>> clocks_;
   std::map<int, uint64_t> lives_;
   std::map<int, Time> started_;
+  std::map<int, uint64_t> flips_before_life_;
   std::map<uint64_t, int> leaders_;  // by term
   std::set<int> removed_;
+  int damaged_ = 0;
+  bool refuses_ = false;
   std::set<std::pair<int, int>> cuts_;
   std::map<std::pair<int, int>, Time> healed_;
   std::map<std::pair<int, int>, Time> last_arrival_;

@@ -1,0 +1,104 @@
+// What operators do about the membership.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/cluster/workloads.h"
+
+namespace keelson::simulation {
+namespace {
+
+std::string PeerUrlOf(int n) { return absl::StrCat("http://m", n, ":2380"); }
+
+// A new place, or that of a member that was removed.
+std::string DrawPeerUrl(Client& client) {
+  World& world = client.world();
+  std::vector<int> free = {world.members() + 1};
+  for (int n = 1; n <= world.members(); ++n) {
+    if (world.removed(n)) free.push_back(n);
+  }
+  return PeerUrlOf(client.dice().Pick(free));
+}
+
+// Asks some member that runs for one member more. It may have been added though the answer is an
+// error.
+Coroutine<absl::Status> AddMember(Client& client, int asked, std::string peer_url) {
+  etcdserverpb::MemberAddRequest request;
+  request.add_peerurls(std::move(peer_url));
+  CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberAdd",
+                                           request.SerializeAsString(), 10 * kSecond);
+  client.world().Tell(0, absl::StrCat("addition of a member: ", result.status.ToString()));
+  if (result.status.ok()) client.world().counters().Add(Reached::kMembersAdded);
+  co_return result.status;
+}
+
+Coroutine<absl::Status> RemoveMember(Client& client, int asked, int victim) {
+  etcdserverpb::MemberRemoveRequest request;
+  request.set_id(client.world().id(victim).value());
+  CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberRemove",
+                                           request.SerializeAsString());
+  client.world().Tell(0,
+                      absl::StrCat("removal of member ", victim, ": ", result.status.ToString()));
+  if (result.status.ok()) client.world().counters().Add(Reached::kMembersRemoved);
+  co_return result.status;
+}
+
+// Until member `n`, which refuses its disk, is a member no more and another has its place.
+Coroutine<> Replace(Client& client, int n) {
+  World& world = client.world();
+  while (!world.removed(n)) {
+    const std::vector<int> running = world.Running();
+    if (client.stopped()) co_return;
+    if (!running.empty()) (void)co_await RemoveMember(client, client.dice().Pick(running), n);
+    co_await client.Sleep(kSecond);
+  }
+  const int before = world.members();
+  while (world.members() == before) {
+    const std::vector<int> running = world.Running();
+    if (client.stopped()) co_return;
+    if (!running.empty()) {
+      (void)co_await AddMember(client, client.dice().Pick(running), PeerUrlOf(n));
+    }
+    co_await client.Sleep(kSecond);
+  }
+  const int heir = world.members();
+  const uint64_t entries = world.ledger().entries();
+  while (!world.removed(heir) &&
+         !(world.running(heir) && world.host(heir).store().applied().value() >= entries)) {
+    co_await client.Sleep(kSecond / 2);
+  }
+  world.OnReplaced(n);
+}
+
+}  // namespace
+
+Coroutine<> ChangeMembers(Client& client) {
+  World& world = client.world();
+  while (!client.stopped()) {
+    co_await client.Sleep(client.dice().Between(2 * kSecond, 9 * kSecond));
+    const std::vector<int> running = world.Running();
+    if (running.empty() || client.stopped()) continue;
+    const int asked = client.dice().Pick(running);
+    std::vector<int> present;
+    for (int n = 1; n <= world.members(); ++n) {
+      if (!world.removed(n)) present.push_back(n);
+    }
+    if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
+      (void)co_await AddMember(client, asked, DrawPeerUrl(client));
+    } else if (present.size() > 3) {
+      const int victim = client.dice().Pick(present);
+      if (victim != asked) (void)co_await RemoveMember(client, asked, victim);
+    }
+  }
+}
+
+Coroutine<> ReplaceDamaged(Client& client) {
+  while (!client.stopped()) {
+    co_await client.Sleep(client.dice().Between(kSecond / 2, 2 * kSecond));
+    const int n = client.world().refusing();
+    if (n != 0) co_await Replace(client, n);
+  }
+}
+
+}  // namespace keelson::simulation

@@ -22,12 +22,16 @@ class Quantity {
   static Quantity FromMilli(int64_t milli, Format format = Format::kDecimal);
   // nullopt: not a quantity.
   static std::optional<Quantity> Parse(std::string_view text);
+  // A quantity's text as the API server keeps it: canonical, but that upstream leaves some texts
+  // which are as good as they were ("1.500", "5E3"). nullopt: not a quantity.
+  static std::optional<std::string> Canonical(std::string_view text);
   // Text, or a number; 0 for everything else.
   static Quantity Of(const Json& value);
 
   // Rounded up; saturates.
   int64_t Value() const;
   int64_t Milli() const;
+  Format format() const { return format_; }
   bool IsZero() const { return nano_ == 0; }
   bool IsNegative() const { return nano_ < 0; }
   Quantity operator+(const Quantity& other) const;
@@ -39,7 +43,9 @@ class Quantity {
   std::string ToString() const;
 
  private:
-  __int128 nano_ = 0;
+  __extension__ typedef __int128 Int128;
+
+  Int128 nano_ = 0;
   Format format_ = Format::kDecimal;
 };
 

@@ -10,6 +10,7 @@
 
 namespace keelson::api {
 
+// Write api::FormatTime: Abseil has a function of that name too, and finds it by its argument.
 std::string FormatTime(absl::Time time);       // "2026-01-02T03:04:05Z"
 std::string FormatMicroTime(absl::Time time);  // "2026-01-02T03:04:05.000006Z"
 // Any RFC 3339 time, with or without a fraction. nullopt: not a time.

@@ -1,0 +1,71 @@
+#include "apiserver/api/quote.h"
+
+#include "absl/strings/str_format.h"
+#include "apiserver/api/utf8.h"
+
+namespace keelson::api {
+namespace {
+
+// Go's table of printable characters, less its small print: controls, spaces other than ' ', marks
+// of direction, private use and what is no character are not.
+bool IsPrintable(uint32_t c) {
+  if (c < 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0xad) return false;
+  if (c >= 0x2000 && c <= 0x200f) return false;
+  if (c >= 0x2028 && c <= 0x202f) return false;
+  if (c >= 0x205f && c <= 0x206f) return false;
+  if (c == 0x1680 || c == 0x3000 || c == 0xfeff) return false;
+  if (c >= 0xe000 && c <= 0xf8ff) return false;
+  if (c >= 0xfff0 && c <= 0xfffb) return false;
+  return c < 0xe0000 && (c & 0xfffe) != 0xfffe;
+}
+
+char ShortEscape(uint32_t c) {
+  switch (c) {
+    case '\a':
+      return 'a';
+    case '\b':
+      return 'b';
+    case '\f':
+      return 'f';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case '\v':
+      return 'v';
+    case '"':
+      return '"';
+    case '\\':
+      return '\\';
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const auto [c, bytes] = FirstCodePoint(text);
+    if (bytes == 0) {
+      absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(text[0]));
+    } else if (const char escape = ShortEscape(c); escape != 0) {
+      out.push_back('\\');
+      out.push_back(escape);
+    } else if (IsPrintable(c)) {
+      out.append(text.substr(0, bytes));
+    } else if (c < 0x80) {
+      absl::StrAppendFormat(&out, "\\x%02x", c);
+    } else {
+      absl::StrAppendFormat(&out, "\\u%04x", c);
+    }
+    text.remove_prefix(bytes == 0 ? 1 : bytes);
+  }
+  out.push_back('"');
+  return out;
+}
+
+}  // namespace keelson::api

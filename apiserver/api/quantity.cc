@@ -13,7 +13,7 @@ __extension__ typedef __int128 Int128;
 
 constexpr int kNanoExponent = -9;
 constexpr Int128 kOne = 1'000'000'000;
-constexpr Int128 kMost = (Int128{1} << 126) - 1;
+constexpr Int128 kMost = 80 * kOne * kOne * kOne * kOne;
 constexpr int64_t kInt64Most = std::numeric_limits<int64_t>::max();
 // Upstream keeps what fits in these many digits as an integer, and then the text as it was written.
 constexpr int kExactDigits = 18;

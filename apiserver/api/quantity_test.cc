@@ -83,6 +83,7 @@ TEST(QuantityTest, NumbersAreRoundedAwayFromZeroAndSaturate) {
   EXPECT_EQ(Quantity::Parse(std::string(500, '9') + "." + std::string(500, '9') + "e-500")->Value(),
             1);
   EXPECT_EQ(Quantity::Parse("1e-999")->ToString(), "1e-9");
+  EXPECT_EQ(Quantity::Parse("1e999")->ToString(), "80e27");
   EXPECT_EQ(Quantity::FromValue(std::numeric_limits<int64_t>::min()).Value(),
             std::numeric_limits<int64_t>::min());
 }

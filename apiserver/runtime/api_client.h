@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>  // WatchEvent holds one, and all who use this look into objects
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,18 +68,25 @@ class ApiClient {
                                           std::string_view name, PatchType type,
                                           const api::Json& patch,
                                           std::string_view subresource = "") = 0;
-  // `options`: a DeleteOptions object, or null.
+  // `options`: a DeleteOptions object, or null. An empty name: all objects of the namespace.
   virtual absl::Status Delete(const Resource& resource, std::string_view name_space,
                               std::string_view name, const api::Json& options) = 0;
 
   // Streams changes from options.resource_version on to `on_event`, which returns false to end it,
   // on the calling thread, bookmarks included, until the server ends the stream (OK), it breaks
-  // (Unavailable), `on_event` is done (OK) or `stop` becomes true (Cancelled; looked at least every
-  // 100 ms).
+  // (Unavailable), `on_event` is done (OK) or `stop` becomes true (Cancelled). `stop` is asked on
+  // the calling thread, about once a second and after WakeWatches.
   virtual absl::Status Watch(const Resource& resource, std::string_view name_space,
                              const ListOptions& options,
                              const std::function<bool(WatchEvent)>& on_event,
                              const std::function<bool()>& stop) = 0;
+  // Has every Watch under way ask its `stop` now. Where it does nothing, Watch asks often.
+  virtual void WakeWatches() {}
+
+  // What is no object of a resource: discovery ("/apis").
+  virtual absl::StatusOr<api::Json> GetPath(std::string_view path) {
+    return absl::UnimplementedError("no paths");
+  }
 };
 
 struct ApiClientOptions {

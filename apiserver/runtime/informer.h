@@ -37,6 +37,9 @@ struct InformerOptions {
   void (*trim)(api::Json& object) = nullptr;
   // All objects are shown to the handlers again this often; infinite: never.
   absl::Duration resync = absl::InfiniteDuration();
+  // Pauses after failures: doubled each time, and up to that much again by chance.
+  absl::Duration backoff_first = absl::Milliseconds(800);
+  absl::Duration backoff_max = absl::Seconds(30);
 };
 
 class Informer {
@@ -70,13 +73,16 @@ class Informer {
   const std::unique_ptr<Impl> impl_;
 };
 
-// The informers of a process, one a resource, made when first asked for.
+// The informers of a process, one a resource, made when first asked for. Thread-safe.
 class InformerFactory {
  public:
   explicit InformerFactory(ApiClient* client);
   ~InformerFactory();
-  // REQUIRES: before StartAll, for a resource that has not been started.
+  // What a later caller wants taken away stays: the first one decides. After StartAll a new one
+  // starts at once.
   Informer& For(const Resource& resource, void (*trim)(api::Json& object) = nullptr);
+  // nullptr: nobody has asked for it yet.
+  Informer* Find(const Resource& resource);
   void StartAll();
   bool WaitSynced(absl::Duration timeout);
   void StopAll();

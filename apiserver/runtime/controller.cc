@@ -1,0 +1,75 @@
+#include "apiserver/runtime/controller.h"
+
+#include <atomic>
+#include <exception>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "apiserver/api/errors.h"
+#include "apiserver/runtime/log.h"
+#include "base/check.h"
+#include "base/concat.h"
+
+namespace keelson::runtime {
+
+class QueueController::Impl {
+ public:
+  Impl(std::string name, int workers) : name_(std::move(name)), workers_(workers) {}
+  ~Impl() { KV_CHECK(threads_.empty()) << name_ << " was not stopped"; }
+
+  void Start(QueueController* controller) {
+    for (int i = 0; i < workers_; ++i) {
+      threads_.emplace_back([this, controller] { Work(controller); });
+    }
+  }
+
+  void Stop(WorkQueue* queue) {
+    stopping_ = true;
+    queue->ShutDown();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  void Work(QueueController* controller) {
+    WorkQueue& queue = controller->queue_;
+    while (const std::optional<std::string> key = queue.Get()) {
+      if (!stopping_) Reconcile(controller, *key);
+      queue.Done(*key);
+    }
+  }
+
+  void Reconcile(QueueController* controller, const std::string& key) {
+    const absl::Status status = [&] {
+      try {
+        return controller->Reconcile(key);
+      } catch (const std::exception& error) {
+        return absl::InternalError(error.what());
+      }
+    }();
+    if (status.ok()) return controller->queue_.Forget(key);
+    const std::string line = Concat(name_, ": ", key, ": ", status.ToString());
+    // Others have changed the object meanwhile; that is usual.
+    if (api::IsConflict(status)) {
+      LogDebug(line);
+    } else {
+      LogWarning(line);
+    }
+    controller->queue_.AddRateLimited(key);
+  }
+
+  const std::string name_;
+  const int workers_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stopping_ = false;  // only grows; read by workers between two keys
+};
+
+QueueController::QueueController(std::string name, const Clock* clock, int workers)
+    : queue_(clock), impl_(std::make_unique<Impl>(std::move(name), workers)) {}
+QueueController::~QueueController() = default;
+void QueueController::Start() { impl_->Start(this); }
+void QueueController::Stop() { impl_->Stop(&queue_); }
+
+}  // namespace keelson::runtime

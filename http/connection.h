@@ -67,7 +67,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const ServerOptions& options() const override { return environment_->options; }
   RequestHandler* handler() override { return environment_->handler; }
   const std::string& peer_address() const override { return transport_->peer_address(); }
-  const std::string& peer_common_name() const override { return transport_->peer_common_name(); }
+  const PeerCertificate& peer_certificate() const override { return transport_->peer_certificate(); }
   bool secure() const override { return transport_->secure(); }
 
   void WaitReadable();

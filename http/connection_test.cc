@@ -56,13 +56,13 @@ class FakeTransport final : public Transport {
     script_->readable = script_->writable = nullptr;
   }
   const std::string& peer_address() const override { return address_; }
-  const std::string& peer_common_name() const override { return nobody_; }
+  const PeerCertificate& peer_certificate() const override { return nobody_; }
   bool secure() const override { return false; }
 
  private:
   Script* const script_;
   const std::string address_ = "test:1";
-  const std::string nobody_;
+  const PeerCertificate nobody_;
 };
 
 class ConnectionTest : public testing::Test, public RequestHandler {

@@ -54,7 +54,7 @@ class Http1Session final : public Session, private Stream {
   size_t connection_queued_bytes() const override { return queue_.size(); }
   void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override { return host_->peer_address(); }
-  const std::string& peer_common_name() const override { return host_->peer_common_name(); }
+  const PeerCertificate& peer_certificate() const override { return host_->peer_certificate(); }
   bool secure() const override { return host_->secure(); }
 
   static const http_parser_settings& ParserSettings();

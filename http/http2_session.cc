@@ -61,7 +61,7 @@ class Http2Stream final : public Stream {
   size_t connection_queued_bytes() const override;
   void CountIn(OutputMeter* meter) override { queue_.CountIn(meter); }
   const std::string& peer_address() const override;
-  const std::string& peer_common_name() const override;
+  const PeerCertificate& peer_certificate() const override;
   bool secure() const override;
   bool Upgrade(absl::Span<const Header>) override { return false; }
 
@@ -187,8 +187,8 @@ class Http2Session final : public Session {
 const std::string& Http2Stream::peer_address() const { return session_->host_->peer_address(); }
 bool Http2Stream::secure() const { return session_->host_->secure(); }
 
-const std::string& Http2Stream::peer_common_name() const {
-  return session_->host_->peer_common_name();
+const PeerCertificate& Http2Stream::peer_certificate() const {
+  return session_->host_->peer_certificate();
 }
 
 size_t Http2Stream::connection_queued_bytes() const { return session_->queued_bytes_; }

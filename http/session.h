@@ -28,7 +28,7 @@ class SessionHost {
   virtual const ServerOptions& options() const = 0;
   virtual RequestHandler* handler() = 0;
   virtual const std::string& peer_address() const = 0;
-  virtual const std::string& peer_common_name() const = 0;
+  virtual const PeerCertificate& peer_certificate() const = 0;
   virtual bool secure() const = 0;
 };
 

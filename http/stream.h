@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "base/shared_bytes.h"
 #include "http/header_block.h"
+#include "http/peer_certificate.h"
 
 namespace keelson::http {
 
@@ -92,9 +93,8 @@ class Stream {
   virtual void CountIn(OutputMeter* meter) = 0;
   // "address:port" of the client; lives as long as the connection.
   virtual const std::string& peer_address() const = 0;
-  // The common name of the certificate by which the client proved who it is; empty when it did not.
-  // Lives as long.
-  virtual const std::string& peer_common_name() const = 0;
+  // What the client proved of itself by a certificate; empty when it did not. Lives as long.
+  virtual const PeerCertificate& peer_certificate() const = 0;
   // The connection is encrypted.
   virtual bool secure() const = 0;
 };

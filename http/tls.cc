@@ -2,6 +2,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "http/tls_files.h"
@@ -71,6 +73,11 @@ bool ExpectHost(SSL* ssl, const std::string& host) {
   return X509_VERIFY_PARAM_set1_host(param, host.data(), host.size()) == 1;
 }
 
+const char* DescribeVerdict(long verdict) {
+  return verdict == X509_V_ERR_APPLICATION_VERIFICATION ? "its name is not allowed"
+                                                        : X509_verify_cert_error_string(verdict);
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------- channel
@@ -110,9 +117,7 @@ TlsChannel::Result TlsChannel::Fail(int result) {
     default:
       error_ = TakeOpenSslError("protocol error");
       if (const long verdict = SSL_get_verify_result(ssl_); verdict != X509_V_OK) {
-        error_ = absl::StrCat("bad certificate: ", verdict == X509_V_ERR_APPLICATION_VERIFICATION
-                                                       ? "its name is not allowed"
-                                                       : X509_verify_cert_error_string(verdict));
+        error_ = absl::StrCat("bad certificate: ", DescribeVerdict(verdict));
       }
   }
   ERR_clear_error();
@@ -140,12 +145,24 @@ TlsChannel::Result TlsChannel::Handshake() {
     return {Outcome::kError};
   }
   handshake_done_ = true;
-  const STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl_);
-  if (SSL_is_server(ssl_) != 0 && files_->tells_names() && chain != nullptr &&
-      sk_X509_num(chain) > 0 && SSL_get_verify_result(ssl_) == X509_V_OK) {
-    peer_common_name_ = CommonName(sk_X509_value(chain, 0));
-  }
+  if (SSL_is_server(ssl_) != 0 && files_->tells_names()) LookAtClient();
   return {Outcome::kOk};
+}
+
+void TlsChannel::LookAtClient() {
+  X509* const certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr) return;
+  if (const long verdict = SSL_get_verify_result(ssl_); verdict != X509_V_OK) {
+    peer_certificate_.refused = DescribeVerdict(verdict);
+    return;
+  }
+  peer_certificate_.common_name = CommonName(certificate);
+  peer_certificate_.organizations = Organizations(certificate);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  X509_digest(certificate, EVP_sha256(), digest, &size);
+  peer_certificate_.sha256 =
+      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
 }
 
 TlsChannel::Result TlsChannel::Read(char* to, size_t size) {

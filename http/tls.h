@@ -26,6 +26,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "http/peer_certificate.h"
 
 struct ssl_st;  // OpenSSL's SSL
 
@@ -42,6 +43,9 @@ struct TlsOptions {
   // Demand certificates of clients, who are then known by their common names. trusted_ca_file alone
   // demands them too, as in etcd, but tells nobody's name.
   bool require_client_cert = false;
+  // Ask for them only: who has none, or one that does not verify, is let in all the same and known
+  // as that (peer_certificate.h).
+  bool ask_client_cert = false;
   bool verify_server = true;  // where we are the client
   // Offered by ALPN where we are the client, such as "h2"; none when empty.
   std::vector<std::string> client_protocols;
@@ -92,11 +96,12 @@ class TlsChannel {
   bool maybe_buffered() const { return maybe_buffered_; }
   // Why the last call gave kError, for people.
   const std::string& error() const { return error_; }
-  // A server's client's, by its verified certificate, with require_client_cert; else empty.
-  const std::string& peer_common_name() const { return peer_common_name_; }
+  // A server's client's, with require_client_cert or ask_client_cert; else empty.
+  const PeerCertificate& peer_certificate() const { return peer_certificate_; }
 
  private:
   Result Fail(int result);
+  void LookAtClient();
   // Reads and drops what the other side has sent: closing with it unread would make the system send
   // a reset, which overtakes our alert.
   void DrainSocket() const;
@@ -107,7 +112,7 @@ class TlsChannel {
   bool handshake_done_ = false;
   bool maybe_buffered_ = false;
   std::string error_;
-  std::string peer_common_name_;
+  PeerCertificate peer_certificate_;
   // Pieces are copied together into whole records. One that the socket did not take is tried again
   // with the same bytes.
   std::string record_;

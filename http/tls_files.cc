@@ -80,21 +80,36 @@ std::string TakeOpenSslError(const std::string& otherwise) {
   return reason != nullptr ? reason : otherwise;
 }
 
-std::string CommonName(X509* certificate) {
+namespace {
+
+// All values of one kind in the subject, as UTF-8.
+std::vector<std::string> SubjectEntries(X509* certificate, int kind) {
   X509_NAME* const name = X509_get_subject_name(certificate);
-  int last = -1;
-  for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0;) last = at;
-  if (last < 0) return "";
-  unsigned char* text = nullptr;
-  const int size =
-      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
-  if (size < 0) {
-    ERR_clear_error();
-    return "";
+  std::vector<std::string> entries;
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(name, kind, at)) >= 0;) {
+    unsigned char* text = nullptr;
+    const int size =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (size < 0) {
+      ERR_clear_error();
+      entries.emplace_back();
+      continue;
+    }
+    entries.emplace_back(reinterpret_cast<const char*>(text), static_cast<size_t>(size));
+    OPENSSL_free(text);
   }
-  std::string result(reinterpret_cast<const char*>(text), static_cast<size_t>(size));
-  OPENSSL_free(text);
-  return result;
+  return entries;
+}
+
+}  // namespace
+
+std::string CommonName(X509* certificate) {
+  std::vector<std::string> names = SubjectEntries(certificate, NID_commonName);
+  return names.empty() ? "" : std::move(names.back());
+}
+
+std::vector<std::string> Organizations(X509* certificate) {
+  return SubjectEntries(certificate, NID_organizationName);
 }
 
 absl::StatusOr<std::shared_ptr<const TlsFiles>> TlsFiles::Read(const TlsOptions& options) {
@@ -147,9 +162,12 @@ absl::StatusOr<OpenSslPtr<SSL_CTX>> TlsFiles::NewContext(TlsChannel::Role role) 
   if (server) {
     KV_RETURN_IF_ERROR(UseCertificate(context, options_.cert_file, options_.key_file));
     SSL_CTX_set_alpn_select_cb(context, SelectProtocol, nullptr);
-    const bool ask = options_.require_client_cert || !options_.trusted_ca_file.empty();
+    const bool demand = options_.require_client_cert ||
+                        (!options_.trusted_ca_file.empty() && !options_.ask_client_cert);
     SSL_CTX_set_verify(context,
-                       ask ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE,
+                       demand ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                       : options_.ask_client_cert ? SSL_VERIFY_PEER
+                                                  : SSL_VERIFY_NONE,
                        OnVerify);
   } else {
     if (!options_.client_cert_file.empty()) {
@@ -269,18 +287,21 @@ absl::Status TlsFiles::ReadRevocations() {
   return FileError("CRL file", file, "not a list of revoked certificates");
 }
 
-// OpenSSL asks once for each certificate of the chain, the other side's own last.
+// OpenSSL asks once for each certificate of the chain, the other side's own last, and for each
+// thing that is wrong; a verdict that we let pass stays for SSL_get_verify_result.
 int TlsFiles::OnVerify(int accepted, X509_STORE_CTX* verification) {
-  if (accepted == 0) return 0;
-  if (X509_STORE_CTX_get_error_depth(verification) > 0) return 1;
-  const auto* const ssl = static_cast<SSL*>(
+  auto* const ssl = static_cast<SSL*>(
       X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
   const auto* const files =
       static_cast<TlsFiles*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), OwnerIndex()));
+  const bool lenient = files->options_.ask_client_cert && !files->options_.require_client_cert &&
+                       SSL_is_server(ssl) != 0;
+  if (accepted == 0) return lenient ? 1 : 0;
+  if (X509_STORE_CTX_get_error_depth(verification) > 0) return 1;
   const int verdict = files->CheckChain(X509_STORE_CTX_get0_chain(verification));
   if (verdict == X509_V_OK) return 1;
   X509_STORE_CTX_set_error(verification, verdict);
-  return 0;
+  return lenient ? 1 : 0;
 }
 
 int TlsFiles::CheckChain(const STACK_OF(X509) * chain) const {

@@ -36,7 +36,7 @@ class TlsFiles {
   // Null: we have no certificate to show.
   SSL_CTX* server() const { return server_.get(); }
   SSL_CTX* client() const { return client_.get(); }
-  bool tells_names() const { return options_.require_client_cert; }
+  bool tells_names() const { return options_.require_client_cert || options_.ask_client_cert; }
 
  private:
   explicit TlsFiles(const TlsOptions& options) : options_(options) {}
@@ -61,6 +61,8 @@ class TlsFiles {
 
 // The certificate's common name, the last when it has several, as UTF-8.
 std::string CommonName(X509* certificate);
+// Its organizations, in their order.
+std::vector<std::string> Organizations(X509* certificate);
 
 }  // namespace keelson::http
 

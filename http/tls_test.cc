@@ -38,7 +38,8 @@ class TlsTest : public HttpFixture {
     return *std::move(options);
   }
   // A self-signed certificate with a common name.
-  TlsOptions MakeNamed(const std::string& name) {
+  TlsOptions MakeNamed(const std::string& name,
+                       const std::vector<std::string>& organizations = {}) {
     TlsOptions options;
     options.cert_file = directory_ + "/" + name + ".pem";
     options.key_file = directory_ + "/" + name + ".key";
@@ -51,6 +52,11 @@ class TlsTest : public HttpFixture {
     X509_NAME* const subject = X509_get_subject_name(certificate);
     X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
                                reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+    for (const std::string& organization : organizations) {
+      X509_NAME_add_entry_by_NID(subject, NID_organizationName, MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(organization.c_str()), -1,
+                                 -1, 0);
+    }
     X509_set_issuer_name(certificate, subject);
     KV_CHECK(X509_sign(certificate, key, EVP_sha256()) > 0);
     FILE* const cert_file = std::fopen(options.cert_file.c_str(), "w");
@@ -140,11 +146,44 @@ TEST_F(TlsTest, StreamTellsTheNameOfAClientThatHadToProveIt) {
     const auto client = ConnectTls(*Load(as_alice), "127.0.0.1");
     ASSERT_NE(client, nullptr) << failure_;
     on_request_ = [required](Exchange* exchange) {
-      EXPECT_EQ(exchange->stream->peer_common_name(), required ? "alice" : "");
+      EXPECT_EQ(exchange->stream->peer_certificate().common_name, required ? "alice" : "");
     };
     EXPECT_THAT(Request(*client, "hello"), testing::EndsWith("POST /x hello"));
   }
   EXPECT_EQ(exchanges_.size(), 2u);
+}
+
+TEST_F(TlsTest, StreamTellsWhatAClientThatWasOnlyAskedProved) {
+  const TlsOptions alice = MakeNamed("alice", {"builders", "Caf\u00e9"});
+  const TlsOptions stranger = MakeNamed("stranger", {"system:masters"});
+  TlsOptions options = Make("server");
+  options.trusted_ca_file = alice.cert_file;
+  options.ask_client_cert = true;
+  credentials_ = Load(options);
+  StartTls();
+  TlsOptions nobody;
+  struct Case {
+    TlsOptions client;
+    std::string name;
+    std::vector<std::string> organizations;
+    std::string refused;
+  };
+  for (Case& wanted : std::vector<Case>{{alice, "alice", {"builders", "Caf\u00e9"}, ""},
+                                        {nobody, "", {}, ""},
+                                        {stranger, "", {}, "self-signed certificate"}}) {
+    wanted.client.trusted_ca_file = options.cert_file;
+    const auto client = ConnectTls(*Load(wanted.client), "127.0.0.1");
+    ASSERT_NE(client, nullptr) << failure_;
+    on_request_ = [&wanted](Exchange* exchange) {
+      const PeerCertificate& seen = exchange->stream->peer_certificate();
+      EXPECT_EQ(seen.common_name, wanted.name);
+      EXPECT_EQ(seen.organizations, wanted.organizations);
+      EXPECT_EQ(seen.refused, wanted.refused);
+      EXPECT_EQ(seen.sha256.size(), wanted.name.empty() ? 0u : 64u);
+    };
+    EXPECT_THAT(Request(*client, "hello"), testing::EndsWith("POST /x hello"));
+  }
+  EXPECT_EQ(exchanges_.size(), 3u);
 }
 
 TEST_F(TlsTest, BodiesOfManyRecordsPassBothWaysUnchanged) {

@@ -63,7 +63,7 @@ class TlsTransport final : public Transport {
     socket_.close(error);
   }
   const std::string& peer_address() const override { return peer_address_; }
-  const std::string& peer_common_name() const override { return channel_->peer_common_name(); }
+  const PeerCertificate& peer_certificate() const override { return channel_->peer_certificate(); }
   bool secure() const override { return true; }
 
  private:

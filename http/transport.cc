@@ -63,13 +63,13 @@ class TcpTransport final : public Transport {
     socket_.close(error);
   }
   const std::string& peer_address() const override { return peer_address_; }
-  const std::string& peer_common_name() const override { return nobody_; }
+  const PeerCertificate& peer_certificate() const override { return nobody_; }
   bool secure() const override { return false; }
 
  private:
   TcpSocket socket_;
   std::string peer_address_;
-  const std::string nobody_;
+  const PeerCertificate nobody_;
 };
 
 }  // namespace

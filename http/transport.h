@@ -13,6 +13,7 @@
 
 #include "asio/io_context.hpp"
 #include "asio/ip/tcp.hpp"
+#include "http/peer_certificate.h"
 
 namespace keelson::http {
 
@@ -49,8 +50,8 @@ class Transport {
   virtual void Close() = 0;
   // "address:port".
   virtual const std::string& peer_address() const = 0;
-  // As Stream::peer_common_name.
-  virtual const std::string& peer_common_name() const = 0;
+  // As Stream::peer_certificate.
+  virtual const PeerCertificate& peer_certificate() const = 0;
   virtual bool secure() const = 0;
 };
 

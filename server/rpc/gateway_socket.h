@@ -51,7 +51,9 @@ class GatewaySocket final : public http::StreamHandler, private http::Stream {
   size_t connection_queued_bytes() const override { return stream_->connection_queued_bytes(); }
   void CountIn(http::OutputMeter* meter) override { stream_->CountIn(meter); }
   const std::string& peer_address() const override { return stream_->peer_address(); }
-  const std::string& peer_common_name() const override { return stream_->peer_common_name(); }
+  const http::PeerCertificate& peer_certificate() const override {
+    return stream_->peer_certificate();
+  }
   bool secure() const override { return stream_->secure(); }
 
   bool OnMessage(http::WebSocketOpcode opcode, std::string_view payload);

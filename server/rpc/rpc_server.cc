@@ -267,7 +267,8 @@ std::shared_ptr<http::StreamHandler> RpcServer::Impl::OnGatewayRequest(
     SendHttpResponse(stream, {.status = 404, .body = "Not Found\n"}, body, allowed_origin);
     return nullptr;
   }
-  if (!stream->peer_common_name().empty() && certificates_refused_ && certificates_refused_()) {
+  if (!stream->peer_certificate().common_name.empty() && certificates_refused_ &&
+      certificates_refused_()) {
     const char* kText =
         "the common name of a client's certificate does not count here: use a token\n";
     SendHttpResponse(stream, {.status = 400, .body = kText}, body, allowed_origin);

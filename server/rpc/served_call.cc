@@ -40,7 +40,8 @@ std::string ServedCall::peer() const {
 }
 
 std::optional<std::string_view> ServedCall::peer_common_name() const {
-  const std::string& name = stream_ == nullptr ? peer_common_name_ : stream_->peer_common_name();
+  const std::string& name =
+      stream_ == nullptr ? peer_common_name_ : stream_->peer_certificate().common_name;
   return name.empty() ? std::nullopt : std::optional<std::string_view>(name);
 }
 
@@ -193,7 +194,7 @@ void ServedCall::OnClose(http::CloseReason) {
   TellIfSlow();
   if (!finished_) {
     peer_ = stream_->peer_address();
-    peer_common_name_ = stream_->peer_common_name();
+    peer_common_name_ = stream_->peer_certificate().common_name;
   }
   load_->UnlistUnsent(this);
   CountPartial(0);

@@ -115,7 +115,7 @@ class Host final : public http::SessionHost, public http::RequestHandler {
   const http::ServerOptions& options() const override { return options_; }
   http::RequestHandler* handler() override { return this; }
   const std::string& peer_address() const override { return address_; }
-  const std::string& peer_common_name() const override { return nobody_; }
+  const http::PeerCertificate& peer_certificate() const override { return nobody_; }
   bool secure() const override { return false; }
 
   std::shared_ptr<http::StreamHandler> OnRequest(http::Stream* stream,
@@ -137,7 +137,7 @@ class Host final : public http::SessionHost, public http::RequestHandler {
   absl::Duration now_;
   std::set<const Handler*> open_;
   const std::string address_ = "127.0.0.1:1";
-  const std::string nobody_;
+  const http::PeerCertificate nobody_;
 };
 
 }  // namespace

@@ -50,7 +50,7 @@ endfunction()
 
 function(keelson_check_all_sources_built)
   get_property(known GLOBAL PROPERTY KEELSON_SOURCES)
-  file(GLOB_RECURSE found CONFIGURE_DEPENDS base/*.cc raft/*.cc storage/*.cc http/*.cc server/*.cc client/*.cc
+  file(GLOB_RECURSE found CONFIGURE_DEPENDS base/*.cc crypto/*.cc raft/*.cc storage/*.cc http/*.cc server/*.cc client/*.cc
        apiserver/*.cc tools/*.cc examples/*.cc tests/*.cc jepsen/*.cc)
   foreach(file ${found})
     if(NOT file IN_LIST known)

@@ -9,8 +9,8 @@
 #include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "crypto/signature.h"
 #include "nlohmann/json.hpp"
-#include "server/auth/signature.h"
 
 namespace keelson::server {
 namespace {
@@ -75,7 +75,7 @@ absl::StatusOr<JwtOptions> ParseJwtOptions(std::string_view text) {
 }
 
 struct Jwt::Key {
-  SignatureKey key;
+  crypto::SignatureKey key;
   std::string header;  // encoded
 };
 
@@ -84,8 +84,8 @@ Jwt::Jwt(std::unique_ptr<Key> key, absl::Duration ttl, WallClock now)
 Jwt::~Jwt() = default;
 
 absl::StatusOr<std::unique_ptr<Jwt>> Jwt::Create(const JwtOptions& options, WallClock now) {
-  auto key =
-      SignatureKey::Load(options.sign_method, options.public_key_file, options.private_key_file);
+  auto key = crypto::SignatureKey::Load(options.sign_method, options.public_key_file,
+                                        options.private_key_file);
   if (!key.ok()) return InvalidOptions(std::string(key.status().message()));
   std::string header = Base64Url(Json{{"alg", options.sign_method}, {"typ", "JWT"}}.dump());
   auto whole = std::make_unique<Key>(Key{*std::move(key), std::move(header)});

@@ -13,9 +13,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "crypto/signature.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/auth/signature.h"
 #include "storage/temporary_directory.h"
 
 namespace keelson::server {
@@ -147,7 +147,7 @@ TEST_F(JwtTest, WhatIsNoTokenIsNotBelieved) {
 
 TEST_F(JwtTest, AGoodSignatureUnderBadClaimsIsNotBelieved) {
   const std::string file = Write("secret", "a secret");
-  const auto key = SignatureKey::Load("HS256", "", file);
+  const auto key = crypto::SignatureKey::Load("HS256", "", file);
   ASSERT_TRUE(key.ok());
   const auto jwt = Create({"HS256", "", file, absl::Minutes(5)});
   const auto believed = [&](const std::string& claims, const char* header = R"({"alg":"HS256"})") {

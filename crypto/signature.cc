@@ -1,13 +1,15 @@
-#include "server/auth/signature.h"
+#include "crypto/signature.h"
 
-#include <openssl/bn.h>    // tidy-ok: signed tokens; no TLS here
-#include <openssl/ec.h>    // tidy-ok: signed tokens; no TLS here
-#include <openssl/err.h>   // tidy-ok: signed tokens; no TLS here
-#include <openssl/evp.h>   // tidy-ok: signed tokens; no TLS here
-#include <openssl/hmac.h>  // tidy-ok: signed tokens; no TLS here
-#include <openssl/pem.h>   // tidy-ok: signed tokens; no TLS here
-#include <openssl/rsa.h>   // tidy-ok: signed tokens; no TLS here
-#include <openssl/x509.h>  // tidy-ok: signed tokens; no TLS here
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -15,11 +17,12 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 
-namespace keelson::server {
+namespace keelson::crypto {
 namespace {
 
 enum class Family { kHmac, kRsa, kRsaPss, kEcdsa, kEd25519 };
@@ -154,6 +157,20 @@ std::string ToAsn1(std::string_view flat, int bytes) {
   return result;
 }
 
+std::string Base64Url(const char* bytes, size_t size) {
+  return absl::WebSafeBase64Escape(absl::string_view(bytes, size));
+}
+
+// A number of the key, big-endian in so many bytes; 0: in as many as it needs.
+std::string NumberOf(const EVP_PKEY* key, const char* name, int bytes) {
+  BIGNUM* number = nullptr;
+  if (EVP_PKEY_get_bn_param(key, name, &number) != 1) return "";
+  std::string flat(static_cast<size_t>(bytes > 0 ? bytes : BN_num_bytes(number)), '\0');
+  BN_bn2binpad(number, reinterpret_cast<uint8_t*>(flat.data()), static_cast<int>(flat.size()));
+  BN_free(number);
+  return Base64Url(flat.data(), flat.size());
+}
+
 }  // namespace
 
 struct SignatureKey::Impl {
@@ -216,6 +233,18 @@ absl::StatusOr<SignatureKey> SignatureKey::Load(const std::string& method,
   return SignatureKey(std::move(impl));
 }
 
+absl::StatusOr<SignatureKey> SignatureKey::LoadPrivate(const std::string& private_file) {
+  const ErrorsCleared cleared;
+  KV_ASSIGN_OR_RETURN(const PKey key, ReadPrivateKey(private_file));
+  for (const MethodInfo& method : kMethods) {
+    if (method.family != Family::kRsaPss && Fits(method, key.get())) {
+      return Load(method.name, "", private_file);
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(private_file, " holds a key of a kind that signs no tokens"));
+}
+
 const std::string& SignatureKey::method() const { return impl_->name; }
 
 bool SignatureKey::can_sign() const {
@@ -270,4 +299,42 @@ bool SignatureKey::Verify(std::string_view text, std::string_view signature) con
                           text.size()) == 1;
 }
 
-}  // namespace keelson::server
+std::string SignatureKey::id() const {
+  if (!impl_->verify) return "";
+  uint8_t* der = nullptr;
+  const int size = i2d_PUBKEY(impl_->verify.get(), &der);
+  if (size <= 0) return "";
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(der, static_cast<size_t>(size), digest);
+  OPENSSL_free(der);
+  return Base64Url(reinterpret_cast<const char*>(digest), sizeof(digest));
+}
+
+std::vector<std::pair<std::string, std::string>> SignatureKey::PublicMembers() const {
+  const EVP_PKEY* const key = impl_->verify.get();
+  switch (impl_->method->family) {
+    case Family::kRsa:
+    case Family::kRsaPss:
+      return {{"kty", "RSA"},
+              {"n", NumberOf(key, OSSL_PKEY_PARAM_RSA_N, 0)},
+              {"e", NumberOf(key, OSSL_PKEY_PARAM_RSA_E, 0)}};
+    case Family::kEcdsa:
+      return {{"kty", "EC"},
+              {"crv", absl::StrCat("P-", impl_->method->curve_bits)},
+              {"x", NumberOf(key, OSSL_PKEY_PARAM_EC_PUB_X, impl_->number_bytes())},
+              {"y", NumberOf(key, OSSL_PKEY_PARAM_EC_PUB_Y, impl_->number_bytes())}};
+    case Family::kEd25519: {
+      uint8_t raw[32];
+      size_t size = sizeof(raw);
+      EVP_PKEY_get_raw_public_key(key, raw, &size);
+      return {{"kty", "OKP"},
+              {"crv", "Ed25519"},
+              {"x", Base64Url(reinterpret_cast<const char*>(raw), size)}};
+    }
+    case Family::kHmac:
+      break;
+  }
+  return {};
+}
+
+}  // namespace keelson::crypto

@@ -206,4 +206,42 @@ uint64_t Rocks::Property(rocksdb::ColumnFamilyHandle* family, const std::string&
   return value;
 }
 
+uint64_t Rocks::UnflushedBytes() const {
+  uint64_t total = 0;
+  for (rocksdb::ColumnFamilyHandle* family : families()) {
+    total += Property(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
+  }
+  return total;
+}
+
+uint64_t Rocks::SizeOnDisk() const {
+  uint64_t total = UnflushedBytes();
+  for (rocksdb::ColumnFamilyHandle* family : families()) {
+    total += Property(family, rocksdb::DB::Properties::kTotalSstFilesSize);
+  }
+  return total;
+}
+
+// Each change of a key replaces its record in the index, and what was replaced is in the files
+// until RocksDB merges them. It tells how many records there are, and the index how many count; its
+// own estimate, by the ranges of the files, is too low as long as few were merged.
+uint64_t Rocks::IndexSizeInUse(int64_t keys) const {
+  const double records =
+      static_cast<double>(Property(idx, rocksdb::DB::Properties::kEstimateNumKeys));
+  const double counted = static_cast<double>(std::max<int64_t>(keys, 0));
+  const double files =
+      static_cast<double>(Property(idx, rocksdb::DB::Properties::kLiveSstFilesSize));
+  return std::max(static_cast<uint64_t>(records <= counted ? files : files * counted / records),
+                  Property(idx, rocksdb::DB::Properties::kEstimateLiveDataSize));
+}
+
+// Of what is in memory, only `rev` counts: the others' is the same records written again and again.
+uint64_t Rocks::SizeInUse(int64_t keys) const {
+  uint64_t total = Property(rev, rocksdb::DB::Properties::kCurSizeAllMemTables);
+  for (rocksdb::ColumnFamilyHandle* family : {meta, rev, hist}) {
+    total += Property(family, rocksdb::DB::Properties::kLiveSstFilesSize);
+  }
+  return total + IndexSizeInUse(keys);
+}
+
 }  // namespace keelson::storage

@@ -41,6 +41,13 @@ struct Rocks {
   std::vector<rocksdb::ColumnFamilyHandle*> families() const { return {meta, rev, idx, hist}; }
   // 0 when RocksDB does not know it.
   uint64_t Property(rocksdb::ColumnFamilyHandle* family, const std::string& name) const;
+  // See Store; `keys` is how many the index has that are not deleted.
+  uint64_t UnflushedBytes() const;
+  uint64_t SizeOnDisk() const;
+  uint64_t SizeInUse(int64_t keys) const;
+
+ private:
+  uint64_t IndexSizeInUse(int64_t keys) const;
 };
 
 }  // namespace keelson::storage

@@ -155,9 +155,9 @@ class RocksStore final : public Store {
   void StopReclaiming() override { reclaimer_.Stop(); }
   bool reclaimable() const override { return compaction_.removed_bytes() > 0; }
   bool disk_full() const override { return disk_full_.load(std::memory_order_relaxed); }
-  uint64_t UnflushedBytes() const override;
-  uint64_t SizeOnDisk() const override;
-  uint64_t SizeInUse() const override;
+  uint64_t UnflushedBytes() const override { return rocks_->UnflushedBytes(); }
+  uint64_t SizeOnDisk() const override { return rocks_->SizeOnDisk(); }
+  uint64_t SizeInUse() const override { return rocks_->SizeInUse(index_->LiveKeys()); }
   int64_t KeyCount() const override { return index_->LiveKeys(); }
   IndexCounters index_counters() const override { return index_->counters(); }
 
@@ -191,7 +191,6 @@ class RocksStore final : public Store {
     if (!hashing_) return;
     state_hash_ = MixStateHash(state_hash_, static_cast<uint8_t>(table), key, value);
   }
-  uint64_t IndexSizeInUse() const;
   void OnDiskFull() {
     disk_full_.store(true, std::memory_order_relaxed);
     if (options_.reclaim_by_itself) reclaimer_.Resume();
@@ -936,45 +935,6 @@ absl::StatusOr<bool> RocksStore::WriteIndex(size_t keys, bool wait) {
   if (!some) return false;
   KV_RETURN_IF_ERROR(WriteWithIndex(batch, wait));
   return true;
-}
-
-uint64_t RocksStore::UnflushedBytes() const {
-  uint64_t total = 0;
-  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
-    total += rocks_->Property(family, rocksdb::DB::Properties::kCurSizeAllMemTables);
-  }
-  return total;
-}
-
-uint64_t RocksStore::SizeOnDisk() const {
-  uint64_t total = UnflushedBytes();
-  for (rocksdb::ColumnFamilyHandle* family : rocks_->families()) {
-    total += rocks_->Property(family, rocksdb::DB::Properties::kTotalSstFilesSize);
-  }
-  return total;
-}
-
-// Each change of a key replaces its record in the index, and what was replaced is in the files
-// until RocksDB merges them. It tells how many records there are, and the index how many count; its
-// own estimate, by the ranges of the files, is too low as long as few were merged.
-uint64_t RocksStore::IndexSizeInUse() const {
-  const auto property = [this](const std::string& name) {
-    return rocks_->Property(rocks_->idx, name);
-  };
-  const double records = static_cast<double>(property(rocksdb::DB::Properties::kEstimateNumKeys));
-  const double keys = static_cast<double>(std::max<int64_t>(index_->LiveKeys(), 0));
-  const double files = static_cast<double>(property(rocksdb::DB::Properties::kLiveSstFilesSize));
-  return std::max(static_cast<uint64_t>(records <= keys ? files : files * keys / records),
-                  property(rocksdb::DB::Properties::kEstimateLiveDataSize));
-}
-
-// Of what is in memory, only `rev` counts: the others' is the same records written again and again.
-uint64_t RocksStore::SizeInUse() const {
-  uint64_t total = rocks_->Property(rocks_->rev, rocksdb::DB::Properties::kCurSizeAllMemTables);
-  for (rocksdb::ColumnFamilyHandle* family : {rocks_->meta, rocks_->rev, rocks_->hist}) {
-    total += rocks_->Property(family, rocksdb::DB::Properties::kLiveSstFilesSize);
-  }
-  return total + IndexSizeInUse();
 }
 
 }  // namespace

@@ -32,6 +32,9 @@ class EventRecorder {
  private:
   class Sender;
   EventRecorder(std::shared_ptr<Sender> sender, std::string component, std::string host);
+  void Record(const api::Json& about, std::string_view type, std::string_view reason,
+              std::string_view message, std::string_view field_path);
+
   const std::shared_ptr<Sender> sender_;
   const std::string component_;
   const std::string host_;

@@ -24,6 +24,7 @@ struct LeaderElectionOptions {
 
 class LeaderElection {
  public:
+  // A call of `client` should end within half the renew deadline, or a loss is noticed late.
   LeaderElection(ApiClient* client, const Clock* clock, LeaderElectionOptions options);
   ~LeaderElection();
   // Blocks until it has the lease (true) or Stop was called (false).
@@ -31,7 +32,8 @@ class LeaderElection {
   // Renews on a thread of its own from Acquire on; `on_lost` is called there, once, when it is
   // lost.
   void OnLost(std::function<void()> on_lost);
-  // Gives the lease up, so that the next one need not wait. Thread-safe.
+  // Gives the lease up, so that the next one need not wait. May be called while another thread is
+  // in Acquire; not from `on_lost`.
   void Stop();
   bool leading() const;
 

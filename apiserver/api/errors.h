@@ -37,6 +37,10 @@ class FieldErrors {
  public:
   void Required(std::string_view path, std::string_view detail = "");
   void Invalid(std::string_view path, const Json& value, std::string_view detail);
+  // Where the value is not worth showing.
+  void InvalidPlainly(std::string_view path, std::string_view detail) {
+    Add(path, "FieldValueInvalid", "Invalid value: " + std::string(detail));
+  }
   void NotSupported(std::string_view path, const Json& value,
                     absl::Span<const std::string_view> supported);
   void Duplicate(std::string_view path, const Json& value);

@@ -7,6 +7,15 @@ namespace keelson::api {
 const std::vector<const Kind*>& AllKinds() {
   static const std::vector<const Kind*> kinds = {
       &ConfigMapKind(),
+      // apps
+      &ControllerRevisionKind(),
+      &DaemonSetKind(),
+      &DeploymentKind(),
+      &ReplicaSetKind(),
+      &StatefulSetKind(),
+      // batch
+      &CronJobKind(),
+      &JobKind(),
   };
   return kinds;
 }

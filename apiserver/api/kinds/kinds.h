@@ -10,6 +10,17 @@ namespace keelson::api {
 // v1
 const Kind& ConfigMapKind();
 
+// apps/v1
+const Kind& ControllerRevisionKind();
+const Kind& DaemonSetKind();
+const Kind& DeploymentKind();
+const Kind& ReplicaSetKind();
+const Kind& StatefulSetKind();
+
+// batch/v1
+const Kind& CronJobKind();
+const Kind& JobKind();
+
 }  // namespace keelson::api
 
 #endif  // KEELSON_APISERVER_API_KINDS_KINDS_H_

@@ -29,6 +29,7 @@ struct AuthServiceOptions {
   Worker* worker;
   std::shared_ptr<const Jwt> jwt = nullptr;  // null: simple tokens
   int bcrypt_cost = kBcryptCostDefault;
+  SecretSource secrets = SecretRandomBytes;  // of any thread
 };
 
 void RegisterKv(MemberCore* core, rpc::RpcServer* server);

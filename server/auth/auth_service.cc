@@ -68,7 +68,8 @@ class Authentication final : public std::enable_shared_from_this<Authentication>
     proto::Authenticate command;
     command.set_name(request_.name());
     command.set_checked_revision(checked_revision_);
-    if (options_.jwt == nullptr) command.set_token_prefix(SimpleTokens::NewPrefix());
+    if (options_.jwt == nullptr)
+      command.set_token_prefix(SimpleTokens::NewPrefix(options_.secrets));
     core_->Submit(Command::kAuthenticateFieldNumber, command.SerializeAsString(),
                   [self = shared_from_this()](Answer answer) { self->OnAnswer(answer); });
   }
@@ -128,7 +129,9 @@ void SubmitHashed(MemberCore* core, const AuthServiceOptions& options, std::shar
     request.clear_password();
     const bool taken = options.worker->Run(
         WantedBy(*call),
-        [password, cost = options.bcrypt_cost] { return HashPassword(password, cost); },
+        [password, options] {
+          return HashPassword(password, options.bcrypt_cost, options.secrets);
+        },
         [=](Worker::Result hash) mutable {
           if (!hash.ok()) return call->Finish(hash.status());
           request.set_hashedpassword(*std::move(hash));

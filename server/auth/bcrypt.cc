@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "base/check.h"
-#include "server/auth/secret_random.h"
 
 namespace keelson::server {
 namespace {
@@ -37,7 +36,8 @@ bool EqualInConstantTime(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-absl::StatusOr<std::string> HashPassword(std::string_view password, int cost) {
+absl::StatusOr<std::string> HashPassword(std::string_view password, int cost,
+                                         const SecretSource& secrets) {
   KV_CHECK(cost >= kBcryptCostMin && cost <= kBcryptCostMax) << cost;
   if (password.size() > kPasswordBytesMax) {
     return absl::UnknownError("bcrypt: password length exceeds 72 bytes");
@@ -45,7 +45,7 @@ absl::StatusOr<std::string> HashPassword(std::string_view password, int cost) {
   if (password.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError("bcrypt: password contains a zero byte");
   }
-  const std::string salt = SecretRandomBytes(kSaltBytes);
+  const std::string salt = secrets(kSaltBytes);
   char setting[CRYPT_GENSALT_OUTPUT_SIZE];
   KV_CHECK(crypt_gensalt_rn("$2b$", static_cast<unsigned long>(cost), salt.data(),
                             static_cast<int>(salt.size()), setting, sizeof setting) != nullptr)

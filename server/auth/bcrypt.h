@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/auth/secret_random.h"
 
 namespace keelson::server {
 
@@ -16,11 +17,12 @@ inline constexpr int kBcryptCostMin = 4;
 inline constexpr int kBcryptCostMax = 31;
 inline constexpr int kBcryptCostDefault = 10;
 
-// "$2b$<cost>$..." of a salt from the system. Unknown, in the words of etcd's library, for a
+// "$2b$<cost>$..." of a salt from `secrets`. Unknown, in the words of etcd's library, for a
 // password of more than 72 bytes, of which bcrypt would take the first 72 only; InvalidArgument for
 // one with a zero byte, at which libxcrypt would end it.
 // REQUIRES: kBcryptCostMin <= cost <= kBcryptCostMax.
-absl::StatusOr<std::string> HashPassword(std::string_view password, int cost);
+absl::StatusOr<std::string> HashPassword(std::string_view password, int cost,
+                                         const SecretSource& secrets = SecretRandomBytes);
 
 // False too for what is no hash.
 bool PasswordMatches(std::string_view password, std::string_view hash);

@@ -1,10 +1,11 @@
 // Bytes that nobody can guess, from the system: for salts and tokens. (Random, which can be
-// replayed from a seed, is not for secrets.)
+// replayed from a seed, is not for secrets; a simulation, which has none, gives its own source.)
 #ifndef KEELSON_SERVER_AUTH_SECRET_RANDOM_H_
 #define KEELSON_SERVER_AUTH_SECRET_RANDOM_H_
 
 #include <unistd.h>
 
+#include <functional>
 #include <string>
 
 #include "base/check.h"
@@ -17,6 +18,9 @@ inline std::string SecretRandomBytes(size_t size) {
   KV_CHECK(getentropy(bytes.data(), size) == 0) << "the system gives no random bytes";
   return bytes;
 }
+
+// Gives as many bytes as it is asked for.
+using SecretSource = std::function<std::string(size_t size)>;
 
 }  // namespace keelson::server
 

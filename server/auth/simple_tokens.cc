@@ -3,7 +3,6 @@
 #include <charconv>
 #include <utility>
 
-#include "server/auth/secret_random.h"
 
 namespace keelson::server {
 namespace {
@@ -13,10 +12,10 @@ constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO
 
 }  // namespace
 
-std::string SimpleTokens::NewPrefix() {
+std::string SimpleTokens::NewPrefix(const SecretSource& secrets) {
   std::string prefix;
   while (prefix.size() < kPrefixLetters) {
-    for (const char c : SecretRandomBytes(2 * kPrefixLetters)) {
+    for (const char c : secrets(2 * kPrefixLetters)) {
       const auto byte = static_cast<uint8_t>(c);
       // Bytes beyond a multiple of 52 would make some letters likelier.
       if (byte >= 256 / kLetters.size() * kLetters.size()) continue;

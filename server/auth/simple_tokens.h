@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/types.h"
 #include "server/auth/auth_store.h"
+#include "server/auth/secret_random.h"
 
 namespace keelson::server {
 
@@ -26,7 +27,7 @@ class SimpleTokens {
   SimpleTokens(const Clock* clock, absl::Duration ttl) : clock_(clock), ttl_(ttl) {}
 
   // 16 letters that nobody can guess.
-  static std::string NewPrefix();
+  static std::string NewPrefix(const SecretSource& secrets = SecretRandomBytes);
   // The index of the entry that made the token; nullopt: not of the form.
   static std::optional<LogIndex> IndexOf(std::string_view token);
 

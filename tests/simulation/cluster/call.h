@@ -27,8 +27,14 @@ class ClientLink {
 
 class SimulatedCall final : public rpc::Call, public std::enable_shared_from_this<SimulatedCall> {
  public:
-  SimulatedCall(ClientLink* link, int member, std::string method, uint64_t queue_scale)
-      : link_(link), member_(member), method_(std::move(method)), queue_scale_(queue_scale) {}
+  // `token`: whose call it is; empty: nobody's.
+  SimulatedCall(ClientLink* link, int member, std::string method, std::string token,
+                uint64_t queue_scale)
+      : link_(link),
+        member_(member),
+        method_(std::move(method)),
+        token_(std::move(token)),
+        queue_scale_(queue_scale) {}
 
   // --- the client's end
 
@@ -48,7 +54,10 @@ class SimulatedCall final : public rpc::Call, public std::enable_shared_from_thi
   void Break();
 
   std::string_view method() const override { return method_; }
-  std::optional<std::string_view> metadata(std::string_view) const override { return std::nullopt; }
+  std::optional<std::string_view> metadata(std::string_view name) const override {
+    if (name != "token" || token_.empty()) return std::nullopt;
+    return token_;
+  }
   std::optional<absl::Duration> deadline() const override { return std::nullopt; }
   std::string peer() const override { return "client"; }
   void Send(ByteChain message) override;
@@ -76,6 +85,7 @@ class SimulatedCall final : public rpc::Call, public std::enable_shared_from_thi
   ClientLink* const link_;
   const int member_;
   const std::string method_;
+  const std::string token_;
   const uint64_t queue_scale_;
   server::Executor* executor_ = nullptr;  // null: it has not arrived
   std::unique_ptr<rpc::StreamReceiver> receiver_;

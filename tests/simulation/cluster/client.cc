@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/errors.h"
 #include "storage/errors.h"
 
 namespace keelson::simulation {
@@ -182,6 +183,7 @@ checkers::KeyVersion ToKeyVersion(const mvccpb::KeyValue& kv) {
 
 // Errors that come before the proposal, or from the entry itself, say that nothing changed.
 Outcome OutcomeOf(const absl::Status& status) {
+  if (status == server::ErrTooManyRequests()) return Outcome::kRefused;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return Outcome::kOk;
@@ -191,6 +193,7 @@ Outcome OutcomeOf(const absl::Status& status) {
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
       return Outcome::kRefused;
     default:
       return Outcome::kUnknown;
@@ -226,10 +229,59 @@ int Client::member() {
   return member_;
 }
 
+void Client::OnEnd(const absl::Status& status) {
+  status_ = status;
+  if (user_.empty()) return;
+  if (!absl::IsUnauthenticated(status) && status != server::ErrUserEmpty()) return;
+  token_.clear();
+  log_in_due_ = true;
+}
+
+Coroutine<> Client::LogInIfDue() {
+  constexpr Time kPatience = 3 * kSecond;
+  const Time begun = now();
+  while (std::exchange(log_in_due_, false)) {
+    const absl::Status status = co_await LogIn();
+    if (status != server::ErrTooManyRequests() || now() - begun > kPatience) continue;
+    log_in_due_ = true;
+    co_await Think();
+  }
+}
+
+Coroutine<absl::Status> Client::LogIn() {
+  etcdserverpb::AuthenticateRequest request;
+  request.set_name(user_);
+  request.set_password(user_);
+  CallResult result = co_await CallOnce(member(), "/etcdserverpb.Auth/Authenticate",
+                                        request.SerializeAsString(), 8 * kSecond);
+  etcdserverpb::AuthenticateResponse response;
+  if (result.status.ok() && response.ParseFromString(result.body)) {
+    token_ = response.token();
+    world_->counters().Add(Reached::kLogins);
+  } else {
+    world_->Tell(0, absl::StrCat("client ", number_, " cannot log in as ", user_, ": ",
+                                 result.status.ToString()));
+  }
+  co_return result.status;
+}
+
 Coroutine<CallResult> Client::Call(int member, std::string method, std::string request,
                                    Time timeout) {
+  co_await LogInIfDue();
+  CallResult result = co_await CallOnce(member, method, request, timeout);
+  OnEnd(result.status);
+  if (log_in_due_) {
+    co_await LogInIfDue();
+    result = co_await CallOnce(member, std::move(method), std::move(request), timeout);
+    OnEnd(result.status);
+  }
+  co_return result;
+}
+
+Coroutine<CallResult> Client::CallOnce(int member, std::string method, std::string request,
+                                       Time timeout) {
   Future<CallResult> result;
-  const std::shared_ptr<SimulatedCall> call = world_->NewCall(member, method);
+  const std::shared_ptr<SimulatedCall> call = world_->NewCall(member, method, token_);
   const auto body = std::make_shared<std::string>();
   call->on_message = [body](std::string message) { *body = std::move(message); };
   call->on_end = [result, body](absl::Status status) {

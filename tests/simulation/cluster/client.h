@@ -43,6 +43,17 @@ class Client {
   // A while between two operations.
   Coroutine<> Think() { return Sleep(dice_.Between(kMillisecond, world_->options().think_max)); }
 
+  // Whose calls these are, where users are told apart; the password is the name. Empty: nobody's.
+  void SetUser(std::string user) { user_ = std::move(user); }
+  const std::string& user() const { return user_; }
+  const std::string& token() const { return token_; }
+  // Gets a token if a call has ended for the want of one. (A call is made again then, once.)
+  Coroutine<> LogInIfDue();
+  // How a call has ended, which may be for the want of a token.
+  void OnEnd(const absl::Status& status);
+  // Of the last one.
+  const absl::Status& status() const { return status_; }
+
   // The member it is with; now and then, and after trouble, another.
   int member();
   void ChooseMember();
@@ -63,11 +74,18 @@ class Client {
   std::string Unique();
 
  private:
+  Coroutine<absl::Status> LogIn();
+  Coroutine<CallResult> CallOnce(int member, std::string method, std::string request, Time timeout);
+
   World* const world_;
   Histories* const histories_;
   const int number_;
   const Time stops_;
   Dice dice_;
+  std::string user_;
+  std::string token_;
+  bool log_in_due_ = false;
+  absl::Status status_;
   int member_ = 0;
   int unique_ = 0;
   Time succeeded_ = 0;

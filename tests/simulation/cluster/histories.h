@@ -12,6 +12,7 @@
 #include "jepsen/checkers/linearizability.h"
 #include "jepsen/checkers/list_append.h"
 #include "jepsen/checkers/ownership.h"
+#include "jepsen/checkers/permissions.h"
 #include "jepsen/checkers/replay.h"
 #include "jepsen/checkers/watch.h"
 
@@ -39,6 +40,7 @@ struct Histories {
   std::vector<int64_t> may_have_won;       // tokens of campaigns
   std::vector<checkers::Observation> observations;
   std::vector<ObjectCache> caches;
+  std::vector<checkers::Access> accesses;  // of those who may not do everything
 };
 
 }  // namespace keelson::simulation

@@ -118,14 +118,28 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
   WatchedStore(std::shared_ptr<storage::Store> store, const Environment& environment)
       : ReplaceableStore(std::move(store)), environment_(environment) {}
 
+  void PutRecord(storage::Table table, std::string_view key, std::string_view value) override {
+    permissions_change_ = permissions_change_ || table == storage::Table::kAuth;
+    ReplaceableStore::PutRecord(table, key, value);
+  }
+  void DeleteRecord(storage::Table table, std::string_view key) override {
+    permissions_change_ = permissions_change_ || table == storage::Table::kAuth;
+    ReplaceableStore::DeleteRecord(table, key);
+  }
   void BeginEntry(LogIndex index, Term term) override {
     is_entry_ = true;
+    permissions_change_ = false;
     ReplaceableStore::BeginEntry(index, term);
   }
   std::vector<storage::StoredEvent> EndEntry() override {
     std::vector<storage::StoredEvent> events = ReplaceableStore::EndEntry();
     if (std::exchange(is_entry_, false)) {
-      const std::string broken = environment_.ledger->OnApplied(*this, events);
+      Ledger& ledger = *environment_.ledger;
+      const uint64_t before = ledger.entries();
+      const std::string broken = ledger.OnApplied(*this, events);
+      if (permissions_change_ && ledger.entries() > before) {
+        ledger.OnPermissions(*this, environment_.scheduler->now());
+      }
       if (!broken.empty()) environment_.on_broken(broken);
       environment_.scheduler->Mix(state_hash());
     }
@@ -141,7 +155,33 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
  private:
   const Environment& environment_;
   bool is_entry_ = false;
+  bool permissions_change_ = false;  // by this entry
   int stalls_ = 0;
+};
+
+// Passwords take a while, and not many may wait.
+class Host::PasswordWorker final : public server::Worker {
+ public:
+  PasswordWorker(VirtualExecutor* core, VirtualExecutor* own) : core_(core), own_(own) {}
+  bool Run(Wanted wanted, Work work, Done done) override {
+    if (*waiting_ == kWaitingMax) return false;
+    ++*waiting_;
+    own_->Post([core = core_, waiting = waiting_, wanted = std::move(wanted),
+                work = std::move(work), done = std::move(done)]() mutable {
+      --*waiting;
+      Result result = wanted->load() ? work() : absl::CancelledError("nobody waits for it");
+      core->Post([result = std::move(result), done = std::move(done)]() mutable {
+        done(std::move(result));
+      });
+    });
+    return true;
+  }
+
+ private:
+  static constexpr int kWaitingMax = 5;
+  VirtualExecutor* const core_;
+  VirtualExecutor* const own_;
+  const std::shared_ptr<int> waiting_ = std::make_shared<int>(0);
 };
 
 Host::Host(const Environment& environment, uint64_t seed)
@@ -151,7 +191,10 @@ Host::Host(const Environment& environment, uint64_t seed)
       executor_(environment.scheduler, environment.clock, &dice_,
                 {.tasks_a_turn = environment.options->tasks_a_turn}),
       worker_(environment.scheduler, environment.clock, &dice_,
-              {.turn_min = 100 * kMicrosecond, .turn_max = 20 * kMillisecond, .tasks_a_turn = 1}) {}
+              {.turn_min = 100 * kMicrosecond, .turn_max = 20 * kMillisecond, .tasks_a_turn = 1}),
+      password_executor_(
+          environment.scheduler, environment.clock, &dice_,
+          {.turn_min = kMillisecond, .turn_max = 40 * kMillisecond, .tasks_a_turn = 1}) {}
 
 // The calls go before what their handlers rest on.
 Host::~Host() {
@@ -169,6 +212,7 @@ void Host::StallCommits(int count) { store_->StallCommits(count); }
 void Host::PauseUntil(Time when) {
   executor_.PauseUntil(when);
   worker_.PauseUntil(when);
+  password_executor_.PauseUntil(when);
 }
 
 absl::StatusOr<std::unique_ptr<Host>> Host::Start(const Environment& environment, uint64_t seed) {
@@ -253,6 +297,19 @@ void Host::MakeCore() {
 
   rpc_ = std::make_unique<rpc::RpcServer>(&loop_, environment_.clock, rpc::RpcServerOptions());
   rpc_->SetAdmission(&core_->auth_gate());
+  password_worker_ = std::make_unique<PasswordWorker>(&executor_, &password_executor_);
+  server::RegisterAuth(core_.get(),
+                       {.worker = password_worker_.get(),
+                        .bcrypt_cost = server::kBcryptCostMin,
+                        .secrets =
+                            [this](size_t size) {
+                              std::string bytes;
+                              while (bytes.size() < size) {
+                                bytes += static_cast<char>(random_.Below(256));
+                              }
+                              return bytes;
+                            }},
+                       rpc_.get());
   server::RegisterKv(core_.get(), rpc_.get());
   server::RegisterWatch(core_.get(), rpc_.get());
   server::RegisterLease(core_.get(), rpc_.get());

@@ -87,6 +87,7 @@ class Host final : public server::RaftTransport {
 
  private:
   class WatchedStore;
+  class PasswordWorker;
 
   Host(const Environment& environment, uint64_t seed);
   absl::Status Open();
@@ -98,6 +99,7 @@ class Host final : public server::RaftTransport {
   SeededRandom random_;
   VirtualExecutor executor_;
   VirtualExecutor worker_;
+  VirtualExecutor password_executor_;
   std::unique_ptr<storage::StoreDirectory> states_;
   std::unique_ptr<WatchedStore> store_;
   std::unique_ptr<storage::RaftLog> log_;
@@ -105,6 +107,7 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<server::SnapshotKeeper> snapshots_;
   std::unique_ptr<server::MemberCore> core_;
   std::unique_ptr<server::Publisher> publisher_;
+  std::unique_ptr<PasswordWorker> password_worker_;
   asio::io_context loop_;  // of the RPC server, which no connection reaches: never run
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::vector<std::weak_ptr<SimulatedCall>> calls_;

@@ -150,6 +150,7 @@ void JudgeHistories(World& world, Histories& histories, Time healed) {
   for (const auto& lease : histories.leases) Take(world, "lease", CheckLease(lease, bounds));
   Take(world, "lock", CheckOwnership(histories.locks));
   Take(world, "fencing", checkers::CheckFenced(FencedUpdates(truth)));
+  Take(world, "permissions", CheckPermissions(world.ledger().permissions(), histories.accesses));
   Take(world, "election", CheckOwnership(histories.terms));
   Take(world, "observation",
        CheckObservations(histories.observations, CreatedUnder(truth, "election/")));

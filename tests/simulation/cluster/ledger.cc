@@ -1,10 +1,13 @@
 #include "tests/simulation/cluster/ledger.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "server/auth/auth_records.h"
+#include "server/auth/auth_store.h"
 #include "storage/key_value.h"
 
 namespace keelson::simulation {
@@ -52,6 +55,39 @@ std::string Ledger::OnApplied(const storage::Store& store,
   }
   const checkers::Verdict verdict = truth_.Apply(std::move(changes));
   return verdict.broken() ? "revisions follow each other: " + verdict.why : "";
+}
+
+void Ledger::OnPermissions(const storage::Store& store, checkers::Time now) {
+  checkers::Permissions permissions;
+  permissions.since = now;
+  std::map<std::string, std::vector<checkers::Grant>> roles;
+  roles[server::kRootRole] = {{true, true, "", std::string(1, '\0')}};
+  std::map<std::string, server::AuthUser> users;
+  store.ForEachRecord(storage::Table::kAuth, [&](std::string_view key, std::string_view value) {
+    std::string name;
+    server::AuthState state;
+    server::AuthRole role;
+    if (key == server::kAuthStateKey) {
+      KV_CHECK(server::ParseAuthState(value, state));
+      permissions.enabled = state.enabled;
+    } else if (server::ParseAuthUserKey(key, name)) {
+      KV_CHECK(server::ParseAuthUser(value, users[name]));
+    } else if (server::ParseAuthRoleKey(key, name)) {
+      KV_CHECK(server::ParseAuthRole(value, role));
+      for (const server::Permission& granted : role.permissions) {
+        roles[name].push_back({granted.access != server::Access::kWrite,
+                               granted.access != server::Access::kRead, granted.key,
+                               granted.range_end});
+      }
+    }
+  });
+  for (const auto& [name, user] : users) {
+    std::vector<checkers::Grant>& grants = permissions.grants[name];
+    for (const std::string& role : user.roles) {
+      grants.insert(grants.end(), roles[role].begin(), roles[role].end());
+    }
+  }
+  permissions_.push_back(std::move(permissions));
 }
 
 std::string Ledger::OnOpened(const storage::Store& store) const {

@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "jepsen/checkers/key_space.h"
+#include "jepsen/checkers/permissions.h"
 #include "storage/replaceable_store.h"
 
 namespace keelson::simulation {
@@ -22,6 +23,10 @@ class Ledger {
   std::string OnApplied(const storage::Store& store, absl::Span<const storage::StoredEvent> events);
   std::string OnOpened(const storage::Store& store) const;
 
+  // The newest entry changed who may do what.
+  void OnPermissions(const storage::Store& store, checkers::Time now);
+
+  const std::vector<checkers::Permissions>& permissions() const { return permissions_; }
   const checkers::KeySpace& truth() const { return truth_; }
   uint64_t entries() const { return entries_.size(); }
   int64_t compacted() const { return compacted_; }
@@ -40,6 +45,7 @@ class Ledger {
   std::vector<Entry> entries_;  // of the index - 1
   checkers::KeySpace truth_;
   int64_t compacted_ = 0;
+  std::vector<checkers::Permissions> permissions_ = {{}};
 };
 
 }  // namespace keelson::simulation

@@ -20,7 +20,7 @@ namespace keelson::simulation {
   X(mid_write) X(crash_all) X(pauses) X(slow_disks) X(hanging_disks) X(failing_disks) \
   X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
-  X(damage) X(flipped_reads) X(wall_jumps)
+  X(damage) X(flipped_reads) X(wall_jumps) X(auth)
 // clang-format on
 
 enum class Feature : uint8_t {

@@ -20,7 +20,8 @@ namespace keelson::simulation {
   X(WatchStreams) X(WatchEvents) X(WatchResumes) X(WatchCompacted) X(WatchBookmarks) \
   X(LeasesExpired) X(LeasesRenewed) X(LocksGranted) X(ElectionsWon) X(FencedUpdates) \
   X(ObjectsUpdated) X(RealStores) X(DisksDamaged) X(DamageRefused) X(DamageHarmless) \
-  X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps)
+  X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps) X(Logins) X(AuthEnabled) \
+  X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused)
 // clang-format on
 
 enum class Reached : uint8_t {

@@ -31,7 +31,7 @@ struct Stream {
 std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, std::string request) {
   auto stream = std::make_shared<Stream>();
   const int member = client.member();
-  stream->call = client.world().NewCall(member, method);
+  stream->call = client.world().NewCall(member, method, client.token());
   const std::weak_ptr<Stream> weak = stream;
   stream->call->on_message = [weak](std::string message) {
     const auto of = weak.lock();
@@ -39,7 +39,8 @@ std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, st
     of->messages.push_back(std::move(message));
     of->changed.Set(true);
   };
-  stream->call->on_end = [weak](const absl::Status&) {
+  stream->call->on_end = [weak, &client](const absl::Status& status) {
+    client.OnEnd(status);
     const auto of = weak.lock();
     if (!of) return;
     of->over = true;
@@ -75,6 +76,14 @@ WatchAnswer AnswerOf(const etcdserverpb::WatchResponse& response) {
     answer.events.push_back({event.type() == mvccpb::Event::DELETE, ToKeyVersion(event.kv())});
   }
   return answer;
+}
+
+// It was cancelled for who has asked, and not for a compaction.
+bool IsRefusal(Client& client, const etcdserverpb::WatchResponse& response) {
+  if (!response.canceled() || response.compact_revision() > 0 || client.user().empty())
+    return false;
+  client.OnEnd(absl::UnauthenticatedError(response.cancel_reason()));
+  return true;
 }
 
 struct Watched {
@@ -153,6 +162,7 @@ Coroutine<int64_t> FollowStream(Client& client, std::shared_ptr<Stream> stream, 
       world.Broken("an answer can be parsed");
       break;
     }
+    if (IsRefusal(client, response)) break;
     WatchAnswer answer = AnswerOf(response);
     world.counters().Add(Reached::kWatchEvents, answer.events.size());
     if (answer.events.empty() && !answer.created && !answer.cancelled) {
@@ -332,6 +342,7 @@ Coroutine<bool> FollowObjects(Client& client, size_t cache) {
     if (message) {
       etcdserverpb::WatchResponse response;
       if (!response.ParseFromString(*message)) break;
+      if (IsRefusal(client, response)) break;
       const WatchAnswer answer = AnswerOf(response);
       known = !answer.cancelled;
       if (known) ApplyToCache(answer, client.histories().caches[cache]);
@@ -360,6 +371,7 @@ Coroutine<> Watch(Client& client) {
   int64_t next = client.dice().Percent(40) ? 0 : client.dice().Skewed(1, 100);
   // It does not end with the others: it is to see all there was.
   while (true) {
+    co_await client.LogInIfDue();
     checkers::WatchStream& begun = client.histories().watches[history].streams.emplace_back();
     begun.start_revision = next;
     auto stream = OpenWatch(client, what, next);
@@ -469,6 +481,7 @@ Coroutine<> ObserveElection(Client& client) {
   v3electionpb::LeaderRequest request;
   request.set_name("election/e");
   while (!client.stopped()) {
+    co_await client.LogInIfDue();
     // Each stream begins with the leader of its member, which may be behind.
     const size_t at = client.histories().observations.size();
     client.histories().observations.push_back({.client = client.number(), .tokens = {}});
@@ -505,6 +518,7 @@ Coroutine<> ControlObjects(Client& client) {
       for (const auto& kv : list.responses[0].kvs) listed.objects[kv.key] = kv;
       listed.revision = list.revision;
     }
+    co_await client.LogInIfDue();
     known = co_await FollowObjects(client, cache);
     co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
     client.ChooseMember();

@@ -71,12 +71,20 @@ class Simulation {
     for (int n = 0; n < options_.clients; ++n) Add(chosen[n % chosen.size()]);
     if (options_.has(Feature::k_elections)) Add(&ObserveElection);
     if (options_.has(Feature::k_compaction)) Add(&CompactNowAndThen);
-    if (options_.has(Feature::k_membership)) Add(&ChangeMembers);
-    if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged);
+    if (options_.has(Feature::k_membership)) Add(&ChangeMembers, kAdministrator);
+    if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged, kAdministrator);
+    if (!options_.has(Feature::k_auth)) return;
+    Add(&AdministerUsers, kAdministrator);
+    for (const std::string& user : kLimitedUsers) Add(&UseGuardedKeys, user);
   }
-  void Add(Workload workload) {
+  Client* NewClient(const std::string& user) {
     clients_.push_back(std::make_unique<Client>(&world_, &histories_,
                                                 static_cast<int>(clients_.size()) + 1, stops_));
+    if (options_.has(Feature::k_auth)) clients_.back()->SetUser(user);
+    return clients_.back().get();
+  }
+  void Add(Workload workload, const std::string& user = kOrdinaryUser) {
+    NewClient(user);
     doings_.push_back(workload(*clients_.back()));
     Coroutine<>* const doing = &doings_.back();
     world_.scheduler().After(0, [doing] { doing->Start(); });
@@ -85,9 +93,7 @@ class Simulation {
   void StartProbes() {
     for (const int n : world_.Running()) {
       if (world_.removed(n)) continue;
-      clients_.push_back(std::make_unique<Client>(&world_, &histories_,
-                                                  static_cast<int>(clients_.size()) + 1, stops_));
-      doings_.push_back(Probe(*clients_.back(), n));
+      doings_.push_back(Probe(*NewClient(kOrdinaryUser), n));
       doings_.back().Start();
     }
   }

@@ -11,6 +11,10 @@ namespace keelson::simulation {
 
 inline const std::vector<std::string> kAccounts = {"bank/a", "bank/b", "bank/c", "bank/d"};
 inline constexpr int64_t kMoney = 400;
+// May read and write everything, and no more; may do everything; may do what they are granted.
+inline constexpr char kOrdinaryUser[] = "app";
+inline constexpr char kAdministrator[] = "root";
+inline const std::vector<std::string> kLimitedUsers = {"ann", "bob", "cid"};
 
 // Puts, deletions, swaps, reads of now, of the past, and of whatever the member has.
 Coroutine<> UseRegisters(Client& client);
@@ -34,6 +38,10 @@ Coroutine<> CompactNowAndThen(Client& client);
 Coroutine<> ChangeMembers(Client& client);
 // A member whose disk is damaged is removed, and one with an empty disk added in its place.
 Coroutine<> ReplaceDamaged(Client& client);
+// Users, roles and permissions made, taken away and made again; auth switched on and off.
+Coroutine<> AdministerUsers(Client& client);
+// Keys used by somebody who may not use all of them; the client's user is one of kLimitedUsers.
+Coroutine<> UseGuardedKeys(Client& client);
 // One write and one read at `member`; Broken if they are not answered in time.
 Coroutine<> Probe(Client& client, int member);
 

@@ -482,8 +482,9 @@ absl::Duration World::ConnectedFor(int from, int to) const {
   return absl::Nanoseconds(now() - since);
 }
 
-std::shared_ptr<SimulatedCall> World::NewCall(int member, const std::string& method) {
-  return std::make_shared<SimulatedCall>(this, member, method, options_.queue_scale);
+std::shared_ptr<SimulatedCall> World::NewCall(int member, const std::string& method,
+                                              const std::string& token) {
+  return std::make_shared<SimulatedCall>(this, member, method, token, options_.queue_scale);
 }
 
 void World::Call(const std::shared_ptr<SimulatedCall>& call, int member, std::string request) {

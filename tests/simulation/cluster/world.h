@@ -76,7 +76,8 @@ class World final : public ClientLink {
   bool faulty = true;  // messages are lost, repeated and slow as the options say
   bool Carries(int member) const override;
   Time Delay() override;
-  std::shared_ptr<SimulatedCall> NewCall(int member, const std::string& method);
+  std::shared_ptr<SimulatedCall> NewCall(int member, const std::string& method,
+                                         const std::string& token);
   // Sends it off; `on_message` and `on_end` have been set.
   void Call(const std::shared_ptr<SimulatedCall>& call, int member, std::string request);
 

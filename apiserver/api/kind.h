@@ -41,8 +41,8 @@ struct PrintContext {
   bool wide = true;  // cells of all columns are always sent; External-IP alone differs
 };
 
-// What may follow the object's name in a path. "status" and "scale" are served from this table
-// alone; the others have handlers (http/).
+// What may follow the object's name in a path. "status", "scale" and those that have a
+// prepare_update are served from this table alone; the others have handlers (http/).
 struct Subresource {
   std::string_view name;
   std::vector<std::string_view> verbs;
@@ -50,6 +50,10 @@ struct Subresource {
   std::string_view group = {};
   std::string_view version = {};
   std::string_view kind = {};
+  // For those through which the object itself is written, a part of it: they stand in for the
+  // kind's prepare_update (status is not carried over before) and validate_update.
+  void (*prepare_update)(Json& object, const Json& old) = nullptr;
+  void (*validate_update)(const Json& object, const Json& old, FieldErrors& errors) = nullptr;
 };
 
 // Where a Scale finds its numbers.
@@ -92,6 +96,8 @@ struct Kind {
   NameRule name_rule = NameRule::kSubdomain;
   // status is written by /status only, and spec by the object itself only.
   bool has_status = false;
+  // Clients may create it with a status; of other kinds it is dropped then. Nodes.
+  bool status_at_creation = false;
   // metadata.generation counts changes of the spec.
   bool has_generation = false;
   // A PUT without resourceVersion overwrites.
@@ -113,7 +119,7 @@ struct Kind {
   // before validation, after the schema was checked: known fields have the right JSON type.
   void (*set_defaults)(Json& object) = nullptr;
   // After that, before validation, at creation: what a new object begins with (a pod's phase).
-  // status has been removed already where has_status.
+  // status has been removed already where has_status and not status_at_creation.
   void (*prepare_create)(Json& object) = nullptr;
   // Carries over from `old` what an update may not touch or need not repeat. status has been
   // carried over already where has_status.
@@ -121,6 +127,7 @@ struct Kind {
   // Metadata is checked by the registry; this is the rest.
   void (*validate)(const Json& object, FieldErrors& errors) = nullptr;
   // In addition to validate, which has run on `object`.
+  void (*validate_create)(const Json& object, FieldErrors& errors) = nullptr;
   void (*validate_update)(const Json& object, const Json& old, FieldErrors& errors) = nullptr;
   void (*validate_status_update)(const Json& object, const Json& old,
                                  FieldErrors& errors) = nullptr;

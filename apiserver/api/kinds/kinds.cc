@@ -16,6 +16,9 @@ const std::vector<const Kind*>& AllKinds() {
       // batch
       &CronJobKind(),
       &JobKind(),
+      // v1
+      &ConfigMapKind(), &NamespaceKind(),      &NodeKind(),    &PodKind(),
+      &SecretKind(),    &ServiceAccountKind(), &ServiceKind(),
   };
   return kinds;
 }

@@ -9,6 +9,12 @@ namespace keelson::api {
 
 // v1
 const Kind& ConfigMapKind();
+const Kind& NamespaceKind();
+const Kind& NodeKind();
+const Kind& PodKind();
+const Kind& SecretKind();
+const Kind& ServiceAccountKind();
+const Kind& ServiceKind();
 
 // apps/v1
 const Kind& ControllerRevisionKind();

@@ -365,7 +365,8 @@ void ValidatePodSpec(const Json& spec, std::string_view path, FieldErrors& error
                Child(path, "preemptionPolicy"), errors);
   }
   if (const Json* overhead = Find(spec, "overhead")) {
-    ValidateResourceRequirements({{"limits", *overhead}}, {}, Child(path, "overhead"), errors);
+    ValidateResourceRequirements(Json::object({{"limits", *overhead}}), {}, Child(path, "overhead"),
+                                 errors);
   }
   ValidateSystem(spec, path, errors);
 }

@@ -1,0 +1,54 @@
+#include "apiserver/auth/registry_objects.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "apiserver/auth/users.h"
+#include "base/check.h"
+
+namespace keelson::auth {
+namespace {
+
+using api::Json;
+
+const api::Kind& KindOf(const Resource& resource) {
+  const api::Kind* const kind =
+      api::FindKindByResource(resource.group, resource.version, resource.plural);
+  KV_CHECK(kind != nullptr) << "there is no kind of " << resource.plural;
+  return *kind;
+}
+
+registry::WriteOptions AsServer() {
+  return {.user = {.name = "system:apiserver",
+                   .uid = "",
+                   .groups = {std::string(kMastersGroup)},
+                   .extra = {}}};
+}
+
+}  // namespace
+
+Object RegistryObjects::Find(const Resource& resource, std::string_view name_space,
+                             std::string_view name) {
+  return registry_->Cached(KindOf(resource), name_space, name);
+}
+
+std::vector<Object> RegistryObjects::List(const Resource& resource, std::string_view name_space) {
+  return registry_->CachedList(KindOf(resource), name_space);
+}
+
+absl::StatusOr<Json> RegistryObjects::Get(const Resource& resource, std::string_view name_space,
+                                          std::string_view name) {
+  return registry_->Get(KindOf(resource), name_space, name);
+}
+
+absl::StatusOr<Json> RegistryObjects::Create(const Resource& resource, std::string_view name_space,
+                                             Json object) {
+  return registry_->Create(KindOf(resource), name_space, std::move(object), AsServer());
+}
+
+absl::StatusOr<Json> RegistryObjects::Update(const Resource& resource, std::string_view name_space,
+                                             std::string_view name, const Change& change) {
+  return registry_->Update(KindOf(resource), name_space, name, change, AsServer());
+}
+
+}  // namespace keelson::auth

@@ -49,7 +49,8 @@ int64_t RevisionOf(const Json& object) { return NumberIn(api::AnnotationsOf(obje
 
 SetSize SizeOf(const Json& set) {
   return {.replicas = Replicas(set),
-          .available = Available(set),
+          // A status from before the set was made smaller counts what is going.
+          .available = std::min(Available(set), Replicas(set)),
           .max_before_scaling = NumberIn(api::AnnotationsOf(set), kMax)};
 }
 

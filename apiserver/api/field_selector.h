@@ -30,6 +30,7 @@ class FieldSelector {
 
   bool Matches(const Json& object) const;
   bool everything() const { return terms_.empty(); }
+  size_t size() const { return terms_.size(); }
   // The value `label` must be equal to, if the selector says so.
   std::optional<std::string> Required(std::string_view label) const;
   std::string ToString() const;

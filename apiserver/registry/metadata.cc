@@ -11,6 +11,7 @@
 #include "apiserver/api/object.h"
 #include "apiserver/api/time.h"
 #include "base/concat.h"
+#include "base/status_macros.h"
 
 namespace keelson::registry {
 
@@ -109,17 +110,20 @@ void ValidateFinalizers(const Json& finalizers, FieldErrors& errors) {
 
 }  // namespace
 
-absl::Status SetNamespace(const Kind& kind, std::string_view name_space, Json& object) {
+absl::Status CheckNamespace(const Kind& kind, std::string_view name_space, const Json& object) {
   const std::string& own = api::NamespaceOf(object);
-  if (!kind.namespaced) {
-    if (!own.empty()) api::Erase(object, "metadata.namespace");
-    return absl::OkStatus();
+  if (!kind.namespaced || own.empty() || own == name_space) return absl::OkStatus();
+  return api::BadRequest(
+      "the namespace of the provided object does not match the namespace sent on the request");
+}
+
+absl::Status SetNamespace(const Kind& kind, std::string_view name_space, Json& object) {
+  KV_RETURN_IF_ERROR(CheckNamespace(kind, name_space, object));
+  if (kind.namespaced) {
+    api::Make(object, "metadata.namespace") = name_space;
+  } else {
+    api::Erase(object, "metadata.namespace");
   }
-  if (!own.empty() && own != name_space) {
-    return api::BadRequest(
-        "the namespace of the provided object does not match the namespace sent on the request");
-  }
-  api::Make(object, "metadata.namespace") = name_space;
   return absl::OkStatus();
 }
 

@@ -15,6 +15,9 @@ namespace keelson::registry {
 
 // Puts the object into the namespace of the request. BadRequest: it names another one.
 absl::Status SetNamespace(const api::Kind& kind, std::string_view name_space, api::Json& object);
+// BadRequest: the object names another namespace than the request.
+absl::Status CheckNamespace(const api::Kind& kind, std::string_view name_space,
+                            const api::Json& object);
 // uid, creationTimestamp, generation; takes away what only the server sets.
 void BeginMetadata(const api::Kind& kind, api::Json& object);
 // A name of generateName and five letters. REQUIRES: generateName is not empty.

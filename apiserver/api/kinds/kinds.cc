@@ -6,7 +6,14 @@ namespace keelson::api {
 
 const std::vector<const Kind*>& AllKinds() {
   static const std::vector<const Kind*> kinds = {
+      // v1
       &ConfigMapKind(),
+      &NamespaceKind(),
+      &NodeKind(),
+      &PodKind(),
+      &SecretKind(),
+      &ServiceAccountKind(),
+      &ServiceKind(),
       // apps
       &ControllerRevisionKind(),
       &DaemonSetKind(),
@@ -16,9 +23,6 @@ const std::vector<const Kind*>& AllKinds() {
       // batch
       &CronJobKind(),
       &JobKind(),
-      // v1
-      &ConfigMapKind(), &NamespaceKind(),      &NodeKind(),    &PodKind(),
-      &SecretKind(),    &ServiceAccountKind(), &ServiceKind(),
   };
   return kinds;
 }

@@ -126,7 +126,7 @@ void CheckOneOf(std::string_view text, std::initializer_list<std::string_view> s
 void CheckOptionalOneOf(const Json* text, std::initializer_list<std::string_view> supported,
                         std::string_view path, FieldErrors& errors) {
   if (text == nullptr) return;
-  const std::string_view value = text->is_string() ? text->get_ref<const std::string&>() : "";
+  const std::string& value = TextAt(*text, "");
   if (std::find(supported.begin(), supported.end(), value) == supported.end()) {
     errors.NotSupported(path, value, supported);
   }

@@ -149,6 +149,20 @@ void CheckDomainPrefixedPath(std::string_view value, std::string_view path, Fiel
   }
 }
 
+void ValidateTypedReference(const Json& reference, std::string_view path, FieldErrors& errors) {
+  if (Find(reference, "apiGroup") != nullptr) {
+    CheckName(TextAt(reference, "apiGroup"), IsSubdomain, Child(path, "apiGroup"), errors);
+  }
+  for (std::string_view field : {"kind", "name"}) {
+    const std::string& text = TextAt(reference, field);
+    if (text.empty()) {
+      errors.Required(Child(path, field), Concat(field, " is required"));
+    } else {
+      CheckPathSegment(text, Child(path, field), errors);
+    }
+  }
+}
+
 void CheckConditions(const Json& conditions, std::string_view path, FieldErrors& errors) {
   std::set<std::string> seen;
   size_t index = 0;

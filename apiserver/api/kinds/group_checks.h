@@ -38,6 +38,9 @@ void CheckPathSegment(std::string_view value, std::string_view path, FieldErrors
 // "acme.io/foo"
 void CheckDomainPrefixedPath(std::string_view value, std::string_view path, FieldErrors& errors);
 
+// {apiGroup, kind, name}: an object in the same namespace.
+void ValidateTypedReference(const Json& reference, std::string_view path, FieldErrors& errors);
+
 // A list of conditions as new kinds have it: {type, status, reason, message, lastTransitionTime}.
 void CheckConditions(const Json& conditions, std::string_view path, FieldErrors& errors);
 

@@ -20,9 +20,49 @@ const std::vector<const Kind*>& AllKinds() {
       &DeploymentKind(),
       &ReplicaSetKind(),
       &StatefulSetKind(),
+      // authentication.k8s.io
+      &SelfSubjectReviewKind(),
+      &TokenReviewKind(),
+      &SelfSubjectReviewV1beta1Kind(),
+      &SelfSubjectReviewV1alpha1Kind(),
+      // authorization.k8s.io
+      &LocalSubjectAccessReviewKind(),
+      &SelfSubjectAccessReviewKind(),
+      &SelfSubjectRulesReviewKind(),
+      &SubjectAccessReviewKind(),
+      // autoscaling
+      &HorizontalPodAutoscalerKind(),
+      &HorizontalPodAutoscalerV1Kind(),
       // batch
       &CronJobKind(),
       &JobKind(),
+      // v1
+      &ConfigMapKind(), &NamespaceKind(),      &NodeKind(),    &PodKind(),
+      &SecretKind(),    &ServiceAccountKind(), &ServiceKind(),
+      // certificates.k8s.io
+      &CertificateSigningRequestKind(),
+      // networking.k8s.io
+      &IngressClassKind(),
+      &IngressKind(),
+      &NetworkPolicyKind(),
+      // policy
+      &PodDisruptionBudgetKind(),
+      // rbac.authorization.k8s.io
+      &ClusterRoleBindingKind(),
+      &ClusterRoleKind(),
+      &RoleBindingKind(),
+      &RoleKind(),
+      // storage.k8s.io
+      &CsiDriverKind(),
+      &CsiNodeKind(),
+      &StorageClassKind(),
+      &VolumeAttachmentKind(),
+      // scheduling.k8s.io
+      &PriorityClassKind(),
+      // coordination.k8s.io
+      &LeaseKind(),
+      // node.k8s.io
+      &RuntimeClassKind(),
   };
   return kinds;
 }

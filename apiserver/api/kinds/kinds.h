@@ -23,9 +23,64 @@ const Kind& DeploymentKind();
 const Kind& ReplicaSetKind();
 const Kind& StatefulSetKind();
 
+// authentication.k8s.io
+const Kind& SelfSubjectReviewKind();
+const Kind& SelfSubjectReviewV1alpha1Kind();
+const Kind& SelfSubjectReviewV1beta1Kind();
+const Kind& TokenReviewKind();
+
+// authorization.k8s.io/v1
+const Kind& LocalSubjectAccessReviewKind();
+const Kind& SelfSubjectAccessReviewKind();
+const Kind& SelfSubjectRulesReviewKind();
+const Kind& SubjectAccessReviewKind();
+
+// autoscaling
+const Kind& HorizontalPodAutoscalerKind();  // v2
+const Kind& HorizontalPodAutoscalerV1Kind();
+
 // batch/v1
 const Kind& CronJobKind();
 const Kind& JobKind();
+
+// certificates.k8s.io/v1
+const Kind& CertificateSigningRequestKind();
+
+// coordination.k8s.io/v1
+const Kind& LeaseKind();
+
+// networking.k8s.io/v1
+const Kind& IngressClassKind();
+const Kind& IngressKind();
+const Kind& NetworkPolicyKind();
+
+// node.k8s.io/v1
+const Kind& RuntimeClassKind();
+
+// policy/v1
+const Kind& PodDisruptionBudgetKind();
+
+// rbac.authorization.k8s.io/v1
+const Kind& ClusterRoleBindingKind();
+const Kind& ClusterRoleKind();
+const Kind& RoleBindingKind();
+const Kind& RoleKind();
+
+// scheduling.k8s.io/v1
+const Kind& PriorityClassKind();
+
+// storage.k8s.io/v1
+const Kind& CsiDriverKind();
+const Kind& CsiNodeKind();
+const Kind& StorageClassKind();
+const Kind& VolumeAttachmentKind();
+
+// Bodies of subresources, which are not in AllKinds.
+const Kind& EvictionKind();      // policy/v1
+const Kind& ScaleKind();         // autoscaling/v1
+const Kind& TokenRequestKind();  // authentication.k8s.io/v1
+// One of these. nullptr: none.
+const Kind* FindSubresourceKind(std::string_view api_version, std::string_view kind);
 
 }  // namespace keelson::api
 

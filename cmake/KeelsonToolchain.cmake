@@ -57,8 +57,8 @@ if(KEELSON_COVERAGE)
   target_link_options(keelson_options INTERFACE --coverage)
 endif()
 
-# Mistakes in the raft core, on demand, for tools/planted-bugs: never in what anybody runs.
-option(KEELSON_PLANTED_BUGS "Build raft_simulation with --bug" OFF)
+# Mistakes, on demand, for tools/planted-bugs (base/planted_bug.h): never in what anybody runs.
+option(KEELSON_PLANTED_BUGS "Build in the mistakes of base/planted_bug.h" OFF)
 if(KEELSON_PLANTED_BUGS)
   target_compile_definitions(keelson_options INTERFACE KEELSON_PLANTED_BUGS)
 endif()

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "raft/planted_bugs.h"
+#include "base/planted_bug.h"
 
 namespace keelson::raft {
 
 LeaderLease::LeaderLease(int election_timeout_ticks, int clock_drift_percent)
-    : lease_ticks_(KV_PLANTED(kLeaseWithoutDrift)
+    : lease_ticks_(KV_PLANTED("lease-without-drift")
                        ? election_timeout_ticks
                        : (election_timeout_ticks - 1) * (100 - clock_drift_percent) / 100 - 2) {}
 

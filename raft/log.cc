@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "raft/planted_bugs.h"
+#include "base/planted_bug.h"
 
 namespace keelson::raft {
 
@@ -63,7 +63,7 @@ Log::Merge Log::MergeEntries(EntryId previous, std::vector<Entry> entries) {
   if (!Matches(previous)) return Merge::kMismatch;
   auto fresh = std::find_if(entries.begin(), entries.end(),
                             [this](const Entry& entry) { return !Matches(entry.id()); });
-  if (KV_PLANTED(kAppendTruncatesMatching) && fresh == entries.end() && !entries.empty() &&
+  if (KV_PLANTED("append-truncates-matching") && fresh == entries.end() && !entries.empty() &&
       entries.back().index >= commit_ && entries.back().index < last()) {
     TruncateFrom(entries.back().index + 1);
   }
@@ -91,7 +91,7 @@ void Log::TruncateFrom(LogIndex index) {
   durable_ = std::min(durable_, kept);
   handed_to_write_ = std::min(handed_to_write_, kept);
   for (PendingWrite& write : writes_) {
-    if (!KV_PLANTED(kLateAckCounts)) write.last = std::min(write.last, kept);
+    if (!KV_PLANTED("late-ack-counts")) write.last = std::min(write.last, kept);
   }
   unknown_through_ = std::min(unknown_through_, kept);
   while (!conf_changes_.empty() && conf_changes_.back() > kept) conf_changes_.pop_back();
@@ -100,7 +100,7 @@ void Log::TruncateFrom(LogIndex index) {
 // What was committed before stays true of what is on the disk; beyond that the old log may be
 // another leader's, and nothing of it, under way to the disk or there, counts any more.
 void Log::Restore(SnapshotPtr snapshot) {
-  KV_CHECK(snapshot->id.index > commit_ || KV_PLANTED(kStaleSnapshotAccepted));
+  KV_CHECK(snapshot->id.index > commit_ || KV_PLANTED("stale-snapshot-accepted"));
   durable_ = std::min(durable_, commit_);
   for (PendingWrite& write : writes_) write.last = std::min(write.last, commit_);
   const LogIndex index = snapshot->id.index;
@@ -173,7 +173,7 @@ void Log::OnWritten(uint64_t number) {
 }
 
 LogIndex Log::Appliable() const {
-  return KV_PLANTED(kApplyBeforeDurable) ? commit_ : std::min(commit_, durable_);
+  return KV_PLANTED("apply-before-durable") ? commit_ : std::min(commit_, durable_);
 }
 
 bool Log::HasCommitted() const {

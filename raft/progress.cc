@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "raft/planted_bugs.h"
+#include "base/planted_bug.h"
 
 namespace keelson::raft {
 
@@ -12,7 +12,7 @@ Progress::Progress(NodeId id, Suffrage suffrage, const InflightLimits& limits)
 
 void Progress::Reset(LogIndex last) {
   state_ = ProgressState::kProbe;
-  match_ = KV_PLANTED(kMatchKeptFromOldTerm) ? std::min(match_, last) : LogIndex{0};
+  match_ = KV_PLANTED("match-kept-from-old-term") ? std::min(match_, last) : LogIndex{0};
   next_ = last + 1;
   commit_sent_ = LogIndex{0};
   pending_snapshot_ = LogIndex{0};
@@ -129,7 +129,7 @@ void Progress::OnCommitSent(LogIndex commit) {
 }
 
 void Progress::OnHeartbeatResponse(LogIndex last) {
-  if (KV_PLANTED(kSilentPeerForgotten)) return;
+  if (KV_PLANTED("silent-peer-forgotten")) return;
   paused_ = false;
   if (match_ < last || state_ == ProgressState::kProbe) append_wanted_ = true;
 }

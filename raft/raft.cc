@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "raft/conf_change.h"
-#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 namespace {
@@ -52,7 +52,8 @@ Raft::Raft(const Config& config, const LogView* view, Random* random)
       tracker_(config.conf, LimitsOf(config)),
       term_(config.hard_state.term),
       vote_(config.hard_state.vote),
-      leader_heard_ticks_(KV_PLANTED(kLeaseForgottenOnRestart) ? config.election_timeout_ticks : 0),
+      leader_heard_ticks_(KV_PLANTED("lease-forgotten-on-restart") ? config.election_timeout_ticks
+                                                                   : 0),
       conf_index_(config.applied),
       lease_(config.election_timeout_ticks, config.clock_drift_percent),
       forwarded_reads_(random->Next()) {
@@ -149,7 +150,7 @@ void Raft::BecomeLeader() {
   SetLeader(id_);
   term_first_ = log_.last() + 1;
   // Entries of earlier terms become committed with this one (paper 5.4.2, 8).
-  if (!KV_PLANTED(kNoEmptyEntry)) AppendOwn({});
+  if (!KV_PLANTED("no-empty-entry")) AppendOwn({});
   CountOwnLog();
   MaybeLeaveJoint();
 }
@@ -174,7 +175,7 @@ void Raft::Reset(Term term) {
 
 void Raft::SetLeader(NodeId leader) {
   if (leader == leader_) return;
-  if (leader_ && !KV_PLANTED(kReadsOutliveTerm)) DropReads();
+  if (leader_ && !KV_PLANTED("reads-outlive-term")) DropReads();
   leader_ = leader;
 }
 
@@ -209,7 +210,7 @@ bool Raft::MayCampaign() const {
   if (role_ == Role::kLeader || !tracker_.IsVoter(id_)) return false;
   // A committed change that is not applied may have taken the vote of this member or of those it
   // would ask: with the old membership two leaders could be elected side by side.
-  const bool applied = !log_.HasCommittedConfChange() || KV_PLANTED(kCampaignBeforeConfApplied);
+  const bool applied = !log_.HasCommittedConfChange() || KV_PLANTED("campaign-before-conf-applied");
   return !log_.IsRestoring() && applied && !storage_stalled_;
 }
 
@@ -288,13 +289,13 @@ bool Raft::AcceptTerm(const Message& message) {
            !HeardLeaderRecently();
   }
   if (message.term < term_) {
-    if (KV_PLANTED(kStaleTermAccepted)) return true;
+    if (KV_PLANTED("stale-term-accepted")) return true;
     AnswerStale(message);
     return false;
   }
   if (vote != nullptr) {
     if (!vote->leader_transfer && HeardLeaderRecently()) return false;
-    if (vote->pre_vote && !KV_PLANTED(kPreVoteChangesTerm)) return true;
+    if (vote->pre_vote && !KV_PLANTED("pre-vote-changes-term")) return true;
   }
   if (const auto* response = std::get_if<VoteResponse>(&message.body)) {
     // The term in which one would campaign, not one that anybody is in.
@@ -319,8 +320,9 @@ void Raft::AnswerStale(const Message& message) {
 void Raft::On(const Message& message, const VoteRequest& request) {
   const bool later_term = message.term > term_;  // only of a pre-vote
   const bool free =
-      vote_ == message.from || (!vote_ && !leader_) || later_term || KV_PLANTED(kVoteTwice);
-  const bool granted = free && (log_.IsUpToDate(request.last) || KV_PLANTED(kElectionRestriction));
+      vote_ == message.from || (!vote_ && !leader_) || later_term || KV_PLANTED("vote-twice");
+  const bool granted =
+      free && (log_.IsUpToDate(request.last) || KV_PLANTED("election-restriction"));
   if (granted && !request.pre_vote) {
     election_ticks_ = 0;
     vote_ = message.from;
@@ -334,7 +336,7 @@ void Raft::On(const Message& message, const VoteRequest& request) {
 }
 
 VoteResponse Raft::Refusal(bool pre_vote) const {
-  const LogIndex commit = KV_PLANTED(kRefusalHidesCommit) ? LogIndex{0} : log_.commit();
+  const LogIndex commit = KV_PLANTED("refusal-hides-commit") ? LogIndex{0} : log_.commit();
   return {.pre_vote = pre_vote, .commit = {log_.TermAt(commit).value_or(Term{0}), commit}};
 }
 
@@ -389,9 +391,10 @@ void Raft::On(const Message& message, AppendRequest& request) {
   const LogIndex last = request.previous.index + request.entries.size();
   switch (log_.MergeEntries(request.previous, std::move(request.entries))) {
     case Log::Merge::kMerged:
-      log_.CommitTo(std::min(request.commit, KV_PLANTED(kCommitBeyondAppend) ? log_.last() : last));
+      log_.CommitTo(
+          std::min(request.commit, KV_PLANTED("commit-beyond-append") ? log_.last() : last));
       Promise(message.from, term_,
-              AppendResponse{.index = KV_PLANTED(kAppendAckBeyondMatch) ? log_.last() : last});
+              AppendResponse{.index = KV_PLANTED("append-ack-beyond-match") ? log_.last() : last});
       return;
     case Log::Merge::kMismatch:
       // Also a refusal waits for the write: it may rest on a log that a crash would undo.
@@ -421,13 +424,13 @@ void Raft::On(const Message& message, InstallSnapshot& install) {
   if (!IsWellFormed(install.snapshot, message.term)) return Refuse();
   if (!FollowLeader(message)) return;
   const EntryId id = install.snapshot->id;
-  if (id.index > log_.commit() || KV_PLANTED(kStaleSnapshotAccepted)) {
+  if (id.index > log_.commit() || KV_PLANTED("stale-snapshot-accepted")) {
     if (log_.Matches(id)) {
       // All of it is here: only that it is committed was not known.
       log_.CommitTo(id.index);
     } else {
       conf_index_ = id.index;
-      if (!KV_PLANTED(kSnapshotKeepsConf)) tracker_.SetConf(install.snapshot->conf, id.index);
+      if (!KV_PLANTED("snapshot-keeps-conf")) tracker_.SetConf(install.snapshot->conf, id.index);
       log_.Restore(std::move(install.snapshot));
     }
   }
@@ -441,7 +444,7 @@ void Raft::On(const Message& message, InstallSnapshot& install) {
 void Raft::TickLeader() {
   ++heartbeat_ticks_;
   if (transferee_ && ++transfer_ticks_ >= config_.election_timeout_ticks &&
-      !KV_PLANTED(kTransferNeverAborted)) {
+      !KV_PLANTED("transfer-never-aborted")) {
     AbortTransfer();
   }
   if (++election_ticks_ >= config_.election_timeout_ticks) {
@@ -468,7 +471,7 @@ void Raft::BroadcastHeartbeat() {
   }
   for (Progress& peer : tracker_.members()) {
     if (peer.id() == id_) continue;
-    const LogIndex commit = KV_PLANTED(kHeartbeatCommitUncapped)
+    const LogIndex commit = KV_PLANTED("heartbeat-commit-uncapped")
                                 ? log_.commit()
                                 : std::min(peer.match(), log_.commit());
     peer.OnCommitSent(commit);
@@ -496,7 +499,7 @@ ProposeResult Raft::Propose(std::vector<Proposal> proposals) {
   }
   // What does not fit even alone is let in alone: refusing it would be for ever.
   if (uncommitted_bytes_ > 0 && uncommitted_bytes_ + bytes > config_.uncommitted_bytes_max &&
-      !KV_PLANTED(kUncommittedUnlimited)) {
+      !KV_PLANTED("uncommitted-unlimited")) {
     return ProposeResult::kFull;
   }
   for (Proposal& proposal : proposals) AppendOwn(std::move(proposal));
@@ -536,7 +539,7 @@ void Raft::OnLogWritten() {
 
 void Raft::CountOwnLog() {
   if (role_ != Role::kLeader) return;
-  const LogIndex own = KV_PLANTED(kOwnLogCountedEarly) ? log_.last() : log_.durable();
+  const LogIndex own = KV_PLANTED("own-log-counted-early") ? log_.last() : log_.durable();
   if (Progress* self = tracker_.Find(id_)) self->SetOwnMatch(own, log_.last());
   MaybeCommit();
 }
@@ -545,7 +548,7 @@ void Raft::CountOwnLog() {
 // (paper 5.4.2).
 void Raft::MaybeCommit() {
   const LogIndex reached = tracker_.CommittedIndex();
-  const bool own_term = reached >= term_first_ || KV_PLANTED(kOldTermCommit);
+  const bool own_term = reached >= term_first_ || KV_PLANTED("old-term-commit");
   if (reached <= log_.commit() || !own_term) return;
   const LogIndex begin = std::max(log_.commit() + 1, term_first_);
   KV_DCHECK(log_.TermAt(reached) == term_);
@@ -568,7 +571,7 @@ void Raft::On(const Message& message, const AppendResponse& response) {
     const LogIndex agreed =
         hint.term ? log_.LastAgreement(hint.index, hint.term).index : hint.index;
     // Probing too low is legal, and without it the mistakes of the receiver cannot be seen.
-    const bool low = KV_PLANTED(kCommitBeyondAppend) || KV_PLANTED(kAppendAckBeyondMatch);
+    const bool low = KV_PLANTED("commit-beyond-append") || KV_PLANTED("append-ack-beyond-match");
     peer->OnRejected(response.index, low ? LogIndex{agreed.value() / 2} : agreed);
   } else if (response.index > log_.last()) {
     Refuse();
@@ -586,8 +589,8 @@ void Raft::On(const Message& message, const HeartbeatResponse& response) {
   peer->OnHeartbeatResponse(log_.last());
   appends_due_ |= IsAppendDue(*peer);
   if (response.read_context > read_rounds_.last_number()) return Refuse();
-  const uint64_t round =
-      KV_PLANTED(kReadConfirmedByOldAnswer) ? read_rounds_.last_number() : response.read_context;
+  const uint64_t round = KV_PLANTED("read-confirmed-by-old-answer") ? read_rounds_.last_number()
+                                                                    : response.read_context;
   if (round > peer->read_round) {
     peer->read_round = round;
     GrantConfirmedReads();
@@ -605,7 +608,7 @@ void Raft::OnUnreachable(NodeId peer) {
 void Raft::OnSnapshotSent(NodeId peer, SnapshotResult result) {
   Progress* member = tracker_.Find(peer);
   if (role_ != Role::kLeader || member == nullptr || peer == id_) return;
-  if (KV_PLANTED(kSnapshotReportIgnored)) return;
+  if (KV_PLANTED("snapshot-report-ignored")) return;
   member->OnSnapshotSent(result);
 }
 
@@ -692,12 +695,12 @@ bool Raft::IsLegalProposal(const Proposal& proposal) const {
   const std::optional<ConfChange> change = DecodeConfChange(proposal.data);
   if (!change) return false;
   if (config_.disable_conf_change_validation) return true;
-  if (log_.HasUnappliedConfChange() && !KV_PLANTED(kSecondConfChange)) return false;
+  if (log_.HasUnappliedConfChange() && !KV_PLANTED("second-conf-change")) return false;
   return raft::ApplyConfChange(tracker_.conf(), *change).ok();
 }
 
 absl::StatusOr<ConfState> Raft::ApplyConfChange(LogIndex index, const ConfChange& change) {
-  if (index <= conf_index_ && !KV_PLANTED(kConfChangeAppliedTwice)) return tracker_.conf();
+  if (index <= conf_index_ && !KV_PLANTED("conf-change-applied-twice")) return tracker_.conf();
   absl::StatusOr<ConfState> next = raft::ApplyConfChange(tracker_.conf(), change);
   conf_index_ = index;
   if (next.ok()) SwitchTo(*next);
@@ -714,7 +717,7 @@ void Raft::SwitchTo(const ConfState& conf) {
   GrantConfirmedReads();
   appends_due_ = true;
   if (!config_.step_down_on_removal || tracker_.IsVoter(id_) || step_down_at_) return;
-  if (KV_PLANTED(kRemovedLeaderStays)) return;
+  if (KV_PLANTED("removed-leader-stays")) return;
   // Not before a majority of the rest knows that the change is committed: by the old membership
   // they may need the vote of this member, which is perhaps about to be switched off.
   AppendOwn({});
@@ -726,7 +729,7 @@ void Raft::SwitchTo(const ConfState& conf) {
 void Raft::MaybeLeaveJoint() {
   if (role_ != Role::kLeader || !tracker_.conf().auto_leave || log_.HasUnappliedConfChange())
     return;
-  if (KV_PLANTED(kNoAutoLeave)) return;
+  if (KV_PLANTED("no-auto-leave")) return;
   AppendOwn({.type = EntryType::kConfChange, .data = EncodeConfChange(ConfChange{})});
 }
 
@@ -783,7 +786,7 @@ void Raft::ForgetLeader() {
 
 bool Raft::HoldsLease() const {
   return role_ == Role::kLeader && config_.read_mode == ReadMode::kLease && lease_.Holds() &&
-         (!timeout_now_sent_ || KV_PLANTED(kLeaseThroughTransfer)) && CommittedInOwnTerm();
+         (!timeout_now_sent_ || KV_PLANTED("lease-through-transfer")) && CommittedInOwnTerm();
 }
 
 bool Raft::RequestReadIndex(uint64_t context) {
@@ -863,9 +866,9 @@ void Raft::Send(NodeId to, MessageBody body) {
 
 void Raft::Promise(NodeId to, Term term, MessageBody body) {
   const bool early =
-      (KV_PLANTED(kVoteBeforeDurable) && std::holds_alternative<VoteResponse>(body)) ||
-      (KV_PLANTED(kVoteRequestBeforeDurable) && std::holds_alternative<VoteRequest>(body)) ||
-      (KV_PLANTED(kAppendAckBeforeDurable) && std::holds_alternative<AppendResponse>(body));
+      (KV_PLANTED("vote-before-durable") && std::holds_alternative<VoteResponse>(body)) ||
+      (KV_PLANTED("vote-request-before-durable") && std::holds_alternative<VoteRequest>(body)) ||
+      (KV_PLANTED("append-ack-before-durable") && std::holds_alternative<AppendResponse>(body));
   std::vector<Message>& box = early ? outbox_.now : outbox_.after_write;
   box.push_back({.from = id_, .to = to, .term = term, .body = std::move(body)});
 }

@@ -19,12 +19,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/planted_bug.h"
 #include "base/random.h"
 #include "base/types.h"
 #include "raft/forwarded_reads.h"
 #include "raft/leader_lease.h"
 #include "raft/log.h"
-#include "raft/planted_bugs.h"
 #include "raft/raw_node.h"
 #include "raft/read_rounds.h"
 #include "raft/tracker.h"
@@ -56,7 +56,7 @@ class Raft {
   void ForgetLeader();
   bool RequestReadIndex(uint64_t context);
   void RevokeLease() {
-    if (!KV_PLANTED(kLeaseOverPause)) lease_.Revoke();
+    if (!KV_PLANTED("lease-over-pause")) lease_.Revoke();
   }
   void OnUnreachable(NodeId peer);
   void OnSnapshotSent(NodeId peer, SnapshotResult result);
@@ -76,7 +76,7 @@ class Raft {
   Log& log() { return log_; }
   const Log& log() const { return log_; }
   HardState hard_state() const {
-    const bool forgotten = KV_PLANTED(kVoteNotPersisted) && vote_ != id_;
+    const bool forgotten = KV_PLANTED("vote-not-persisted") && vote_ != id_;
     return {term_, forgotten ? NodeId{0} : vote_, log_.commit()};
   }
   NodeId leader() const { return leader_; }
@@ -159,7 +159,7 @@ class Raft {
   void On(const Message& message, const ReadIndexResponse& response);
   bool CanBeginReadRound() const {
     return role_ == Role::kLeader && read_rounds_.CanBegin() &&
-           (CommittedInOwnTerm() || KV_PLANTED(kReadBeforeOwnCommit));
+           (CommittedInOwnTerm() || KV_PLANTED("read-before-own-commit"));
   }
   // Nobody else can have been elected, now.
   bool HoldsLease() const;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "raft/planted_bugs.h"
+#include "base/planted_bug.h"
 #include "raft/raft.h"
 
 namespace keelson::raft {
@@ -80,7 +80,7 @@ class RawNode::Impl {
     last_write_ = number;
     const HardState state = raft_.hard_state();
     if (state == handed_out_) return write;
-    if (KV_PLANTED(kCommitNotWritten) && !state_changed && !write.snapshot) return write;
+    if (KV_PLANTED("commit-not-written") && !state_changed && !write.snapshot) return write;
     write.hard_state = state;
     handed_out_ = state;
     hard_states_.push_back({number, state});

@@ -7,8 +7,8 @@
 
 #include "absl/container/inlined_vector.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "raft/conf_change.h"
-#include "raft/planted_bugs.h"
 
 namespace keelson::raft {
 namespace {
@@ -86,14 +86,14 @@ VoteResult Tracker::Poll(Answer answer) const {
   VoteCount incoming{.voters = conf_.voters.size()};
   VoteCount outgoing{.voters = conf_.voters_outgoing.size()};
   for (const Progress& member : members_) {
-    const bool learner = KV_PLANTED(kLearnerKeepsLeader) && !member.is_voter();
+    const bool learner = KV_PLANTED("learner-keeps-leader") && !member.is_voter();
     if (learner) ++incoming.voters;
     const std::optional<bool> granted = answer(member);
     if (!granted) continue;
     if (member.suffrage().incoming || learner) ++(*granted ? incoming.granted : incoming.rejected);
     if (member.suffrage().outgoing) ++(*granted ? outgoing.granted : outgoing.rejected);
   }
-  if (KV_PLANTED(kJointElectionOneMajority)) return MajorityVote(incoming);
+  if (KV_PLANTED("joint-election-one-majority")) return MajorityVote(incoming);
   return JointVote(MajorityVote(incoming), MajorityVote(outgoing));
 }
 
@@ -106,11 +106,11 @@ uint64_t Tracker::Reached(Value value) const {
   absl::InlinedVector<uint64_t, 8> incoming;
   absl::InlinedVector<uint64_t, 8> outgoing;
   for (const Progress& member : members_) {
-    const bool learner = KV_PLANTED(kLearnerCounted) && !member.is_voter();
+    const bool learner = KV_PLANTED("learner-counted") && !member.is_voter();
     if (member.suffrage().incoming || learner) incoming.push_back(value(member));
     if (member.suffrage().outgoing) outgoing.push_back(value(member));
   }
-  if (KV_PLANTED(kJointCommitOneMajority)) outgoing.clear();
+  if (KV_PLANTED("joint-commit-one-majority")) outgoing.clear();
   return JointReached(MajorityReached(std::span(incoming.data(), incoming.size())),
                       MajorityReached(std::span(outgoing.data(), outgoing.size())));
 }
@@ -126,7 +126,7 @@ uint64_t Tracker::ConfirmedReadRound() const {
 bool Tracker::TakeQuorumActive(NodeId self) {
   const VoteResult heard = Poll([&](const Progress& member) {
     const bool miscounted =
-        KV_PLANTED(kCheckQuorumOffByOne) && member.id() == members_.front().id();
+        KV_PLANTED("check-quorum-off-by-one") && member.id() == members_.front().id();
     return std::optional<bool>(member.recent_active || member.id() == self || miscounted);
   });
   for (Progress& member : members_) member.recent_active = member.id() == self;

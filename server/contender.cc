@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/planted_bug.h"
 #include "proto/keelson/command.pb.h"
 #include "server/auth/request_checks.h"
 #include "server/errors.h"
@@ -197,7 +198,7 @@ void Contender::Wait() {
   const Revision now = core_->store().revision();
   const absl::StatusOr<bool> there = IsInLine();
   if (!there.ok()) return Finish(there.status());
-  if (!*there) return Finish(options_.lost);
+  if (!*there && !KV_PLANTED("lock-granted-without-key")) return Finish(options_.lost);
   storage::RangeQuery query;
   const RangeRequest range = OldestUnder(prefix_);
   query.range = storage::KeyRange::FromWire(range.key(), range.range_end());
@@ -231,7 +232,11 @@ std::unique_ptr<CoreWatch> Contender::WaitForDeletion(const std::string& key, Re
   return std::make_unique<CoreWatch>(
       core_, request, [weak = weak_from_this()](const etcdserverpb::WatchResponse& response) {
         const auto self = weak.lock();
-        if (self && (!response.events().empty() || response.canceled())) self->Wait();
+        if (!self || (response.events().empty() && !response.canceled())) return;
+        if (!KV_PLANTED("lock-queue-jumped")) return self->Wait();
+        self->before_.reset();
+        self->own_.reset();
+        self->OnMyTurn();
       });
 }
 
@@ -244,7 +249,9 @@ void Contender::OnMyTurn() {
     }
     const absl::StatusOr<bool> there = self->IsInLine();
     if (!there.ok()) return self->Finish(there.status());
-    if (!*there) return self->Finish(self->options_.lost);
+    if (!*there && !KV_PLANTED("lock-granted-without-key")) {
+      return self->Finish(self->options_.lost);
+    }
     Won won{self->key_, self->revision_, self->entered_, {}};
     FillHeader(self->core_->header(), &won.won);
     self->Finish(std::move(won));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace keelson::server {
 namespace {
@@ -35,7 +36,9 @@ void Lessor::Promote(Term term) {
   const absl::Duration now = clock_->Now();
   for (const storage::LeaseRecord& lease : store_->Leases()) {
     const int64_t ttl = lease.remaining_ttl > 0 ? lease.remaining_ttl : lease.granted_ttl;
-    Schedule(lease.id, now + absl::Seconds(ttl) + extension_);
+    Schedule(lease.id, KV_PLANTED("lease-not-extended-by-new-leader")
+                           ? now + extension_
+                           : now + absl::Seconds(ttl) + extension_);
   }
 }
 
@@ -50,9 +53,10 @@ void Lessor::Demote() {
 
 void Lessor::OnGranted(LeaseId id) {
   if (!is_primary()) return;
-  // Granted and revoked within one group of entries: nothing to watch.
   const auto lease = store_->FindLease(id);
-  if (lease) Schedule(id, clock_->Now() + absl::Seconds(lease->granted_ttl));
+  // Granted and revoked within one group of entries: nothing to watch.
+  if (!lease || KV_PLANTED("lease-never-expires")) return;
+  Schedule(id, clock_->Now() + absl::Seconds(lease->granted_ttl));
 }
 
 void Lessor::OnRevoked(LeaseId id) {
@@ -68,7 +72,8 @@ void Lessor::Renew(LeaseId id, RenewDone done) {
   const auto it = deadlines_.find(id);
   if (!lease || it == deadlines_.end()) return done(0);
   const absl::Duration now = clock_->Now();
-  if (it->second <= now || waiting_.contains(id)) {
+  const bool ending = it->second <= now || waiting_.contains(id);
+  if (ending && !KV_PLANTED("lease-renewed-while-revoked")) {
     waiting_[id].push_back(std::move(done));
     return;
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "proto/keelson/command.pb.h"
 #include "server/alarm_key.h"
@@ -36,7 +37,8 @@ raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& lo
   config.id = options.id;
   config.conf = StoredConfState(store);
   config.hard_state = ToHardState(log.state());
-  config.applied = store.applied();
+  config.applied =
+      store.applied() - (KV_PLANTED("entries-applied-again") && store.applied() ? 1 : 0);
   config.election_timeout_ticks = options.election_timeout_ticks;
   config.heartbeat_ticks = options.heartbeat_ticks;
   config.pre_vote = options.pre_vote;
@@ -269,6 +271,7 @@ void MemberCore::SubmitConfChange(const raft::ConfChangeStep& step,
 
 void MemberCore::AwaitLinearizable(ReadDone done) {
   if (!serving()) return done(ErrStopped());
+  if (KV_PLANTED("read-unconfirmed")) return done(absl::OkStatus());
   auto shared = std::make_shared<ReadDone>(std::move(done));
   const uint64_t id = node_.AwaitLinearizable([shared] {
     if (*shared) std::exchange(*shared, nullptr)(absl::OkStatus());
@@ -327,6 +330,7 @@ absl::Status MemberCore::CommitApplied() {
   for (Answer& answer : applied.answers) {
     answer.applying = group_began_;
     answer.applied = now;
+    if (KV_PLANTED("answer-revision-of-group")) answer.revision = store_->revision();
     pending_.Complete(std::move(answer));
   }
   if (applied.members_changed) reconfigurator_.OnMembersChanged();
@@ -341,10 +345,11 @@ void MemberCore::AbandonApplied() {
 
 void MemberCore::OnSnapshotInstalled() {
   // What was proposed here may be in the snapshot or not; nobody can say any more.
-  counters_.proposals_failed += pending_.FailAll(ErrTimeout());
+  counters_.proposals_failed +=
+      pending_.FailAll(KV_PLANTED("snapshot-answers-pending") ? absl::OkStatus() : ErrTimeout());
   state_machine_.OnStoreReplaced();
   auth_gate_.OnStateReplaced();
-  watch_hub_.OnStoreReplaced();
+  if (!KV_PLANTED("watch-not-told-of-snapshot")) watch_hub_.OnStoreReplaced();
   reconfigurator_.OnMembersChanged();
   compaction_due_ = false;
   ScheduleCompaction();
@@ -460,7 +465,9 @@ void MemberCore::RevokeExpired() {
 void MemberCore::AnswerFromLessor(const PeerRequest& request,
                                   absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (!lessor_.is_primary()) return respond(std::nullopt);
-  if (store_->FindLease(request.lease())) return AnswerUpToDate(request, std::move(respond));
+  if (store_->FindLease(request.lease()) || KV_PLANTED("lease-denied-by-new-leader")) {
+    return AnswerUpToDate(request, std::move(respond));
+  }
   // A leader at the beginning of its term may not have applied the grant yet; "no such lease" would
   // make the client give up a lease that lives. What was committed before the question has been
   // applied after this.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
+#include "base/planted_bug.h"
 #include "server/cluster_records.h"
 #include "server/raft_codec.h"
 
@@ -81,7 +82,9 @@ std::optional<etcdserverpb::Member> FindMember(const storage::Store& store, Node
 
 void RemoveMember(storage::Store& store, NodeId id) {
   store.DeleteRecord(storage::Table::kMembers, MemberKey(id));
-  store.PutRecord(storage::Table::kCluster, RemovedKey(id), "");
+  if (!KV_PLANTED("removal-forgotten")) {
+    store.PutRecord(storage::Table::kCluster, RemovedKey(id), "");
+  }
 }
 
 bool WasRemoved(const storage::Store& store, NodeId id) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "raft/conf_change.h"
 
 namespace keelson::server {
@@ -186,6 +187,7 @@ void Node::SendOrKeep(const raft::Message& message) {
   const bool heartbeat = std::holds_alternative<raft::Heartbeat>(message.body);
   if (heartbeat && KV_FAILPOINT_VALUE(raftDropHeartbeat)) return;
   if (std::holds_alternative<raft::InstallSnapshot>(message.body)) return SendSnapshot(message);
+  if (KV_PLANTED("proposal-sent-twice")) (void)transport_->Send(message);
   if (transport_->Send(message)) return;
   const auto* request = std::get_if<raft::ProposeRequest>(&message.body);
   if (request != nullptr) Keep(*request);
@@ -235,10 +237,10 @@ void Node::Carry(raft::Ready ready) {
 // Writes go to the log in order; one with a snapshot only once the state is in its place: a crash
 // between the two is mended at the next start, the other way round it could not be.
 void Node::HandOverWrites() {
-  while (!stopped_ && !installing_ && !held_.empty()) {
+  while (!stopped_ && (!installing_ || KV_PLANTED("log-reset-before-snapshot")) && !held_.empty()) {
     if (held_.front().snapshot != nullptr) {
       BeginInstall(*std::exchange(held_.front().snapshot, nullptr));
-      return;
+      if (!KV_PLANTED("log-reset-before-snapshot")) return;
     }
     Write write = std::move(held_.front());
     held_.pop_front();
@@ -327,7 +329,8 @@ void Node::FinishApply() {
 }
 
 void Node::ServeReads() {
-  while (!granted_.empty() && granted_.begin()->first <= applied_) {
+  while (!granted_.empty() &&
+         (granted_.begin()->first <= applied_ || KV_PLANTED("read-before-applied"))) {
     Read read = std::move(granted_.begin()->second);
     granted_.erase(granted_.begin());
     read.done();
@@ -370,6 +373,7 @@ void Node::RetryReads() {
       ++it;
       continue;
     }
+    if (KV_PLANTED("read-context-reused") && it->first == last_read_context_) --last_read_context_;
     for (Read& read : it->second.reads) new_reads_.push_back(std::move(read));
     it = rounds_.erase(it);
   }

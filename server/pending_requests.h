@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "base/planted_bug.h"
 #include "base/random.h"
 #include "server/state_machine.h"
 
@@ -22,7 +23,8 @@ class PendingRequests {
  public:
   using Done = absl::AnyInvocable<void(Answer)>;
 
-  explicit PendingRequests(Random* random) : last_(random->Next() >> 24 << 24) {}
+  explicit PendingRequests(Random* random)
+      : last_(KV_PLANTED("request-ids-reused") ? 0 : random->Next() >> 24 << 24) {}
 
   // The id to put into the command. `deadline` must not be before that of an earlier Add.
   uint64_t Add(absl::Duration deadline, Done done) {

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "server/cluster_records.h"
 #include "server/raft_codec.h"
@@ -84,6 +85,9 @@ void SnapshotKeeper::OnMade(absl::StatusOr<CheckpointPtr> made) {
   making_from_.reset();
   if (!made.ok() || stopped_) return;  // it is asked for again
   auto snapshot = SnapshotOf(**made);
+  if (KV_PLANTED("snapshot-named-for-later") && snapshot.ok()) {
+    snapshot->id = {store_->applied_term(), store_->applied()};
+  }
   // Before the first entry there is nothing that the log does not have.
   if (!snapshot.ok() || !snapshot->id.index) return;
   GiveUpKept();
@@ -160,6 +164,11 @@ void SnapshotKeeper::Discard(std::string directory) {
 
 void SnapshotKeeper::OnReceived(const std::string& name, std::string directory) {
   KV_FAILPOINT(raftBeforeSaveSnap);
+  if (KV_PLANTED("second-snapshot-removes-first")) {
+    for (auto& [other, former] : received_) {
+      if (other != name && !former.directory.empty()) Discard(former.directory);
+    }
+  }
   Received& received = received_[name];
   if (!received.directory.empty()) Discard(std::move(received.directory));
   received = {std::move(directory), clock_->Now()};
@@ -188,10 +197,12 @@ absl::StatusOr<std::shared_ptr<storage::Store>> SnapshotKeeper::Adopt(
   }
   store->BeginOwn();
   for (const char* const key : kOwnKeys) store->DeleteRecord(storage::Table::kCluster, key);
-  for (const auto& [key, value] : own) store->PutRecord(storage::Table::kCluster, key, value);
+  if (!KV_PLANTED("snapshot-own-records-lost")) {
+    for (const auto& [key, value] : own) store->PutRecord(storage::Table::kCluster, key, value);
+  }
   store->EndEntry();
   KV_RETURN_IF_ERROR(store->CommitBatch());
-  KV_RETURN_IF_ERROR(store->Flush());
+  if (!KV_PLANTED("snapshot-installed-unflushed")) KV_RETURN_IF_ERROR(store->Flush());
   return std::shared_ptr<storage::Store>(std::move(store));
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "proto/etcd/rpc.pb.h"
 #include "raft/conf_change.h"
@@ -67,7 +68,7 @@ StateMachine::StateMachine(storage::Store* store, NodeId self, ConfChanger chang
 }
 
 void StateMachine::OnStoreReplaced() {
-  auth_.Reload();
+  if (!KV_PLANTED("auth-kept-over-snapshot")) auth_.Reload();
 }
 
 void StateMachine::ReadAlarms() {
@@ -86,7 +87,7 @@ absl::Status StateMachine::CheckAlarms(const Command& command) const {
 
 void StateMachine::Apply(absl::Span<const raft::Entry> entries) {
   // Anew for each group: a snapshot may have replaced them.
-  ReadAlarms();
+  if (!KV_PLANTED("alarms-not-read-again")) ReadAlarms();
   for (const raft::Entry& entry : entries) ApplyEntry(entry);
 }
 
@@ -153,7 +154,10 @@ absl::StatusOr<std::string> StateMachine::ChangeMembership(const raft::Entry& en
   const absl::StatusOr<raft::ConfState> conf = change_conf_(entry.index, change);
   // No other reason is left: the rest was checked when it was proposed, and above.
   if (!conf.ok()) return ErrNotEnoughStartedMembers();
-  store_->PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(*conf));
+  const bool promotes = command.member_change().has_promote();
+  if (!promotes || !KV_PLANTED("promotion-not-recorded")) {
+    store_->PutRecord(storage::Table::kCluster, kConfStateKey, EncodeConfState(*conf));
+  }
   applied_.members_changed = true;
   if (!command.has_member_change()) return std::string();
   CarryOutMemberChange(*store_, command.member_change());
@@ -169,7 +173,9 @@ absl::StatusOr<Applied> StateMachine::Commit() {
 absl::StatusOr<std::string> StateMachine::Execute(const Command& command,
                                                   const raft::Entry& entry) {
   KV_RETURN_IF_ERROR(CheckAlarms(command));
-  KV_RETURN_IF_ERROR(CheckCommand({auth_, *store_}, command));
+  if (!KV_PLANTED("auth-not-checked-at-apply")) {
+    KV_RETURN_IF_ERROR(CheckCommand({auth_, *store_}, command));
+  }
   if (AuthStore::Takes(command)) return auth_.Execute(command, entry.index, applied_.tokens);
   switch (command.op_case()) {
     case Command::kPut:
@@ -225,7 +231,8 @@ absl::StatusOr<std::string> StateMachine::RevokeLeases(const proto::LeaseRevoke&
   // A leader that was deposed while it slept must not revoke what the next one keeps alive (etcd
   // 15247).
   const bool by_clock = request.leader_term() != 0;
-  if (by_clock && Term(request.leader_term()) != term) return std::string();
+  const bool deposed = by_clock && Term(request.leader_term()) != term;
+  if (deposed && !KV_PLANTED("lease-revoked-by-old-leader")) return std::string();
   for (const int64_t id : request.ids()) {
     if (!store_->FindLease(LeaseId(id))) {
       if (!by_clock) return ErrLeaseNotFound();

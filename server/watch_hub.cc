@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "server/proto_writer.h"
 
 namespace keelson::server {
@@ -189,7 +190,8 @@ void WatchHub::Stream::RequestProgress() {
   const Revision current = hub_->revision_;
   if (watchers_.empty()) return;
   for (const auto& [id, watcher] : watchers_) {
-    if (!watcher->synced || watcher->next > current + 1) return;
+    if (!watcher->synced && !KV_PLANTED("progress-before-synced")) return;
+    if (watcher->next > current + 1 && !KV_PLANTED("progress-before-start")) return;
   }
   WatchResponse response;
   FillHeader(hub_->CurrentHeader(), response.mutable_header());
@@ -199,7 +201,7 @@ void WatchHub::Stream::RequestProgress() {
 
 void WatchHub::Stream::OnWritable() {
   for (auto& [id, watcher] : watchers_) {
-    if (watcher->synced) continue;
+    if (watcher->synced || KV_PLANTED("watch-stranded-when-slow")) continue;
     hub_->lagging_.try_emplace({watcher->next, watcher->number}, watcher.get());
   }
   hub_->ScheduleCatchUp();
@@ -234,7 +236,7 @@ void WatchHub::MakeSynced(Watcher* watcher) {
 }
 
 void WatchHub::Collect(Watcher* watcher, SharedEvent& event) {
-  if (event.event.revision < watcher->next) return;
+  if (event.event.revision < watcher->next && !KV_PLANTED("future-watch-gets-old")) return;
   if (event.event.kind == storage::EventKind::kPut ? watcher->drop_puts : watcher->drop_deletes) {
     return;
   }
@@ -260,7 +262,8 @@ void WatchHub::OnEvents(absl::Span<const storage::StoredEvent> events, Revision 
   for (const storage::StoredEvent& event : events) {
     if (synced_.empty()) break;
     // A revision is sent whole.
-    if (collected_ >= options_.collected_max && event.revision != last) {
+    const bool split = KV_PLANTED("watch-revision-cut") && collected_ > 0;
+    if (split || (collected_ >= options_.collected_max && event.revision != last)) {
       revision_ = last;
       DeliverTouched(last);
     }
@@ -279,7 +282,9 @@ void WatchHub::DeliverTouched(Revision last) {
       Deliver(watcher, last);
     } else {
       // What was collected is read again from the store when the client reads on.
-      watcher->next = std::max(watcher->next, watcher->event_revisions.front());
+      watcher->next =
+          std::max(watcher->next,
+                   KV_PLANTED("watch-slow-loses") ? last + 1 : watcher->event_revisions.front());
       DropCollected(watcher);
       MakeLag(watcher);
     }
@@ -312,7 +317,7 @@ void WatchHub::Deliver(Watcher* watcher, Revision last) {
   }
   watcher->events.clear();
   watcher->event_revisions.clear();
-  watcher->next = std::max(watcher->next, last + 1);
+  if (!KV_PLANTED("watch-position-kept")) watcher->next = std::max(watcher->next, last + 1);
   watcher->idle = false;
 }
 
@@ -331,7 +336,14 @@ void WatchHub::ScheduleCatchUp() {
 void WatchHub::CatchUp() {
   KV_FAILPOINT(beforeSyncWatchers);
   while (!lagging_.empty() && lagging_.begin()->first.first < store_->compacted()) {
-    CancelCompacted(lagging_.begin()->second);
+    Watcher* const watcher = lagging_.begin()->second;
+    if (KV_PLANTED("watch-compaction-unsaid")) {
+      lagging_.erase(lagging_.begin());
+      watcher->next = store_->compacted();
+      MakeLag(watcher);
+      continue;
+    }
+    CancelCompacted(watcher);
   }
   if (lagging_.empty()) return;
   const Revision first = lagging_.begin()->first.first;
@@ -402,6 +414,12 @@ void WatchHub::OnStoreReplaced() {
   for (const auto& [number, stream] : streams_) {
     for (const auto& [id, watcher] : stream->watchers_) {
       DropCollected(watcher.get());
+      if (KV_PLANTED("watch-replayed-after-snapshot") && watcher->synced) {
+        MakeLag(watcher.get());
+        lagging_.erase({watcher->next, watcher->number});
+        watcher->next = store_->compacted() + 1;
+        MakeLag(watcher.get());
+      }
       if (watcher->synced && watcher->next <= revision_) MakeLag(watcher.get());
     }
   }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/coding.h"
+#include "base/planted_bug.h"
 
 namespace keelson::storage {
 namespace {
@@ -115,7 +116,7 @@ KeyHistory::Lookup KeyHistory::At(Revision at) const {
   if (newest_.id.main <= at) return {newest_, false};
   Lookup found;
   KV_CHECK(FindInOlder(older_, at, found.version)) << "malformed history in memory";
-  found.in_chunks = spilled_ && !found.version.has_value();
+  found.in_chunks = spilled_ && !found.version.has_value() && !KV_PLANTED("index-forgets-chunks");
   return found;
 }
 
@@ -166,7 +167,8 @@ bool KeyHistory::Trim(Revision floor) {
     ++through;
   }
   if (through == 0) return false;
-  DropOldest(last.deleted() && last.id.main < floor ? through : through - 1);
+  const bool all = (last.deleted() && last.id.main < floor) || KV_PLANTED("index-trims-one-more");
+  DropOldest(all ? through : through - 1);
   spilled_ = false;
   return true;
 }

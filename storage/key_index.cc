@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/history_chunks.h"
 
@@ -63,7 +64,9 @@ absl::Status KeyIndex::Replay(std::string_view key, const IndexVersion& version,
     mutex_.AssertHeld();
     const KeyHistory& history = entry.history;
     const bool known = !history.empty();
-    if (live != 0 || !known) blocks_.Add(key, live, known ? 0 : 1, version.id.main);
+    if ((live != 0 || !known) && !KV_PLANTED("index-counts-lost")) {
+      blocks_.Add(key, live, known ? 0 : 1, version.id.main);
+    }
     if (known && history.newest().id >= version.id) return;
     fits = version.deleted() ? history.live()
                              : version.version == history.newest().version + 1 &&
@@ -308,7 +311,8 @@ absl::Status KeyIndex::AddPiece(rocksdb::WriteBatch& batch, size_t keys, size_t 
         batch.Put(rocks_.meta, CountsMetaKey(first), *bytes);
       });
   if (more) return absl::OkStatus();
-  batch.Put(rocks_.meta, MetaKey(MetaTable::kIndexThrough), EncodeIndexThrough(round_through_));
+  batch.Put(rocks_.meta, MetaKey(MetaTable::kIndexThrough),
+            EncodeIndexThrough(KV_PLANTED("index-through-early") ? settled_ : round_through_));
   piece_.complete = true;
   return absl::OkStatus();
 }
@@ -481,6 +485,7 @@ bool KeyIndex::CollectHeld(std::string_view from, const KeyRange& range, Revisio
                            std::vector<Held>& held) const {
   absl::ReaderMutexLock lock(&mutex_);
   auto pending = pending_.lower_bound(from), frozen = frozen_.lower_bound(from);
+  if (KV_PLANTED("index-scan-skips-frozen")) frozen = frozen_.end();
   while (held.size() < kHeldPerLock) {
     auto* next = &pending;
     if (pending == pending_.end()) {

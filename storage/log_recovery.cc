@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/log_format.h"
 
@@ -155,7 +156,7 @@ class Recovery {
     if (remains.synced > log_.end) {
       return Damaged(segment, log_.end, "record is damaged, and synced ones follow it");
     }
-    if (!remains.found) return absl::OkStatus();
+    if (!remains.found || KV_PLANTED("log-torn-tail-left")) return absl::OkStatus();
     // The tag of the last piece goes when all else is known to be gone: what a failed sync did not
     // write looks written to the next process, which must see that it has to begin anew.
     KV_RETURN_IF_ERROR(Zero(segment, log_.end, remains.last));
@@ -175,7 +176,8 @@ class Recovery {
     while (const auto record = ParseRecord(segment.salt, bytes.substr(offset))) {
       append_.emplace_back(offset, *record);
       offset += record->padded_bytes;
-      if ((record->header.flags & kLastOfAppend) == 0) continue;
+      if ((record->header.flags & kLastOfAppend) == 0 && !KV_PLANTED("log-torn-append-taken"))
+        continue;
       for (const auto& [at, part] : append_) {
         // A block of the disk that has another's bytes may well begin and end with a record.
         if (part.header.synced > at || part.header.synced < claimed) {

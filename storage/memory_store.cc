@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/errors.h"
 #include "storage/held_pin.h"
@@ -272,6 +273,7 @@ absl::Status MemoryStore::LoadMeta(std::string_view key, std::string_view value)
       return absl::OkStatus();
     case MetaTable::kLeaseKey:
       if (!ParseLeaseKeyMetaKey(key, id, key)) return malformed();
+      if (!model_.leases.contains(id.value())) return malformed();
       model_.lease_of[std::string(key)] = id.value();
       return absl::OkStatus();
     case MetaTable::kRecord:
@@ -290,6 +292,9 @@ absl::Status MemoryStore::LoadMeta(std::string_view key, std::string_view value)
 
 absl::Status MemoryStore::Flush() {
   const LogIndex applied = image_applied_;
+  if (KV_PLANTED("applied-index-apart")) {
+    image_[MetaImageKey(MetaKey(MetaTable::kPosition))] = EncodePosition(position_);
+  }
   KV_RETURN_IF_ERROR(WriteImage(files_, directory_, image_));
   durable_applied_ = applied;
   return absl::OkStatus();
@@ -327,7 +332,7 @@ void MemoryStore::BeginAnew(Revision revision) {
   state_hash_ = MixStateHash(state_hash_, static_cast<uint64_t>(revision.value()));
   for (const uint8_t slot : state_hashes_.Clear()) Erase(MetaImageKey(StateHashMetaKey(slot)));
   state_hashes_.Add(position_.applied, state_hash_);
-  if (revision.value() <= model_.revision) return;
+  if (revision.value() <= model_.revision || KV_PLANTED("restore-without-bump")) return;
   model_.revision = model_.compacted = revision.value();
 }
 
@@ -353,7 +358,7 @@ void MemoryStore::MoveLease(const std::string& key, int64_t from, int64_t to) {
   if (from != 0) {
     const std::string record = LeaseKeyMetaKey(LeaseId(from), key);
     Mix(MetaTable::kLeaseKey, record, "-");
-    Erase(MetaImageKey(record));
+    if (!KV_PLANTED("lease-key-left-on-disk")) Erase(MetaImageKey(record));
   }
   if (to != 0) {
     const std::string record = LeaseKeyMetaKey(LeaseId(to), key);
@@ -494,7 +499,8 @@ absl::Status MemoryStore::CheckReadable(Revision at) const {
   if (at > revision()) return absl::OutOfRangeError(kFutureRevisionMessage);
   if (at >= compacted()) return absl::OkStatus();
   // A revision that somebody holds stays readable below the compaction, but for an entry.
-  if (!pins_->Contains(at) || in_entry_) return absl::OutOfRangeError(kCompactedMessage);
+  const bool in_entry = in_entry_ && !KV_PLANTED("pin-read-by-entry");
+  if (!pins_->Contains(at) || in_entry) return absl::OutOfRangeError(kCompactedMessage);
   return absl::OkStatus();
 }
 

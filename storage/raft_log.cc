@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/log_format.h"
 #include "storage/log_recovery.h"
@@ -248,7 +249,8 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   bool must_sync = false, reset = false;
   for (const LogAppend& append : group) {
     KV_CHECK(!append.reset.has_value() || append.must_sync) << "a reset that need not last";
-    must_sync = must_sync || append.must_sync;
+    const bool only_state = append.records.empty() && !append.reset.has_value();
+    must_sync = must_sync || (append.must_sync && !(only_state && KV_PLANTED("log-vote-unsynced")));
     reset = reset || append.reset.has_value();
     bytes += 2 * PaddedRecordBytes(0) + PaddedRecordBytes(sizeof(LogState));
     for (const LogRecord& record : append.records) bytes += PaddedRecordBytes(record.data.size());
@@ -281,6 +283,8 @@ absl::Status SegmentedLog::Sync() {
   KV_FAILPOINT(walBeforeSync);
   if (const absl::Status status = active_->file->Sync(); !status.ok()) {
     // Whatever the reason: what the disk holds now is not known, and another sync would not tell.
+    if (KV_PLANTED("log-sync-tried-again") && active_->file->Sync().ok()) synced_ = end_;
+    if (synced_ == end_) return absl::OkStatus();
     return absl::InternalError(status.message());
   }
   KV_FAILPOINT(walAfterSync);
@@ -291,7 +295,7 @@ absl::Status SegmentedLog::Sync() {
 
 // A record in a segment says that all segments before it are whole on disk; recovery relies on it.
 absl::Status SegmentedLog::Roll() {
-  KV_RETURN_IF_ERROR(Sync());
+  if (!KV_PLANTED("log-segment-unsynced")) KV_RETURN_IF_ERROR(Sync());
   const uint64_t sequence = active_->header.sequence + 1;
   KV_ASSIGN_OR_RETURN(std::shared_ptr<Segment> next, pool_->Take(sequence));
   previous_end_ = end_;
@@ -347,7 +351,7 @@ void SegmentedLog::AddAppend(const LogAppend& append, LogIndex& last, GatheredWr
     header.kind = RecordKind::kCut;
     header.index = kept;
     header.term = TermBehind(kept, pending);
-    write.AddRecord(active_->salt, header, {});
+    if (!KV_PLANTED("log-cut-unwritten")) write.AddRecord(active_->salt, header, {});
     pending.push_back({.cut = LogPosition{header.term, kept}});
     last = kept;
   }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "base/thread_urgency.h"
 
@@ -139,7 +140,9 @@ absl::StatusOr<std::shared_ptr<Segment>> SegmentPool::Make(const SegmentHeader& 
   KV_RETURN_IF_ERROR((*file)->Write(0, {EncodeSegmentHeader(header), records}));
   KV_RETURN_IF_ERROR((*file)->Sync());
   KV_RETURN_IF_ERROR(files.Rename(temporary, path));
-  KV_RETURN_IF_ERROR(files.SyncDirectory(options_.directory));
+  if (!KV_PLANTED("log-segment-name-unsynced")) {
+    KV_RETURN_IF_ERROR(files.SyncDirectory(options_.directory));
+  }
   return std::make_shared<Segment>(header, path, *std::move(file), options_.segment_bytes);
 }
 

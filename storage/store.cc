@@ -15,6 +15,7 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/failpoint.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "rocksdb/write_batch.h"
 #include "storage/errors.h"
@@ -385,10 +386,11 @@ absl::Status RocksStore::LoadIndex() {
   KV_RETURN_IF_ERROR(FromRocks(it->status(), "cannot read the state store"));
   // A restored state may have gone over revisions; all of them are compacted then.
   const bool jumped = newest.main < working_.revision && working_.compacted == working_.revision;
-  if (newest.main != working_.revision && !jumped) {
+  if (newest.main != working_.revision && !jumped && !KV_PLANTED("revision-from-versions")) {
     return absl::DataLossError(absl::StrCat("state store: newest version ", newest.main.value(),
                                             ", but revision ", working_.revision.value()));
   }
+  if (KV_PLANTED("revision-from-versions")) working_.revision = newest.main;
   KV_RETURN_IF_ERROR(ReplayIndex());
   index_->Settle(working_.revision);
   return absl::OkStatus();
@@ -475,7 +477,7 @@ void RocksStore::BeginAnew(Revision revision) {
     batch_.Delete(rocks_->meta, StateHashMetaKey(slot));
   }
   state_hashes_.Add(working_.applied, state_hash_);
-  if (revision <= working_.revision) return;
+  if (revision <= working_.revision || KV_PLANTED("restore-without-bump")) return;
   working_.revision = working_.compacted = revision;
 }
 
@@ -541,7 +543,9 @@ void RocksStore::MoveLease(std::string_view key, LeaseId from, LeaseId to) {
   if (from) {
     leases_.Detach(key);
     MixIntoHash(MetaTable::kLeaseKey, LeaseKeyMetaKey(from, key), "-");
-    batch_.Delete(rocks_->meta, LeaseKeyMetaKey(from, key));
+    if (!KV_PLANTED("lease-key-left-on-disk")) {
+      batch_.Delete(rocks_->meta, LeaseKeyMetaKey(from, key));
+    }
   }
   if (to) {
     leases_.Attach(to, key);
@@ -651,6 +655,11 @@ std::vector<StoredEvent> RocksStore::EndEntry() {
       events.push_back(*std::move(event));
     }
   }
+  if (KV_PLANTED("applied-index-apart")) {
+    rocksdb::WriteBatch apart;
+    apart.Put(rocks_->meta, MetaKey(MetaTable::kPosition), EncodePosition(working_));
+    WriteToRocks(apart, /*wait=*/false).IgnoreError();
+  }
   index_->Settle(working_.revision);  // before readers are told of the revision
   if (hashing_) {
     state_hash_ = MixStateHash(state_hash_, working_.applied.value());
@@ -709,7 +718,8 @@ absl::Status RocksStore::CommitBatch() {
 absl::Status RocksStore::CheckReadable(Revision at, const Position& now,
                                        const ScopedPin& pin) const {
   if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
-  if (at < now.compacted && (!pin.shared() || OnEntryThread())) {
+  if (at < now.compacted &&
+      (!pin.shared() || (OnEntryThread() && !KV_PLANTED("pin-read-by-entry")))) {
     return absl::OutOfRangeError(kCompactedMessage);
   }
   return absl::OkStatus();
@@ -889,9 +899,10 @@ void RocksStore::ForEachRecord(
 
 absl::StatusOr<bool> RocksStore::CompactStep(int64_t keys_max) {
   KV_CHECK(!OnEntryThread() && batch_.Count() == 0) << "compaction within a batch";
-  const Revision target = pins_->LowestOr(working_.compacted);
+  const Revision target =
+      KV_PLANTED("compaction-past-pin") ? working_.compacted : pins_->LowestOr(working_.compacted);
   if (target <= compaction_.through()) return true;
-  if (index_->through() < target) {
+  if (index_->through() < target && !KV_PLANTED("compaction-before-index")) {
     // What the index may have to go through again at open must not be removed.
     KV_ASSIGN_OR_RETURN(bool wrote,
                         WriteIndex(static_cast<size_t>(std::max<int64_t>(keys_max, 1)), false));

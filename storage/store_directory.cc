@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 
 namespace keelson::storage {
@@ -126,7 +127,7 @@ absl::Status StoreDirectory::Install(const std::string& incoming, const LogPosit
   }
   KV_ASSIGN_OR_RETURN(const auto file, files_->Open(temporary, OpenMode::kCreateNew));
   KV_RETURN_IF_ERROR(file->Write(0, {EncodeStorePointer(pointer)}));
-  KV_RETURN_IF_ERROR(file->Sync());
+  if (!KV_PLANTED("snapshot-pointer-unsynced")) KV_RETURN_IF_ERROR(file->Sync());
   // The directory's own name first: a pointer to nowhere must not survive alone.
   KV_RETURN_IF_ERROR(files_->SyncDirectory(parent_));
   KV_RETURN_IF_ERROR(files_->Rename(temporary, PointerPath()));

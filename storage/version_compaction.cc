@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/key_value.h"
 
@@ -51,7 +52,10 @@ absl::StatusOr<VersionCompaction::Step> VersionCompaction::Build(Revision target
       progress.next = id;
       break;
     }
-    const bool gone = record.kind == EventKind::kDelete && id.main < target;
+    // What is deleted at the target itself is for who watches from there.
+    const bool kept = id.main == target && !KV_PLANTED("compaction-drops-deletion") &&
+                      !KV_PLANTED("revision-from-versions");
+    const bool gone = record.kind == EventKind::kDelete && !kept;
     if (gone) batch.Delete(rocks.rev, it->key());
     if (record.previous.main) {
       std::string previous;

@@ -12,6 +12,7 @@
 
 #include "tests/simulation/cluster/simulation.h"
 #include "tests/simulation/cluster/wrong_parts.h"
+#include "tests/simulation/planted_bugs.h"
 
 namespace keelson::simulation {
 namespace {
@@ -34,6 +35,7 @@ void OnAbort(int) {
 struct Arguments {
   uint64_t seed = 0;
   uint64_t first = 1;
+  bool real_stores = false;  // those seeds alone
   uint64_t seeds = 100;
   double duration = 60;
   double seconds = 0;  // of the real clock; 0: no limit
@@ -126,7 +128,8 @@ int RunSeeds(const Arguments& arguments) {
   uint64_t done = 0, twice = 0, events = 0, entries = 0;
   for (; done < arguments.seeds; ++done) {
     if (arguments.seconds > 0 && Now() - began > arguments.seconds) break;
-    const uint64_t seed = arguments.first + done;
+    const uint64_t seed = arguments.real_stores ? (arguments.first + done) * kRealStoresOneIn
+                                                : arguments.first + done;
     const RunResult result = Run(arguments, seed);
     counters.Add(result.counters);
     simulated += static_cast<double>(result.simulated) / static_cast<double>(kSecond);
@@ -159,9 +162,21 @@ int RunSeeds(const Arguments& arguments) {
       static_cast<unsigned long long>(done), static_cast<unsigned long long>(twice),
       static_cast<unsigned long long>(events), static_cast<unsigned long long>(entries), simulated,
       took, simulated / took);
-  if (complete || done < kSeedsForCounters || !arguments.without.empty()) return 0;
+  if (complete || done < kSeedsForCounters || !arguments.without.empty() || arguments.real_stores) {
+    return 0;
+  }
   std::printf("a situation was never reached\n");
   return 1;
+}
+
+// Name, room, what is to find it, and what is wrong.
+void ListBugs() {
+  for (const PlantedBugEntry& bug : kPlantedBugs) {
+    std::printf("%s\t%s\t%s\t%s\n", bug.name, bug.room, NameOf(bug.hunter), bug.what);
+  }
+  for (const WrongPart& part : WrongParts()) {
+    std::printf("%s\t%s\t%s\t%s\n", part.name, part.room, NameOf(Hunter::kCluster), part.what);
+  }
 }
 
 int Main(int argc, char** argv) {
@@ -172,18 +187,27 @@ int Main(int argc, char** argv) {
   CLI::Option* const one = app.add_option("--seed", arguments.seed, "run this seed only");
   app.add_option("--seeds", arguments.seeds, "how many seeds");
   app.add_option("--first", arguments.first, "the first of them");
+  app.add_flag("--real-stores", arguments.real_stores,
+               "take only seeds on RocksDB, counted by themselves");
   app.add_option("--duration", arguments.duration, "virtual seconds of a run");
   app.add_option("--seconds", arguments.seconds, "begin no more seeds after so many real seconds");
   app.add_flag("--trace", arguments.trace, "tell the story of --seed");
   app.add_flag("--shrink", arguments.shrink, "of a failure, find out what it needs");
   app.add_option("--without", without, "a kind of fault or client that there is not to be");
-  app.add_option("--bug", arguments.bug, "a part that is wrong on purpose");
+  app.add_option("--bug", arguments.bug, "what is wrong on purpose");
   app.add_flag("--list-bugs", list_bugs, "those that there are");
   CLI11_PARSE(app, argc, argv);
   ::signal(SIGABRT, OnAbort);
   if (list_bugs) {
-    for (const WrongPart& part : WrongParts()) std::printf("%s\t%s\n", part.name, part.what);
+    ListBugs();
     return 0;
+  }
+  if (!arguments.bug.empty() && !IsWrongPart(arguments.bug)) {
+    const std::string wrong = PlantBug(arguments.bug);
+    if (!wrong.empty()) {
+      std::fprintf(stderr, "cluster_simulation: %s\n", wrong.c_str());
+      return 2;
+    }
   }
   for (const std::string& name : without) {
     const Feature feature = FeatureNamed(name);

@@ -10,7 +10,6 @@ constexpr const char* kNames[] = {
     KEELSON_SIMULATION_FEATURES(X)
 #undef X
 };
-constexpr uint64_t kRealStoresOneIn = 25;
 
 }  // namespace
 

@@ -60,6 +60,8 @@ struct Options {
   bool has(Feature feature) const { return features.contains(feature); }
 };
 
+// One seed in so many is on real stores.
+inline constexpr uint64_t kRealStoresOneIn = 25;
 Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& without);
 std::string Describe(const Options& options);
 

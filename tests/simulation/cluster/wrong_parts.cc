@@ -157,21 +157,26 @@ struct StoreBug {
   std::shared_ptr<storage::Store> (*make)(std::shared_ptr<storage::Store>);
 };
 constexpr StoreBug kStoreBugs[] = {
-    {{"log-cut-before-flush", "the log is cut behind what is applied and not durable"},
+    {{"log-cut-before-flush", "log", "the log is cut behind what is applied and not durable"},
      &Make<EagerlyCutStore>},
-    {{"flush-pretended", "a flush is acknowledged that did not happen"}, &Make<LyingFlushStore>},
-    {{"state-of-its-own", "a member's own history gets into the replicated state"},
+    {{"flush-pretended", "key space", "a flush is acknowledged that did not happen"},
+     &Make<LyingFlushStore>},
+    {{"state-of-its-own", "key space", "a member's own history gets into the replicated state"},
      &Make<RandomlyPuttingStore>},
-    {{"watch-event-lost", "who catches up misses a revision at the end of a piece"},
+    {{"watch-event-lost", "watches", "who catches up misses a revision at the end of a piece"},
      &Make<ForgetfulEventsStore>},
-    {{"watch-event-twice", "who catches up gets a revision twice"}, &Make<RepeatingEventsStore>},
-    {{"deletion-lost-at-compaction", "a deletion at the compacted revision is not shown"},
+    {{"watch-event-twice", "watches", "who catches up gets a revision twice"},
+     &Make<RepeatingEventsStore>},
+    {{"deletion-lost-at-compaction", "watches",
+      "a deletion at the compacted revision is not shown"},
      &Make<DroppedDeletionStore>},
-    {{"stale-read", "a read sees the revision before the newest"}, &Make<StaleStore>},
-    {{"lease-leaks-key", "a revoked lease leaves one of its keys"}, &Make<LeakyLeaseStore>},
+    {{"stale-read", "requests", "a read sees the revision before the newest"}, &Make<StaleStore>},
+    {{"lease-leaks-key", "leases", "a revoked lease leaves one of its keys"},
+     &Make<LeakyLeaseStore>},
 };
-constexpr WrongPart kHasty = {"ack-before-write", "a write is acknowledged before it is written"};
-constexpr WrongPart kForgetful = {"no-sync", "a write is acknowledged that is not synced"};
+constexpr WrongPart kHasty = {"ack-before-write", "log",
+                              "a write is acknowledged before it is written"};
+constexpr WrongPart kForgetful = {"no-sync", "log", "a write is acknowledged that is not synced"};
 
 }  // namespace
 
@@ -182,6 +187,11 @@ const std::vector<WrongPart>& WrongParts() {
     return all;
   }();
   return *parts;
+}
+
+bool IsWrongPart(const std::string& name) {
+  return std::any_of(WrongParts().begin(), WrongParts().end(),
+                     [&name](const WrongPart& part) { return part.name == name; });
 }
 
 std::shared_ptr<storage::Store> WrongStore(const std::string& bug,

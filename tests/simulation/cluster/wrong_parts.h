@@ -15,9 +15,11 @@ namespace keelson::simulation {
 
 struct WrongPart {
   const char* name;
+  const char* room;
   const char* what;
 };
 const std::vector<WrongPart>& WrongParts();
+bool IsWrongPart(const std::string& name);
 
 std::shared_ptr<storage::Store> WrongStore(const std::string& bug,
                                            std::shared_ptr<storage::Store> store);

@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include "raft/planted_bugs.h"
+#include "tests/simulation/planted_bugs.h"
 #include "tests/simulation/raft/counters.h"
 #include "tests/simulation/raft/runner.h"
 
@@ -85,21 +85,19 @@ int Main(int argc, char** argv) {
   app.add_option("--jobs", options.jobs, "processes");
   app.add_flag("--trace", trace, "tell every event of --seed");
   app.add_option("--json", json, "write the result to this file, too");
-#ifdef KEELSON_PLANTED_BUGS
   std::string bug;
-  app.add_option("--bug", bug, "the planted bug that the core has: see raft/planted_bugs.h");
-#endif
+  app.add_option("--bug", bug,
+                 "the planted bug that the core has (cluster_simulation --list-bugs)");
   CLI11_PARSE(app, argc, argv);
   options.repeat = std::string(argv[0]);
-#ifdef KEELSON_PLANTED_BUGS
-  const std::optional<PlantedBug> planted = PlantedBugNamed(bug.empty() ? "none" : bug);
-  if (!planted) {
-    std::fprintf(stderr, "raft_simulation: there is no bug %s\n", bug.c_str());
-    return 2;
+  if (!bug.empty()) {
+    const std::string wrong = keelson::simulation::PlantBug(bug);
+    if (!wrong.empty()) {
+      std::fprintf(stderr, "raft_simulation: %s\n", wrong.c_str());
+      return 2;
+    }
+    options.repeat += " --bug " + bug;
   }
-  planted_bug = *planted;
-  if (!bug.empty()) options.repeat += " --bug " + bug;
-#endif
   options.repeat += " --seed";
   if (one->count() > 0) return RunOne(seed, trace) ? 0 : 1;
   if (!duration.empty()) {

@@ -4,7 +4,20 @@
 #include <utility>
 #include <variant>
 
+#include "server/errors.h"
+#include "server/load_lanes.h"
+
 namespace keelson::simulation {
+namespace {
+
+constexpr size_t kUnsentListed = 4 << 10;  // as in the server
+
+}  // namespace
+
+SimulatedCall::~SimulatedCall() {
+  LeaveLoad();
+  DropUnsent();
+}
 
 bool SimulatedCall::Carried() {
   if (dead_) return false;
@@ -12,6 +25,7 @@ bool SimulatedCall::Carried() {
   dead_ = true;
   link_->scheduler().After(kNoticed, [self = shared_from_this()] {
     self->End(absl::UnavailableError("the connection is dead"));
+    self->DropUnsent();
     if (self->executor_ == nullptr) return;
     self->executor_->Post([self] { self->MemberCancel(); });
   });
@@ -21,6 +35,9 @@ bool SimulatedCall::Carried() {
 void SimulatedCall::MemberCancel() {
   if (!std::exchange(open_, false)) return;
   cancelled_ = true;
+  if (!begun_) LeaveLoad();
+  DropHeld();
+  DropUnsent();
   if (receiver_) receiver_->OnCancel();
   if (on_cancel_) std::exchange(on_cancel_, nullptr)();
   DropReceiver();
@@ -76,6 +93,8 @@ void SimulatedCall::Deliver(std::string message) {
     return;
   }
   queued_ -= message.size();
+  taken_ += message.size();
+  TakeUnsent(message.size());
   NoticeDrained();
   if (client_open_ && on_message) on_message(std::move(message));
 }
@@ -97,23 +116,94 @@ void SimulatedCall::End(absl::Status status) {
 // ------------------------------------------------------------------------------------- member's
 // end
 
-void SimulatedCall::Begin(const rpc::Handler& handler, server::Executor* executor,
-                          std::string request) {
+void SimulatedCall::Begin(const Service& service, std::string request) {
   if (!open_) return;
-  executor_ = executor;
+  service_ = service;
+  executor_ = service.executor;
+  request_ = std::move(request);
+  const rpc::Lane lane = server::LaneOfMethod(method_).Of(request_);
+  switch (service_.load->Enter(this, lane, request_.size(), service_.clock->Now())) {
+    case rpc::LoadControl::Entry::kRuns:
+      return RunHandler();
+    case rpc::LoadControl::Entry::kWaits:
+      return;
+    case rpc::LoadControl::Entry::kRefused:
+      return OnRefused();
+  }
+}
+
+// As the server's calls do it (server/rpc/served_call.cc).
+void SimulatedCall::RunHandler() {
+  begun_ = true;
   const std::shared_ptr<rpc::Call> self = shared_from_this();
-  if (const auto* unary = std::get_if<rpc::UnaryHandler>(&handler)) {
-    (*unary)(self, SharedBytes(std::move(request)));
-  } else if (const auto* stream = std::get_if<rpc::ServerStreamHandler>(&handler)) {
-    receiver_ = (*stream)(self, SharedBytes(std::move(request)));
+  SharedBytes request(std::exchange(request_, {}));
+  if (const auto* unary = std::get_if<rpc::UnaryHandler>(service_.handler)) {
+    return (*unary)(self, std::move(request));
+  }
+  if (const auto* bidi = std::get_if<rpc::BidiHandler>(service_.handler)) {
+    receiver_ = (*bidi)(self);
   } else {
-    receiver_ = std::get<rpc::BidiHandler>(handler)(self);
+    receiver_ = std::get<rpc::ServerStreamHandler>(*service_.handler)(self, std::move(request));
+    if (lane() != rpc::Lane::kStream && open_) service_.load->Leave(this);
   }
   if (!open_) DropReceiver();  // it was finished from within
 }
 
+void SimulatedCall::OnRefused() {
+  link_->OnCallRefused();
+  Finish(server::ErrTooManyRequests());
+}
+
+void SimulatedCall::OnShed() {
+  link_->OnCallShed();
+  ToClient([this] { End(absl::UnavailableError("the stream was reset: it is not read")); });
+  executor_->Post([self = shared_from_this()] { self->MemberCancel(); });
+}
+
+void SimulatedCall::OnUncongested() {
+  if (open_ && receiver_) receiver_->OnWritable();
+}
+
+bool SimulatedCall::congested() {
+  return open_ && service_.load->Congested(this, service_.clock->Now());
+}
+
+size_t& SimulatedCall::LaneUnsent() { return service_.load->unsent(lane())->queued_bytes; }
+
+void SimulatedCall::Hold(size_t bytes) {
+  if (!open_) return;
+  held_bytes_ += bytes;
+  LaneUnsent() += bytes;
+}
+
+void SimulatedCall::DropHeld() {
+  if (executor_ != nullptr) LaneUnsent() -= std::exchange(held_bytes_, 0);
+}
+
+void SimulatedCall::TakeUnsent(size_t bytes) {
+  const size_t counted = std::min(counted_unsent_, bytes * queue_scale_);
+  if (executor_ == nullptr) return;
+  counted_unsent_ -= counted;
+  LaneUnsent() -= counted;
+  if (!open_ && counted_unsent_ == 0) service_.load->UnlistUnsent(this);
+}
+
+void SimulatedCall::DropUnsent() {
+  if (executor_ == nullptr) return;
+  LaneUnsent() -= std::exchange(counted_unsent_, 0);
+  service_.load->UnlistUnsent(this);
+}
+
+void SimulatedCall::LeaveLoad() {
+  if (executor_ == nullptr) return;
+  service_.load->Leave(this);
+  DropHeld();
+}
+
 void SimulatedCall::Break() {
   if (executor_ == nullptr && !open_) return;
+  LeaveLoad();
+  DropUnsent();
   open_ = false;
   cancelled_ = true;
   on_cancel_ = nullptr;
@@ -126,11 +216,15 @@ void SimulatedCall::Send(ByteChain message) {
   if (!open_) return;
   std::string bytes(message.Flatten());
   queued_ += bytes.size();
+  counted_unsent_ += bytes.size() * queue_scale_;
+  LaneUnsent() += bytes.size() * queue_scale_;
+  if (queued_bytes() >= kUnsentListed) service_.load->ListUnsent(this, service_.clock->Now());
   above_ = above_ || queued_bytes() > kHighWater;
   ToClient([this, bytes = std::move(bytes)] { Deliver(bytes); });
 }
 
 void SimulatedCall::Finish(const absl::Status& status) {
+  LeaveLoad();
   if (!std::exchange(open_, false)) return;
   on_cancel_ = nullptr;
   ToClient([this, status] { End(status); });

@@ -281,7 +281,7 @@ Coroutine<CallResult> Client::Call(int member, std::string method, std::string r
 Coroutine<CallResult> Client::CallOnce(int member, std::string method, std::string request,
                                        Time timeout) {
   Future<CallResult> result;
-  const std::shared_ptr<SimulatedCall> call = world_->NewCall(member, method, token_);
+  const std::shared_ptr<SimulatedCall> call = world_->NewCall(member, method, caller());
   const auto body = std::make_shared<std::string>();
   call->on_message = [body](std::string message) { *body = std::move(message); };
   call->on_end = [result, body](absl::Status status) {

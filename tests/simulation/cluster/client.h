@@ -35,6 +35,7 @@ class Client {
   Dice& dice() { return dice_; }
   int number() const { return number_; }
   Time now() const { return world_->now(); }
+  Time stops() const { return stops_; }
   bool stopped() const { return world_->now() >= stops_; }
   // The last time that an operation of this client succeeded.
   Time succeeded() const { return succeeded_; }
@@ -47,6 +48,7 @@ class Client {
   void SetUser(std::string user) { user_ = std::move(user); }
   const std::string& user() const { return user_; }
   const std::string& token() const { return token_; }
+  SimulatedCall::Caller caller() const { return {this, token_}; }
   // Gets a token if a call has ended for the want of one. (A call is made again then, once.)
   Coroutine<> LogInIfDue();
   // How a call has ended, which may be for the want of a token.

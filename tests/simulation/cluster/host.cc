@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "server/cluster_records.h"
 #include "server/data_directory.h"
+#include "server/load_lanes.h"
 #include "server/membership.h"
 #include "server/raft_codec.h"
 #include "server/services.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr char kStates[] = "/states";
 constexpr uint64_t kSegmentBytes = 32 << 10;
 constexpr uint64_t kRocksMemory = 8 << 20;
+constexpr absl::Duration kLoadSweep = absl::Milliseconds(100);
 
 // A store whose flushes and end are done by RocksDB's background threads, which run meanwhile.
 class RunningStore final : public storage::ReplaceableStore {
@@ -318,12 +320,38 @@ void Host::MakeCore() {
   server::RegisterLock(core_.get(), rpc_.get());
   server::RegisterElection(core_.get(), rpc_.get());
 
+  load_ = std::make_unique<rpc::LoadControl>(
+      server::MakeLoadLimits({.memory_bytes = environment_.options->client_memory_bytes,
+                              .writes_max = environment_.options->lane_width,
+                              .reads_max = environment_.options->lane_width,
+                              .wait_max = absl::Nanoseconds(environment_.options->load_wait_max)}),
+      [this] { PumpLoad(); });
+  load_timer_ = executor_.NewTimer();
+
   proto::MemberAttributes attributes;
   attributes.set_id(environment_.id.value());
   attributes.set_name(environment_.name);
   attributes.add_client_urls(absl::StrCat("http://", environment_.name, ":2379"));
   publisher_ = std::make_unique<server::Publisher>(core_.get(), std::move(attributes), [] {});
   core_->Start([this] { publisher_->Start(); });
+}
+
+// As server/rpc/load_loop.h does it on a loop of its own.
+void Host::PumpLoad() {
+  if (!std::exchange(sweep_armed_, true)) SweepLoad();
+  if (!load_->waiting() || std::exchange(pump_posted_, true)) return;
+  executor_.Post([this] {
+    pump_posted_ = false;
+    load_->Pump();
+  });
+}
+
+void Host::SweepLoad() {
+  load_timer_->Arm(kLoadSweep, [this] {
+    load_->Sweep(environment_.clock->Now());
+    sweep_armed_ = load_->busy();
+    if (sweep_armed_) SweepLoad();
+  });
 }
 
 void Host::AddCall(const std::shared_ptr<SimulatedCall>& call, std::string request) {
@@ -334,7 +362,7 @@ void Host::AddCall(const std::shared_ptr<SimulatedCall>& call, std::string reque
     if (!admitted.ok()) return call->Finish(admitted);
     const rpc::Handler* const handler = rpc_->FindHandler(call->method());
     KV_CHECK(handler != nullptr) << call->method();
-    call->Begin(*handler, &executor_, std::move(request));
+    call->Begin({handler, &executor_, environment_.clock, load_.get()}, std::move(request));
   });
 }
 

@@ -91,6 +91,8 @@ class Host final : public server::RaftTransport {
 
   Host(const Environment& environment, uint64_t seed);
   absl::Status Open();
+  void PumpLoad();
+  void SweepLoad();
   server::MemberOptions MakeOptions() const;
   void MakeCore();
 
@@ -110,6 +112,10 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<PasswordWorker> password_worker_;
   asio::io_context loop_;  // of the RPC server, which no connection reaches: never run
   std::unique_ptr<rpc::RpcServer> rpc_;
+  std::unique_ptr<rpc::LoadControl> load_;
+  std::unique_ptr<server::Timer> load_timer_;
+  bool pump_posted_ = false;
+  bool sweep_armed_ = false;
   std::vector<std::weak_ptr<SimulatedCall>> calls_;
 };
 

@@ -1,5 +1,6 @@
 // Workloads of keys alone.
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -282,6 +283,38 @@ Coroutine<> CompactNowAndThen(Client& client) {
     if (compaction.compact_revision <= 0) continue;
     compaction = co_await client.Run(std::move(compaction));
     if (compaction.outcome == Outcome::kOk) client.world().counters().Add(Reached::kCompactions);
+  }
+}
+
+namespace {
+
+Coroutine<> UseFloodedKey(Client& client) {
+  const std::string key = absl::StrCat("flood/", client.dice().Below(20));
+  const uint64_t what = client.dice().Below(10);
+  if (what < 5) {
+    (void)co_await client.Put(key, client.Unique());
+  } else if (what < 8) {
+    (void)co_await client.Get(key);
+  } else {
+    (void)co_await client.Get("flood/", "flood0");
+  }
+}
+
+}  // namespace
+
+Coroutine<> ComeInBursts(Client& client) {
+  while (client.world().faulty) {
+    co_await client.Sleep(client.dice().Skewed(200 * kMillisecond, 8 * kSecond));
+    client.world().counters().Add(Reached::kBursts);
+    std::deque<Coroutine<>> calls;
+    for (uint64_t n = client.dice().Skewed(10, 150); n > 0; --n) {
+      calls.push_back(UseFloodedKey(client));
+      calls.back().Start();
+    }
+    const auto over = [](const Coroutine<>& call) { return call.done(); };
+    while (!std::all_of(calls.begin(), calls.end(), over)) {
+      co_await client.Sleep(50 * kMillisecond);
+    }
   }
 }
 

@@ -32,6 +32,10 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     const auto feature = static_cast<Feature>(i);
     if (dice.Percent(percent) && !without.contains(feature)) options.features.insert(feature);
   }
+  // Those that take the most time of ours are left to fewer seeds.
+  for (const Feature dear : {Feature::k_auth, Feature::k_overload}) {
+    if (dice.Percent(50)) options.features.erase(dear);
+  }
   options.real_stores = seed % kRealStoresOneIn == 0;
   options.members = dice.Percent(60) ? 3 : dice.Percent(70) ? 5 : 7;
   options.clients = static_cast<int>(dice.Between(3, 8));
@@ -46,6 +50,11 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
   options.queue_scale = dice.Percent(50) ? 1 : 20000;
   options.watch_catch_up_revisions = dice.Percent(50) ? 1000 : dice.Between(1, 20);
+  if (options.has(Feature::k_overload)) {
+    options.client_memory_bytes = uint64_t{16} << 20;
+    options.lane_width = static_cast<uint64_t>(dice.Skewed(2, 30));
+    options.load_wait_max = kMillisecond * dice.Skewed(200, 7000);
+  }
   if (options.real_stores) {
     // RocksDB is brought back after a full disk by a thread of its own, which has no virtual time;
     // and whoever needs a state gets it from the log.

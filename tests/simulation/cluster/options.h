@@ -20,7 +20,7 @@ namespace keelson::simulation {
   X(mid_write) X(crash_all) X(pauses) X(slow_disks) X(hanging_disks) X(failing_disks) \
   X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
-  X(damage) X(flipped_reads) X(wall_jumps) X(auth)
+  X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload)
 // clang-format on
 
 enum class Feature : uint8_t {
@@ -53,6 +53,9 @@ struct Options {
   uint64_t snapshot_catchup_entries = 100;
   uint64_t log_cache_bytes = 32 << 20;
   size_t tasks_a_turn = 1000;
+  uint64_t client_memory_bytes = uint64_t{1} << 30;
+  uint64_t lane_width = 5000;  // writes and reads at once; as many again wait
+  Time load_wait_max = 7 * kSecond;
   uint64_t queue_scale = 1;  // a client's queue counts as so many times its bytes
   int64_t watch_catch_up_revisions = 1000;
   std::string bug;  // planted in a part that a member is given; empty: none

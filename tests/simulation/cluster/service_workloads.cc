@@ -31,7 +31,7 @@ struct Stream {
 std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, std::string request) {
   auto stream = std::make_shared<Stream>();
   const int member = client.member();
-  stream->call = client.world().NewCall(member, method, client.token());
+  stream->call = client.world().NewCall(member, method, client.caller());
   const std::weak_ptr<Stream> weak = stream;
   stream->call->on_message = [weak](std::string message) {
     const auto of = weak.lock();
@@ -180,7 +180,9 @@ Coroutine<int64_t> FollowStream(Client& client, std::shared_ptr<Stream> stream, 
     if (client.dice().Percent(10)) AskProgress(stream);
     if (client.dice().Percent(5)) {
       stream->call->SetReading(false);
-      co_await client.Sleep(client.dice().Skewed(kMillisecond, 3 * kSecond));
+      const Time longest = world.options().has(Feature::k_overload) ? 20 * kSecond : 3 * kSecond;
+      const Time left = std::max<Time>(client.stops() - client.now(), kMillisecond);
+      co_await client.Sleep(std::min(client.dice().Skewed(kMillisecond, longest), left));
       stream->call->SetReading(true);
     }
   }

@@ -71,6 +71,7 @@ class Simulation {
     for (int n = 0; n < options_.clients; ++n) Add(chosen[n % chosen.size()]);
     if (options_.has(Feature::k_elections)) Add(&ObserveElection);
     if (options_.has(Feature::k_compaction)) Add(&CompactNowAndThen);
+    if (options_.has(Feature::k_overload)) Add(&ComeInBursts);
     if (options_.has(Feature::k_membership)) Add(&ChangeMembers, kAdministrator);
     if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged, kAdministrator);
     if (!options_.has(Feature::k_auth)) return;

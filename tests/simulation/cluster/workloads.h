@@ -34,6 +34,8 @@ Coroutine<> ObserveElection(Client& client);
 // Objects as Kubernetes keeps them: listed, watched from there, and changed if they are as known.
 Coroutine<> ControlObjects(Client& client);
 Coroutine<> CompactNowAndThen(Client& client);
+// More calls at once than a member takes.
+Coroutine<> ComeInBursts(Client& client);
 // Members added, promoted by their being voters at once, and removed.
 Coroutine<> ChangeMembers(Client& client);
 // A member whose disk is damaged is removed, and one with an empty disk added in its place.

@@ -483,8 +483,9 @@ absl::Duration World::ConnectedFor(int from, int to) const {
 }
 
 std::shared_ptr<SimulatedCall> World::NewCall(int member, const std::string& method,
-                                              const std::string& token) {
-  return std::make_shared<SimulatedCall>(this, member, method, token, options_.queue_scale);
+                                              SimulatedCall::Caller caller) {
+  return std::make_shared<SimulatedCall>(this, member, method, std::move(caller),
+                                         options_.queue_scale);
 }
 
 void World::Call(const std::shared_ptr<SimulatedCall>& call, int member, std::string request) {

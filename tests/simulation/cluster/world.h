@@ -73,11 +73,13 @@ class World final : public ClientLink {
   void Cut(int from, int to, bool cut);
   void CutClients(int n, bool cut);
   void HealNetwork();
-  bool faulty = true;  // messages are lost, repeated and slow as the options say
+  bool faulty = true;  // messages are lost, repeated and slow as the options say, and clients many
   bool Carries(int member) const override;
   Time Delay() override;
+  void OnCallRefused() override { counters_.Add(Reached::kCallsRefused); }
+  void OnCallShed() override { counters_.Add(Reached::kCallsShed); }
   std::shared_ptr<SimulatedCall> NewCall(int member, const std::string& method,
-                                         const std::string& token);
+                                         SimulatedCall::Caller caller);
   // Sends it off; `on_message` and `on_end` have been set.
   void Call(const std::shared_ptr<SimulatedCall>& call, int member, std::string request);
 

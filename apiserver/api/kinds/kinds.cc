@@ -36,9 +36,6 @@ const std::vector<const Kind*>& AllKinds() {
       // batch
       &CronJobKind(),
       &JobKind(),
-      // v1
-      &ConfigMapKind(), &NamespaceKind(),      &NodeKind(),    &PodKind(),
-      &SecretKind(),    &ServiceAccountKind(), &ServiceKind(),
       // certificates.k8s.io
       &CertificateSigningRequestKind(),
       // networking.k8s.io

@@ -111,7 +111,7 @@ class FakeServer final : public http::RequestHandler {
              .content_type = std::string(request.headers.Get("content-type")),
              .body = {},
              .peer = stream->peer_address(),
-             .common_name = stream->peer_common_name()});
+             .common_name = stream->peer_certificate().common_name});
   }
 
   const Answer answer_;

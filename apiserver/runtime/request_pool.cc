@@ -1,0 +1,77 @@
+#include "apiserver/runtime/request_pool.h"
+
+#include <deque>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+
+namespace keelson::runtime {
+
+class RequestPool::Impl {
+ public:
+  explicit Impl(int threads) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+  }
+
+  void Run(Urgency urgency, std::function<void()> request) {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return;
+    (urgency == Urgency::kUrgent ? urgent_ : later_).push_back(std::move(request));
+    changed_.Signal();
+  }
+
+  size_t waiting() const {
+    absl::MutexLock lock(&mu_);
+    return urgent_.size() + later_.size();
+  }
+
+  void Stop() {
+    std::deque<std::function<void()>> urgent;  // what they hold is freed without the lock
+    std::deque<std::function<void()>> later;
+    {
+      absl::MutexLock lock(&mu_);
+      stopping_ = true;
+      urgent.swap(urgent_);
+      later.swap(later_);
+      changed_.SignalAll();
+    }
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+
+ private:
+  void Work() {
+    while (true) {
+      std::function<void()> request;
+      {
+        absl::MutexLock lock(&mu_);
+        while (!stopping_ && urgent_.empty() && later_.empty()) changed_.Wait(&mu_);
+        if (stopping_) return;
+        auto& from = urgent_.empty() ? later_ : urgent_;
+        request = std::move(from.front());
+        from.pop_front();
+      }
+      request();
+    }
+  }
+
+  mutable absl::Mutex mu_;
+  absl::CondVar changed_;
+  std::deque<std::function<void()>> urgent_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::function<void()>> later_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<std::thread> threads_;
+};
+
+RequestPool::RequestPool(int threads) : impl_(std::make_unique<Impl>(threads)) {}
+RequestPool::~RequestPool() { Stop(); }
+void RequestPool::Run(Urgency urgency, std::function<void()> request) {
+  impl_->Run(urgency, std::move(request));
+}
+size_t RequestPool::waiting() const { return impl_->waiting(); }
+void RequestPool::Stop() { impl_->Stop(); }
+
+}  // namespace keelson::runtime

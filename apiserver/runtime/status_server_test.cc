@@ -1,0 +1,61 @@
+#include "apiserver/runtime/status_server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "base/concat.h"
+#include "http/raw_client.h"
+
+namespace keelson::runtime {
+namespace {
+
+class StatusServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server.ServeStatus([this] { return ready.load(); }, [] { return "pods 7\n"; });
+    server.Serve("/logs/", [](std::string_view path, std::string_view query) {
+      return Page{.body = Concat(path, " ", query)};
+    });
+    ASSERT_TRUE(server.Start("127.0.0.1:0").ok());
+  }
+  // The whole answer.
+  std::string Ask(const char* method, const char* target) {
+    http::RawClient client(server.port(), http::RawClient::Greeting::kNone);
+    client.AddBytes(
+        Concat(method, " ", target, " HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    client.Flush();
+    while (client.ReadMore()) {
+    }
+    return std::string(client.input());
+  }
+
+  std::atomic<bool> ready = false;
+  StatusServer server;
+};
+
+TEST_F(StatusServerTest, SaysHowTheDaemonIs) {
+  EXPECT_TRUE(Ask("GET", "/healthz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(Ask("GET", "/readyz").starts_with("HTTP/1.1 503"));
+  ready = true;
+  EXPECT_TRUE(Ask("GET", "/readyz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(Ask("GET", "/metrics").ends_with("\r\n\r\npods 7\n"));
+}
+
+TEST_F(StatusServerTest, PagesGetPathAndQuery) {
+  EXPECT_TRUE(Ask("GET", "/logs/a/b?follow=true").ends_with("/logs/a/b follow=true"));
+}
+
+TEST_F(StatusServerTest, WhatItDoesNotServeIsRefused) {
+  EXPECT_TRUE(Ask("GET", "/other").starts_with("HTTP/1.1 404"));
+  EXPECT_TRUE(Ask("POST", "/healthz").starts_with("HTTP/1.1 405"));
+}
+
+TEST(StatusServerStart, RefusesAddressesThatAreNone) {
+  StatusServer server;
+  EXPECT_EQ(server.Start("nowhere").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(server.Start("127.0.0.1:99999").code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace keelson::runtime

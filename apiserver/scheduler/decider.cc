@@ -44,6 +44,7 @@ Decision Decider::Decide(const Pod& pod) {
   Decision decision;
   if (cluster_->node_count() == 0) {
     decision.message = "no nodes available to schedule pods";
+    decision.refused_by = SetOf(Plugin::kNodeName);  // a node may help
     return decision;
   }
   const PodFilter filter(*cluster_, pod);
@@ -126,6 +127,7 @@ void Decider::Explain(const Pod& pod, const PodFilter& filter, const Search& sea
                                     search.nominated_is_hopeless || filter.refusal().has_value()};
   PreemptionAnswer answer = FindPreemption(*cluster_, question, random_);
   decision->preemption = std::move(answer.preemption);
+  decision->keeps_nomination = answer.keeps_nomination;
   if (!answer.message.empty()) Append(&decision->message, " preemption: ", answer.message);
 }
 

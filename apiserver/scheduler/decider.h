@@ -25,6 +25,7 @@ struct Decision {
   std::string message;
   PluginSet refused_by = 0;
   std::optional<Preemption> preemption;
+  bool keeps_nomination = false;
 };
 
 class Decider {

@@ -22,6 +22,7 @@ struct Taint {
   std::string key;
   std::string value;
   TaintEffect effect;
+  bool operator==(const Taint&) const = default;
 };
 
 struct Toleration {

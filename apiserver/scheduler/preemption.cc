@@ -134,7 +134,10 @@ PreemptionAnswer FindPreemption(const Cluster& cluster, const PreemptionQuestion
                                 Random* random) {
   PreemptionAnswer answer;
   answer.message = WhyNotEligible(cluster, question);
-  if (!answer.message.empty()) return answer;
+  if (!answer.message.empty()) {
+    answer.keeps_nomination = !question.pod->never_preempts;
+    return answer;
+  }
 
   const size_t count = question.helpable.size();
   const size_t wanted = std::max(count * kCandidatesPercent / 100, kCandidatesMin);

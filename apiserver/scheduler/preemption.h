@@ -24,6 +24,8 @@ struct Preemption {
 struct PreemptionAnswer {
   std::optional<Preemption> preemption;
   std::string message;  // why not, as kube-scheduler says it
+  // Its victims are still leaving: the pod keeps the node that it was promised.
+  bool keeps_nomination = false;
 };
 
 // `helpable`: indexes of the nodes that refused the pod for what pods on them do.

@@ -24,6 +24,7 @@ struct Resources {
   void Add(const Resources& more);
   void Subtract(const Resources& less);
   void RaiseTo(const Resources& least);  // each amount at least this
+  bool operator==(const Resources&) const = default;
   bool empty() const {
     return milli_cpu == 0 && memory == 0 && ephemeral_storage == 0 && others.empty();
   }

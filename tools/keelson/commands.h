@@ -12,6 +12,7 @@ namespace keelson::program {
 
 // The daemons: they run until SIGTERM or SIGINT.
 void AddApiserverCommand(CLI::App& program, int* exit_status);
+void AddSchedulerCommand(CLI::App& program, int* exit_status);
 
 }  // namespace keelson::program
 

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   int exit_status = 0;
   keelson::program::AddApiserverCommand(program, &exit_status);
+  keelson::program::AddSchedulerCommand(program, &exit_status);
   CLI11_PARSE(program, argc, argv);
   return exit_status;
 }

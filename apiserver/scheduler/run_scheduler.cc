@@ -1,0 +1,111 @@
+#include "apiserver/scheduler/run_scheduler.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "apiserver/api/object.h"
+#include "apiserver/runtime/event_recorder.h"
+#include "apiserver/runtime/leader_election.h"
+#include "apiserver/runtime/log.h"
+#include "apiserver/runtime/status_server.h"
+#include "apiserver/runtime/stop_signals.h"
+#include "apiserver/scheduler/scheduler.h"
+#include "base/clock.h"
+#include "base/concat.h"
+#include "base/random.h"
+
+namespace keelson::scheduler {
+namespace {
+
+int Fail(std::string_view what, const absl::Status& status) {
+  const std::string text = Concat(what, std::string(status.message()));
+  std::fprintf(stderr, "keelson scheduler: %s\n", text.c_str());
+  return 1;
+}
+
+// Unique among all who want to lead.
+std::string Identity() {
+  std::array<char, 256> host = {};
+  gethostname(host.data(), host.size() - 1);
+  return Concat(host.data(), "_", api::MakeUid());
+}
+
+// Leads, if that is wanted, and schedules.
+class Daemon {
+ public:
+  Daemon(runtime::ApiClient* client, const Clock* clock, bool leader_elect)
+      : events_(client, clock, "default-scheduler"),
+        scheduler_(client, &events_, clock, {.seed = SystemSeed()}) {
+    if (!leader_elect) return;
+    election_ = std::make_unique<runtime::LeaderElection>(
+        client, clock,
+        runtime::LeaderElectionOptions{.name = "kube-scheduler", .identity = Identity()});
+    election_->OnLost([this] {
+      lost_ = true;
+      runtime::StopSignals::Trigger();
+    });
+  }
+
+  void Start() {
+    if (election_ == nullptr) return scheduler_.Start();
+    thread_ = std::thread([this] {
+      if (!election_->Acquire()) return;
+      runtime::LogInfo("this scheduler leads");
+      scheduler_.Start();
+    });
+  }
+
+  // The scheduler first: another may begin when the lease is given up.
+  void Stop() {
+    if (election_ != nullptr && !election_->leading()) election_->Stop();
+    if (thread_.joinable()) thread_.join();
+    scheduler_.Stop();
+    if (election_ != nullptr) election_->Stop();
+  }
+
+  const Scheduler& scheduler() const { return scheduler_; }
+  bool lost() const { return lost_; }
+
+ private:
+  runtime::EventRecorder events_;
+  Scheduler scheduler_;
+  std::unique_ptr<runtime::LeaderElection> election_;
+  std::atomic<bool> lost_ = false;  // written once, by the election's thread
+  std::thread thread_;
+};
+
+}  // namespace
+
+int RunScheduler(RunSchedulerOptions options) {
+  if (const absl::Status status = runtime::StartLogging(options.log_level); !status.ok()) {
+    return Fail("", status);
+  }
+  runtime::StopSignals signals;
+  options.api.user_agent = "keelson-scheduler";
+  auto client = runtime::MakeApiClient(std::move(options.api));
+  if (!client.ok()) return Fail("", client.status());
+  const RealClock clock;
+  Daemon daemon(client->get(), &clock, options.leader_elect);
+  runtime::StatusServer server;
+  server.ServeStatus([&daemon] { return daemon.scheduler().ready(); },
+                     [&daemon] { return daemon.scheduler().Metrics(); });
+  if (!options.listen.empty()) {
+    if (const absl::Status status = server.Start(options.listen); !status.ok()) {
+      return Fail("", status);
+    }
+  }
+  daemon.Start();
+  signals.Wait();
+  server.Stop();
+  daemon.Stop();
+  if (!daemon.lost()) return 0;
+  return Fail("", absl::UnavailableError("leadership was lost"));
+}
+
+}  // namespace keelson::scheduler

@@ -229,12 +229,13 @@ int Client::member() {
   return member_;
 }
 
-void Client::OnEnd(const absl::Status& status) {
+bool Client::OnEnd(const absl::Status& status) {
   status_ = status;
-  if (user_.empty()) return;
-  if (!absl::IsUnauthenticated(status) && status != server::ErrUserEmpty()) return;
+  if (user_.empty()) return false;
+  if (!absl::IsUnauthenticated(status) && status != server::ErrUserEmpty()) return false;
   token_.clear();
   log_in_due_ = true;
+  return true;
 }
 
 Coroutine<> Client::LogInIfDue() {
@@ -269,8 +270,7 @@ Coroutine<CallResult> Client::Call(int member, std::string method, std::string r
                                    Time timeout) {
   co_await LogInIfDue();
   CallResult result = co_await CallOnce(member, method, request, timeout);
-  OnEnd(result.status);
-  if (log_in_due_) {
+  if (OnEnd(result.status)) {
     co_await LogInIfDue();
     result = co_await CallOnce(member, std::move(method), std::move(request), timeout);
     OnEnd(result.status);

@@ -51,8 +51,8 @@ class Client {
   SimulatedCall::Caller caller() const { return {this, token_}; }
   // Gets a token if a call has ended for the want of one. (A call is made again then, once.)
   Coroutine<> LogInIfDue();
-  // How a call has ended, which may be for the want of a token.
-  void OnEnd(const absl::Status& status);
+  // How a call has ended; true: for the want of a token.
+  bool OnEnd(const absl::Status& status);
   // Of the last one.
   const absl::Status& status() const { return status_; }
 

@@ -117,8 +117,9 @@ void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
 // Tells the ledger of every entry, and can be made to put off its commits.
 class Host::WatchedStore final : public storage::ReplaceableStore {
  public:
-  WatchedStore(std::shared_ptr<storage::Store> store, const Environment& environment)
-      : ReplaceableStore(std::move(store)), environment_(environment) {}
+  WatchedStore(std::shared_ptr<storage::Store> store, const Environment& environment,
+               const std::unique_ptr<server::MemberCore>* core)
+      : ReplaceableStore(std::move(store)), environment_(environment), core_(core) {}
 
   void PutRecord(storage::Table table, std::string_view key, std::string_view value) override {
     permissions_change_ = permissions_change_ || table == storage::Table::kAuth;
@@ -143,6 +144,7 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
         ledger.OnPermissions(*this, environment_.scheduler->now());
       }
       if (!broken.empty()) environment_.on_broken(broken);
+      environment_.raft->OnApplied(environment_.number, (*core_)->node(), applied());
       environment_.scheduler->Mix(state_hash());
     }
     return events;
@@ -156,6 +158,7 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
 
  private:
   const Environment& environment_;
+  const std::unique_ptr<server::MemberCore>* const core_;
   bool is_entry_ = false;
   bool permissions_change_ = false;  // by this entry
   int stalls_ = 0;
@@ -234,11 +237,13 @@ absl::Status Host::Open() {
   const std::string broken = environment_.ledger->OnOpened(*store);
   if (!broken.empty()) environment_.on_broken(broken);
   store = WrongStore(environment_.options->bug, std::move(store));
-  store_ = std::make_unique<WatchedStore>(std::move(store), environment_);
+  store_ = std::make_unique<WatchedStore>(std::move(store), environment_, &core_);
   KV_ASSIGN_OR_RETURN(log_, storage::RaftLog::Open(LogOptions(
                                 disk.files, &random_, environment_.options->log_cache_bytes)));
   KV_RETURN_IF_ERROR(states_->RemoveLeftovers());
-  return server::ResetLogBehindSnapshot(states_->installed(), *store_, *log_);
+  KV_RETURN_IF_ERROR(server::ResetLogBehindSnapshot(states_->installed(), *store_, *log_));
+  environment_.raft->OnStart(environment_.number, *log_);
+  return absl::OkStatus();
 }
 
 server::MemberOptions Host::MakeOptions() const {
@@ -266,7 +271,15 @@ void Host::MakeCore() {
           .dice = &dice_,
           .speed = &environment_.disk->speed,
           .on_failure = [this](absl::Status status) { core_->OnFatal(std::move(status)); },
-          .on_full = [this](bool full) { core_->OnLogFull(full); }}),
+          .on_full = [this](bool full) { core_->OnLogFull(full); },
+          .on_write =
+              [this](const storage::LogAppend& append) {
+                environment_.raft->OnWrite(environment_.number, core_->node(), append);
+              },
+          .on_written =
+              [this](absl::Span<const storage::LogAppend> group) {
+                environment_.raft->OnWritten(environment_.number, group);
+              }}),
       &executor_);
   server::SnapshotKeeper::Environment keeping;
   keeping.core = &executor_;

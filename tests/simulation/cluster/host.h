@@ -22,6 +22,7 @@
 #include "tests/simulation/cluster/call.h"
 #include "tests/simulation/cluster/ledger.h"
 #include "tests/simulation/cluster/options.h"
+#include "tests/simulation/cluster/raft_invariants.h"
 #include "tests/simulation/cluster/simulated_log_writer.h"
 
 namespace keelson::simulation {
@@ -52,7 +53,9 @@ class Host final : public server::RaftTransport {
     VirtualClock* clock;
     Disk* disk;
     Ledger* ledger;
+    RaftInvariants* raft;
     NodeId id;
+    int number;
     std::string name;
     uint64_t cluster_id;
     std::function<bool(const raft::Message&)> send;
@@ -73,7 +76,10 @@ class Host final : public server::RaftTransport {
   static absl::StatusOr<std::unique_ptr<Host>> Start(const Environment& environment, uint64_t seed);
   ~Host() override;
 
-  bool Send(const raft::Message& message) override { return environment_.send(message); }
+  bool Send(const raft::Message& message) override {
+    environment_.raft->OnSend(environment_.number, core_->node(), message);
+    return environment_.send(message);
+  }
 
   server::MemberCore& core() { return *core_; }
   server::SnapshotKeeper& snapshots() { return *snapshots_; }

@@ -8,6 +8,7 @@ namespace keelson::simulation {
 constexpr Time kFullRetry = 100 * kMillisecond;
 
 void SimulatedLogWriter::Write(storage::LogAppend append, server::Task done) {
+  environment_.on_write(append);
   appends_.push_back(std::move(append));
   done_.push_back(std::move(done));
   Begin();
@@ -39,6 +40,7 @@ void SimulatedLogWriter::Begin() {
 
 void SimulatedLogWriter::Perform() {
   absl::Status status = group_.empty() ? absl::OkStatus() : environment_.log->Append(group_);
+  if (status.ok() && !group_.empty()) environment_.on_written(group_);
   if (absl::IsResourceExhausted(status) != full_) {
     full_ = !full_;
     environment_.executor->Post([on_full = environment_.on_full, full = full_] { on_full(full); });

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "server/log_writer.h"
 #include "tests/simulation/cluster/virtual_time.h"
 
@@ -30,6 +31,9 @@ class SimulatedLogWriter final : public server::LogWriter {
     const DiskSpeed* speed;
     std::function<void(absl::Status)> on_failure;
     std::function<void(bool full)> on_full;
+    // Before it waits for the disk; when the disk has taken it.
+    std::function<void(const storage::LogAppend&)> on_write;
+    std::function<void(absl::Span<const storage::LogAppend>)> on_written;
   };
   // All of it outlives the writer.
   explicit SimulatedLogWriter(Environment environment) : environment_(std::move(environment)) {}

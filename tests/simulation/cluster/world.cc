@@ -111,7 +111,15 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
 };
 
 World::World(const Options& options, bool trace)
-    : options_(options), trace_(trace), dice_(options.seed), members_(options.members) {
+    : options_(options),
+      trace_(trace),
+      dice_(options.seed),
+      raft_({.broken =
+                 [this](int n, const std::string& invariant) {
+                   Broken(absl::StrCat(invariant, " (member ", n, ")"));
+                 },
+             .number_of = [this](NodeId id) { return NumberOf(id); }}),
+      members_(options.members) {
   std::vector<etcdserverpb::Member> records;
   raft::ConfState conf;
   for (int n = 1; n <= members_; ++n) {
@@ -214,7 +222,9 @@ Host::Environment World::EnvironmentOf(int n) {
   environment.clock = &clock(n);
   environment.disk = &disk(n);
   environment.ledger = &ledger_;
+  environment.raft = &raft_;
   environment.id = id(n);
+  environment.number = n;
   environment.name = absl::StrCat("m", n);
   environment.cluster_id = kClusterId;
   environment.send = [this, n](const raft::Message& message) { return Send(n, message); };
@@ -311,6 +321,7 @@ void World::Damage(int n) {
   Tell(n, absl::StrCat("has flipped bits: ", what));
   counters_.Add(Reached::kDisksDamaged);
   damaged_ = n;
+  raft_.OnDamaged(n);
 }
 
 void World::OnRefusal(int n, const absl::Status& status) {

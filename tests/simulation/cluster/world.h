@@ -106,6 +106,7 @@ class World final : public ClientLink {
   Scheduler scheduler_;
   Counters counters_;
   Ledger ledger_;
+  RaftInvariants raft_;
   std::string broken_;
   std::map<int, std::deque<std::string>> stories_;
   int members_;

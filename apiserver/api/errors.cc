@@ -263,6 +263,10 @@ absl::Status Invalid(std::string_view group, std::string_view kind, std::string_
   }
   return MakeReason("Invalid", message, std::move(details));
 }
+absl::Status Unprocessable() {
+  return MakeReason("Invalid", "the server rejected our request due to an error in our request",
+                    Json::object());
+}
 absl::Status TooManyRequests(std::string_view message, int retry_after_seconds,
                              std::vector<Cause> causes) {
   return MakeReason("TooManyRequests", message, RetryDetails(retry_after_seconds, causes));

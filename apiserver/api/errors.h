@@ -85,6 +85,8 @@ absl::Status UnsupportedMediaType(std::string_view message);    // 415
 // kind: "Pod"; group for the details.
 absl::Status Invalid(std::string_view group, std::string_view kind, std::string_view name,
                      const FieldErrors& errors);  // 422
+// A patch that cannot be applied: "the server rejected our request due to an error in our request".
+absl::Status Unprocessable();  // 422
 absl::Status TooManyRequests(std::string_view message, int retry_after_seconds,
                              std::vector<Cause> causes = {});  // 429
 absl::Status Internal(std::string_view message);               // 500

@@ -1,7 +1,10 @@
 #include "apiserver/api/quote.h"
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_format.h"
 #include "apiserver/api/utf8.h"
+#include "base/concat.h"
 
 namespace keelson::api {
 namespace {
@@ -66,6 +69,29 @@ std::string Quoted(std::string_view text) {
   }
   out.push_back('"');
   return out;
+}
+
+std::string GoText(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+      return "<nil>";
+    case Json::value_t::string:
+      return value.get<std::string>();
+    case Json::value_t::object: {
+      std::string text;
+      for (const auto& [name, member] : value.items()) {
+        Append(&text, text.empty() ? "map[" : " ", name, ":", GoText(member));
+      }
+      return text.empty() ? "map[]" : text + "]";
+    }
+    case Json::value_t::array: {
+      std::string text;
+      for (const Json& item : value) Append(&text, text.empty() ? "[" : " ", GoText(item));
+      return text.empty() ? "[]" : text + "]";
+    }
+    default:
+      return value.dump();
+  }
 }
 
 }  // namespace keelson::api

@@ -1,14 +1,19 @@
-// Quoted: a text as Go's %q writes it, which is how Kubernetes' messages name things.
+// Texts and values as Go writes them, which is how Kubernetes' messages name things.
 #ifndef KEELSON_APISERVER_API_QUOTE_H_
 #define KEELSON_APISERVER_API_QUOTE_H_
 
 #include <string>
 #include <string_view>
 
+#include "apiserver/api/json.h"
+
 namespace keelson::api {
 
-// With the quotation marks; what is not printable is escaped, bytes that are not UTF-8 as \x..
+// As %q has it: with the quotation marks; what is not printable is escaped, bytes that are not
+// UTF-8 as \x..
 std::string Quoted(std::string_view text);
+// As %v has it: map[a:1 b:[x y]].
+std::string GoText(const Json& value);
 
 }  // namespace keelson::api
 

@@ -287,5 +287,284 @@ TEST(ServiceTest, CellsAreThoseKubectlPrints) {
   });
 }
 
+TEST(ReplicationControllerTest, SelectorAndLabelsAreThoseOfTheTemplate) {
+  const Json manifest = Parse(R"({"metadata": {"name": "r"},
+      "spec": {"template": {"metadata": {"labels": {"a": "b"}},
+               "spec": {"containers": [{"name": "c", "image": "i"}]}}}})");
+  const Json made = Created(ReplicationControllerKind(), manifest);
+  EXPECT_EQ(made["spec"]["replicas"], 1);
+  EXPECT_EQ(made["spec"]["selector"], Parse(R"({"a": "b"})"));
+  EXPECT_EQ(made["metadata"]["labels"], Parse(R"({"a": "b"})"));
+  EXPECT_THAT(Findings(ReplicationControllerKind(), manifest), IsEmpty());
+  EXPECT_EQ(CellsOf(ReplicationControllerKind(), made), "r | 1 | 0 | 0 | <unknown> | c | i | a=b");
+}
+
+TEST(ReplicationControllerTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {ReplicationControllerKind(), "{}", "spec.template: Required value"},
+      {ReplicationControllerKind(), "{}", "spec.selector: Required value"},
+      {ReplicationControllerKind(), R"({"spec": {"replicas": -1}})",
+       "spec.replicas: Invalid value: -1: must be greater than or equal to 0"},
+      {ReplicationControllerKind(),
+       R"({"spec": {"selector": {"x": "y"}, "template": {"metadata": {"labels": {"a": "b"}}}}})",
+       "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match "
+       "template `labels`"},
+      {ReplicationControllerKind(),
+       R"({"spec": {"template": {"spec": {"restartPolicy": "Never"}}}})",
+       "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: "
+       "\"Always\""},
+  });
+}
+
+TEST(EndpointsTest, CellsAreThoseKubectlPrints) {
+  ExpectPrinted({
+      {EndpointsKind(), R"({"metadata": {"name": "e"}})", "e | <none> | <unknown>"},
+      {EndpointsKind(), R"({"metadata": {"name": "e"}, "subsets": [{
+           "addresses": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}],
+           "ports": [{"port": 80}, {"port": 443}]}]})",
+       "e | 10.0.0.1:80,10.0.0.2:80,10.0.0.1:443 + 1 more... | <unknown>"},
+      {EndpointsKind(), R"({"metadata": {"name": "e"},
+           "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]})",
+       "e | 10.0.0.1 | <unknown>"},
+      {EndpointSliceKind(), R"({"metadata": {"name": "s"}, "addressType": "IPv4",
+           "ports": [{"name": "http", "port": 80}], "endpoints": [{"addresses": ["10.0.0.1"]},
+             {"addresses": ["10.0.0.2"]}, {"addresses": ["10.0.0.3"]},
+             {"addresses": ["10.0.0.4"]}]})",
+       "s | IPv4 | 80 | 10.0.0.1,10.0.0.2,10.0.0.3 + 1 more... | <unknown>"},
+      {EndpointSliceKind(), R"({"metadata": {"name": "s"}, "addressType": "IPv4"})",
+       "s | IPv4 | <unset> | <unset> | <unknown>"},
+  });
+}
+
+TEST(EndpointsTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {EndpointsKind(), R"({"subsets": [{}]})",
+       "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"},
+      {EndpointsKind(), R"({"subsets": [{"addresses": [{"ip": "169.254.1.1"}]}]})",
+       "subsets[0].addresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local "
+       "range (169.254.0.0/16, fe80::/10)"},
+      {EndpointSliceKind(), R"({"addressType": "IPv4", "endpoints": [{}]})",
+       "endpoints[0].addresses: Required value: must contain at least 1 address"},
+      {EndpointSliceKind(), R"({"addressType": "IPv6",
+                                "endpoints": [{"addresses": ["10.0.0.1"]}]})",
+       "endpoints[0].addresses: Invalid value: \"10.0.0.1\": must be an IPv6 address"},
+      {EndpointSliceKind(), "{}", "addressType: Required value"},
+  });
+}
+
+TEST(EventTest, BothFormsAreOneObject) {
+  const Json core = Parse(R"({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"},
+      "involvedObject": {"kind": "Pod", "name": "p"}, "message": "m", "reason": "R", "count": 3,
+      "source": {"component": "kubelet"}, "firstTimestamp": "2026-01-01T00:00:00Z",
+      "lastTimestamp": "2026-01-01T00:09:00Z", "reportingComponent": "kubelet"})");
+  const Kind& kind = EventsEventKind();
+  const Json event = kind.from_stored(core);
+  EXPECT_EQ(event, Parse(R"({"apiVersion": "events.k8s.io/v1", "kind": "Event",
+      "metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "p"}, "note": "m",
+      "reason": "R", "deprecatedCount": 3, "deprecatedSource": {"component": "kubelet"},
+      "deprecatedFirstTimestamp": "2026-01-01T00:00:00Z",
+      "deprecatedLastTimestamp": "2026-01-01T00:09:00Z", "reportingController": "kubelet"})"));
+  EXPECT_EQ(kind.to_stored(event), core);
+  EXPECT_EQ(&kind.stored(), &EventKind());
+  EXPECT_EQ(CellsOf(kind, event), CellsOf(EventKind(), core));
+  EXPECT_EQ(CellsOf(EventKind(), core), "60s |  | R | pod/p |  | kubelet | m | 10m | 3 | e");
+}
+
+TEST(EventTest, CellsAreThoseKubectlPrints) {
+  ExpectPrinted({
+      {EventKind(), R"({"metadata": {"name": "e"}, "involvedObject": {"kind": "Node"},
+           "type": "Warning", "message": " m\n", "eventTime": "2026-01-01T00:08:00.000001Z",
+           "reportingComponent": "c", "reportingInstance": "i"})",
+       "119s | Warning |  | node |  | c, i | m | 119s | 1 | e"},
+      {EventKind(), R"({"metadata": {"name": "e"}, "involvedObject": {"kind": "Node"},
+           "series": {"count": 7, "lastObservedTime": "2026-01-01T00:09:50.000000Z"},
+           "eventTime": "2026-01-01T00:00:00.000000Z"})",
+       "10s |  |  | node |  |  |  | 10m | 7 | e"},
+  });
+}
+
+TEST(EventTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {EventKind(), R"({"metadata": {"namespace": "a"}, "involvedObject": {"namespace": "b"}})",
+       "involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"},
+      {EventKind(),
+       R"({"metadata": {"namespace": "default"}, "eventTime": "2026-01-01T00:00:00Z"})",
+       "reportingComponent: Required value"},
+      {EventsEventKind(), R"({"eventTime": "2026-01-01T00:00:00Z"})",
+       "reportingController: Required value"},
+  });
+  FieldErrors errors;
+  EventsEventKind().validate_create(Parse(R"({"type": "x", "deprecatedCount": 1})"), errors);
+  EXPECT_THAT(TextsOf(errors), ElementsAre("eventTime: Required value",
+                                           "type: Invalid value: \"\": has invalid value: x",
+                                           "count: Invalid value: \"\": needs to be unset"));
+}
+
+TEST(PersistentVolumeTest, CellsAreThoseKubectlPrints) {
+  ExpectPrinted({
+      {PersistentVolumeKind(), R"({"metadata": {"name": "v"}, "spec": {
+           "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
+           "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "fast",
+           "claimRef": {"namespace": "n", "name": "c"}, "volumeMode": "Filesystem"},
+           "status": {"phase": "Bound"}})",
+       "v | 1Gi | RWO,RWX | Retain | Bound | n/c | fast | <unset> |  | <unknown> | Filesystem"},
+      {PersistentVolumeClaimKind(), R"({"metadata": {"name": "c"}, "spec": {
+           "storageClassName": "fast", "resources": {"requests": {"storage": "1Gi"}}},
+           "status": {"phase": "Pending"}})",
+       "c | Pending |  |  |  | fast | <unset> | <unknown> | <unset>"},
+      {PersistentVolumeClaimKind(), R"({"metadata": {"name": "c",
+           "deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"volumeName": "v",
+           "volumeMode": "Block"}, "status": {"phase": "Bound", "capacity": {"storage": "2Gi"},
+           "accessModes": ["ReadWriteOncePod"]}})",
+       "c | Terminating | v | 2Gi | RWOP |  | <unset> | <unknown> | Block"},
+  });
+}
+
+constexpr std::string_view kVolume = R"({"metadata": {"name": "v"}, "spec": {
+    "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+    "hostPath": {"path": "/data"}}})";
+constexpr std::string_view kClaim = R"({"spec": {"accessModes": ["ReadWriteOnce"],
+    "resources": {"requests": {"storage": "1Gi"}}}})";
+
+TEST(PersistentVolumeTest, WhatIsLeftOutIsFilledIn) {
+  const Json volume = Created(PersistentVolumeKind(), Parse(kVolume));
+  EXPECT_EQ(volume["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+  EXPECT_EQ(volume["spec"]["volumeMode"], "Filesystem");
+  EXPECT_EQ(volume["status"]["phase"], "Pending");
+  EXPECT_THAT(Findings(PersistentVolumeKind(), Parse(kVolume)), IsEmpty());
+  const Json claim = Created(PersistentVolumeClaimKind(), Parse(kClaim));
+  EXPECT_EQ(claim["spec"]["volumeMode"], "Filesystem");
+  EXPECT_EQ(claim["status"]["phase"], "Pending");
+  EXPECT_THAT(Findings(PersistentVolumeClaimKind(), Parse(kClaim)), IsEmpty());
+}
+
+TEST(PersistentVolumeTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {PersistentVolumeKind(), "{}", "spec.accessModes: Required value"},
+      {PersistentVolumeKind(), "{}", "spec: Required value: must specify a volume type"},
+      {PersistentVolumeKind(), R"({"spec": {"capacity": {"storage": "0"}}})",
+       "spec.capacity[storage]: Invalid value: \"0\": must be greater than zero"},
+      {PersistentVolumeKind(), R"({"spec": {"local": {"path": "/x"}}})",
+       "spec.nodeAffinity: Required value: Local volume requires node affinity"},
+      {PersistentVolumeKind(), R"({"spec": {"persistentVolumeReclaimPolicy": "Recycle",
+                                            "hostPath": {"path": "/./"}}})",
+       "spec.persistentVolumeReclaimPolicy: Forbidden: may not be 'recycle' for a hostPath mount "
+       "of '/'"},
+      {PersistentVolumeClaimKind(), "{}",
+       "spec.accessModes: Required value: at least 1 access mode is required"},
+      {PersistentVolumeClaimKind(), "{}", "spec.resources[storage]: Required value"},
+      {PersistentVolumeClaimKind(), R"({"spec": {"accessModes": ["RWO"]}})",
+       "spec.accessModes: Unsupported value: \"RWO\": supported values: \"ReadOnlyMany\", "
+       "\"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\""},
+  });
+  Json moved = Parse(kVolume);
+  moved["spec"]["hostPath"]["path"] = "/other";
+  EXPECT_THAT(UpdateFindings(PersistentVolumeKind(), Parse(kVolume), moved),
+              ElementsAre("spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is "
+                          "immutable after creation\n-hostPath.path: \"/data\"\n+hostPath.path: "
+                          "\"/other\"\n"));
+}
+
+TEST(PersistentVolumeClaimTest, OnlyBoundClaimsGrow) {
+  Json old = Created(PersistentVolumeClaimKind(), Parse(kClaim));
+  const auto findings = [&old](const Json& now) {
+    FieldErrors errors;
+    PersistentVolumeClaimKind().validate_update(now, old, errors);
+    return TextsOf(errors);
+  };
+  Json now = old;
+  now["spec"]["volumeName"] = "v";
+  now["spec"]["storageClassName"] = "fast";
+  EXPECT_THAT(findings(now), IsEmpty());
+  now = old;
+  now["spec"]["resources"]["requests"]["storage"] = "2Gi";
+  EXPECT_THAT(findings(now),
+              ElementsAre("spec: Forbidden: spec is immutable after creation except "
+                          "resources.requests and volumeAttributesClassName for bound claims\n"
+                          "-resources.requests.storage: \"1Gi\"\n"
+                          "+resources.requests.storage: \"2Gi\"\n"));
+  old["status"] = Parse(R"({"phase": "Bound", "capacity": {"storage": "1Gi"}})");
+  now["status"] = old["status"];
+  EXPECT_THAT(findings(now), IsEmpty());
+  now["spec"]["resources"]["requests"]["storage"] = "500Mi";
+  EXPECT_THAT(findings(now), ElementsAre("spec.resources.requests.storage: Forbidden: field can "
+                                         "not be less than status.capacity"));
+}
+
+TEST(ResourceQuotaTest, CellsAreThoseKubectlPrints) {
+  ExpectPrinted({{ResourceQuotaKind(), R"({"metadata": {"name": "q"}, "status": {
+      "hard": {"pods": "10", "limits.cpu": "2", "requests.cpu": "1"}, "used": {"pods": "3"}}})",
+                  "q | pods: 3/10, requests.cpu: 0/1 | limits.cpu: 0/2 | <unknown>"}});
+}
+
+TEST(ResourceQuotaTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {ResourceQuotaKind(), R"({"spec": {"hard": {"storage": "1Gi"}}})",
+       "spec.hard[storage]: Invalid value: \"storage\": must be a standard resource for quota"},
+      {ResourceQuotaKind(), R"({"spec": {"hard": {"pods": "-1"}}})",
+       "spec.hard[pods]: Invalid value: \"-1\": must be greater than or equal to 0"},
+      {ResourceQuotaKind(), R"({"spec": {"scopes": ["BestEffort"], "hard": {"cpu": "1"}}})",
+       "spec.scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource"},
+      {ResourceQuotaKind(), R"({"spec": {"scopes": ["BestEffort", "NotBestEffort"]}})",
+       "spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: conflicting scopes"},
+      {ResourceQuotaKind(), R"({"spec": {"scopeSelector": {"matchExpressions": [
+           {"scopeName": "PriorityClass", "operator": "In"}]}}})",
+       "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value "
+       "when `operator` is 'In' or 'NotIn' for scope selector"},
+  });
+  EXPECT_THAT(Findings(ResourceQuotaKind(), Parse(R"({"spec": {"hard": {"count/pods": "1",
+                  "count/deployments.apps": "2", "requests.example.com/gpu": "1"}}})")),
+              IsEmpty());
+}
+
+TEST(LimitRangeTest, DefaultsFollowFromLimits) {
+  EXPECT_EQ(Defaulted(LimitRangeKind(), Parse(R"({"spec": {"limits": [{"type": "Container",
+                "max": {"cpu": "2"}, "min": {"memory": "1Gi"}}]}})")),
+            Parse(R"({"spec": {"limits": [{"type": "Container", "max": {"cpu": "2"},
+                "min": {"memory": "1Gi"}, "default": {"cpu": "2"},
+                "defaultRequest": {"cpu": "2", "memory": "1Gi"}}]}})"));
+}
+
+TEST(LimitRangeTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
+  ExpectRefusals({
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "Foo"}]}})",
+       "spec.limits[0].type: Invalid value: \"Foo\": must be a standard limit type or fully "
+       "qualified"},
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "Pod", "min": {"cpu": "2"},
+                                                  "max": {"cpu": "1"}}]}})",
+       "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1"},
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"},
+                                                  "defaultRequest": {"cpu": "2"}}]}})",
+       "spec.limits[0].defaultRequest[cpu]: Invalid value: \"2\": default request value 2 is "
+       "greater than default limit value 1"},
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "Pod", "default": {"cpu": "1"}}]}})",
+       "spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"},
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "Container", "min": {"cpu": "1"},
+           "max": {"cpu": "2"}, "maxLimitRequestRatio": {"cpu": "4"}}]}})",
+       "spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: \"4\": ratio 4 is greater than "
+       "max/min = 2.000000"},
+      {LimitRangeKind(), R"({"spec": {"limits": [{"type": "PersistentVolumeClaim"}]}})",
+       "spec.limits[0].limits: Required value: either minimum or maximum storage value is "
+       "required, but neither was provided"},
+  });
+}
+
+TEST(PodTemplateTest, TemplatesAreFilledInAndPrinted) {
+  const Json made = Created(PodTemplateKind(), Parse(R"({"metadata": {"name": "t"},
+      "template": {"metadata": {"labels": {"a": "b"}},
+                   "spec": {"containers": [{"name": "c", "image": "i"}]}}})"));
+  EXPECT_EQ(made["template"]["spec"]["restartPolicy"], "Always");
+  EXPECT_EQ(CellsOf(PodTemplateKind(), made), "t | c | i | a=b");
+  EXPECT_THAT(Findings(PodTemplateKind(), made), IsEmpty());
+}
+
+TEST(BindingTest, ATargetIsANode) {
+  ExpectRefusals({
+      {BindingKind(), R"({"target": {"kind": "Pod", "name": "n"}})",
+       "target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\""},
+      {BindingKind(), "{}", "target.name: Required value"},
+  });
+}
+
 }  // namespace
 }  // namespace keelson::api

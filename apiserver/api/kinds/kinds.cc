@@ -7,10 +7,19 @@ namespace keelson::api {
 const std::vector<const Kind*>& AllKinds() {
   static const std::vector<const Kind*> kinds = {
       // v1
+      &BindingKind(),
       &ConfigMapKind(),
+      &EndpointsKind(),
+      &EventKind(),
+      &LimitRangeKind(),
       &NamespaceKind(),
       &NodeKind(),
+      &PersistentVolumeClaimKind(),
+      &PersistentVolumeKind(),
       &PodKind(),
+      &PodTemplateKind(),
+      &ReplicationControllerKind(),
+      &ResourceQuotaKind(),
       &SecretKind(),
       &ServiceAccountKind(),
       &ServiceKind(),
@@ -20,6 +29,8 @@ const std::vector<const Kind*>& AllKinds() {
       &DeploymentKind(),
       &ReplicaSetKind(),
       &StatefulSetKind(),
+      // events.k8s.io
+      &EventsEventKind(),
       // authentication.k8s.io
       &SelfSubjectReviewKind(),
       &TokenReviewKind(),
@@ -60,6 +71,8 @@ const std::vector<const Kind*>& AllKinds() {
       &LeaseKind(),
       // node.k8s.io
       &RuntimeClassKind(),
+      // discovery.k8s.io
+      &EndpointSliceKind(),
   };
   return kinds;
 }

@@ -8,10 +8,19 @@
 namespace keelson::api {
 
 // v1
+const Kind& BindingKind();
 const Kind& ConfigMapKind();
+const Kind& EndpointsKind();
+const Kind& EventKind();
+const Kind& LimitRangeKind();
 const Kind& NamespaceKind();
 const Kind& NodeKind();
+const Kind& PersistentVolumeClaimKind();
+const Kind& PersistentVolumeKind();
 const Kind& PodKind();
+const Kind& PodTemplateKind();
+const Kind& ReplicationControllerKind();
+const Kind& ResourceQuotaKind();
 const Kind& SecretKind();
 const Kind& ServiceAccountKind();
 const Kind& ServiceKind();
@@ -22,6 +31,9 @@ const Kind& DaemonSetKind();
 const Kind& DeploymentKind();
 const Kind& ReplicaSetKind();
 const Kind& StatefulSetKind();
+
+// events.k8s.io/v1
+const Kind& EventsEventKind();
 
 // authentication.k8s.io
 const Kind& SelfSubjectReviewKind();
@@ -48,6 +60,9 @@ const Kind& CertificateSigningRequestKind();
 
 // coordination.k8s.io/v1
 const Kind& LeaseKind();
+
+// discovery.k8s.io/v1
+const Kind& EndpointSliceKind();
 
 // networking.k8s.io/v1
 const Kind& IngressClassKind();

@@ -193,6 +193,26 @@ void ValidateStatus(const Json& object, const Json& old, FieldErrors& errors) {
   }
 }
 
+// A write of /approval changes the conditions and nothing else.
+void KeepAllButConditions(Json& object, const Json& old) {
+  const Json conditions = ArrayAt(object, kConditions);
+  object["spec"] = MapAt(old, "spec");
+  object["status"] = MapAt(old, "status");
+  if (conditions.empty()) {
+    Erase(object, kConditions);
+  } else {
+    Make(object, kConditions) = conditions;
+  }
+}
+
+// A condition stays once it is there, and the certificate is none of the approver's business.
+void ValidateApproval(const Json& object, const Json& old, FieldErrors& errors) {
+  CheckNoneRemoved(object, old, errors);
+  if (TextAt(object, kCertificate) != TextAt(old, kCertificate)) {
+    errors.Forbidden(kCertificate, "updates may not set certificate content");
+  }
+}
+
 std::string ConditionCell(const Json& object) {
   std::string cell = "Pending";
   if (FindCondition(object, "Approved") != nullptr) cell = "Approved";
@@ -216,17 +236,6 @@ void Print(const Json& object, const PrintContext& context, std::vector<Json>* c
 
 }  // namespace
 
-void KeepAllButConditions(const Json& old, Json& object) {
-  const Json conditions = ArrayAt(object, kConditions);
-  object["spec"] = MapAt(old, "spec");
-  object["status"] = MapAt(old, "status");
-  if (conditions.empty()) {
-    Erase(object, kConditions);
-  } else {
-    object["status"]["conditions"] = conditions;
-  }
-}
-
 void StampConditions(const Json& old, absl::Time now, Json& object) {
   Json* conditions = Find(object, kConditions);
   if (conditions == nullptr || !conditions->is_array()) return;
@@ -242,13 +251,6 @@ void StampConditions(const Json& old, absl::Time now, Json& object) {
   }
 }
 
-void ValidateApproval(const Json& object, const Json& old, FieldErrors& errors) {
-  CheckNoneRemoved(object, old, errors);
-  if (TextAt(object, kCertificate) != TextAt(old, kCertificate)) {
-    errors.Forbidden(kCertificate, "updates may not set certificate content");
-  }
-}
-
 const Kind& CertificateSigningRequestKind() {
   static const Kind kind = {
       .group = "certificates.k8s.io",
@@ -260,7 +262,10 @@ const Kind& CertificateSigningRequestKind() {
       .namespaced = false,
       .message = "certificates.v1.CertificateSigningRequest",
       .storage_prefix = "certificatesigningrequests",
-      .subresources = {{.name = "approval", .verbs = {"get", "patch", "update"}},
+      .subresources = {{.name = "approval",
+                        .verbs = {"get", "patch", "update"},
+                        .prepare_update = KeepAllButConditions,
+                        .validate_update = ValidateApproval},
                        StatusSubresource()},
       .name_rule = NameRule::kPathSegment,
       .has_status = true,

@@ -30,7 +30,7 @@ void SetDriverDefaults(Json& object) {
   SetDefault(spec, "storageCapacity", false);
   SetDefault(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
   if (ArrayAt(spec, "volumeLifecycleModes").empty()) {
-    spec["volumeLifecycleModes"] = Json::array({"Persistent"});
+    Make(spec, "volumeLifecycleModes") = Json::array({"Persistent"});
   }
   SetDefault(spec, "requiresRepublish", false);
   SetDefault(spec, "seLinuxMount", false);

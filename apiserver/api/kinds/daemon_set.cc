@@ -3,6 +3,7 @@
 
 #include "absl/strings/numbers.h"
 #include "apiserver/api/kinds/field_checks.h"
+#include "apiserver/api/kinds/field_defaults.h"
 #include "apiserver/api/kinds/group_checks.h"
 #include "apiserver/api/kinds/kinds.h"
 #include "apiserver/api/kinds/pod_spec.h"
@@ -38,7 +39,7 @@ int64_t TemplateGeneration(const Json& object) {
 }
 
 void SetTemplateGeneration(Json& object, int64_t generation) {
-  Make(object, "metadata.annotations")[kTemplateGeneration] = std::to_string(generation);
+  MapIn(object, "metadata.annotations")[kTemplateGeneration] = std::to_string(generation);
 }
 
 void PrepareCreate(Json& object) { SetTemplateGeneration(object, TemplateGeneration(object)); }

@@ -14,6 +14,12 @@ void DefaultNumber(Json& object, std::string_view path, int64_t number) {
   if (NumberAt(object, path) == 0) Make(object, path) = number;
 }
 
+Json& MapIn(Json& object, std::string_view path) {
+  Json& map = Make(object, path);
+  if (!map.is_object()) map = Json::object();
+  return map;
+}
+
 void DefaultMembers(Json& to, const Json& from) {
   if (!from.is_object()) return;
   if (!to.is_object()) to = Json::object();

@@ -13,6 +13,8 @@ namespace keelson::api {
 
 void DefaultText(Json& object, std::string_view path, std::string_view text);
 void DefaultNumber(Json& object, std::string_view path, int64_t number);
+// The map at `path`, an empty one in place of anything else; keys may have dots.
+Json& MapIn(Json& object, std::string_view path);
 // Copies the members of `from` that `to` has not.
 void DefaultMembers(Json& to, const Json& from);
 // The objects in the list at `path`.

@@ -615,7 +615,9 @@ TEST(GroupKindsTest, ApprovalStaysAndIsNotForTheSigner) {
   Json approved = WithStatus(pending, kApproved);
   approved["spec"]["signerName"] = "example.com/other";
   approved["status"]["certificate"] = "bm8=";
-  KeepAllButConditions(pending, approved);
+  const Subresource* approval = kind.FindSubresource("approval");
+  ASSERT_NE(approval, nullptr);
+  approval->prepare_update(approved, pending);
   StampConditions(pending, *ParseTime("2026-01-02T12:00:00Z"), approved);
   EXPECT_EQ(approved["spec"], pending["spec"]);
   EXPECT_EQ(approved["status"], Parse(R"({"conditions": [{"type": "Approved", "status": "True",
@@ -625,7 +627,7 @@ TEST(GroupKindsTest, ApprovalStaysAndIsNotForTheSigner) {
   StampConditions(approved, *ParseTime("2026-01-02T13:00:00Z"), again);
   EXPECT_EQ(again["status"]["conditions"][0]["lastTransitionTime"], "2026-01-02T12:00:00Z");
   FieldErrors errors;
-  ValidateApproval(pending, approved, errors);
+  approval->validate_update(pending, approved, errors);
   EXPECT_THAT(TextsOf(errors), ElementsAre("status.conditions: Forbidden: updates may not remove "
                                            "a condition of type \"Approved\""));
 }

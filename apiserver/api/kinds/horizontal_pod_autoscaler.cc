@@ -58,7 +58,7 @@ void SetDefaults(Json& object) {
   Json& spec = Make(object, "spec");
   SetDefault(spec, "minReplicas", 1);
   if (ArrayAt(spec, "metrics").empty()) {
-    spec["metrics"] = Json::array(
+    Make(spec, "metrics") = Json::array(
         {{{"type", "Resource"},
           {"resource",
            {{"name", "cpu"}, {"target", {{"type", "Utilization"}, {"averageUtilization", 80}}}}}}});

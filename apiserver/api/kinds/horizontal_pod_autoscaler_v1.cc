@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/types/span.h"
+#include "apiserver/api/kinds/field_defaults.h"
 #include "apiserver/api/kinds/kinds.h"
 #include "apiserver/api/kinds/printing.h"
 #include "apiserver/api/kinds/workload.h"
@@ -145,7 +146,7 @@ Json Annotation(const Json& object, const char* key) {
 }
 
 void Annotate(Json& object, const char* key, const Json& value) {
-  Make(object, "metadata.annotations")[key] =
+  MapIn(object, "metadata.annotations")[key] =
       value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -177,23 +178,23 @@ Json MetricsOfV1(const Json& object) {
 Json ToStored(const Json& object) {
   Json stored = object;
   stored["apiVersion"] = "autoscaling/v2";
-  Make(stored, "spec")["metrics"] = MetricsOfV1(object);
+  Make(stored, "spec.metrics") = MetricsOfV1(object);
   Erase(stored, "spec.targetCPUUtilizationPercentage");
   const Json behavior = WithNames(Annotation(object, kBehavior), absl::ascii_tolower);
-  if (behavior.is_object() && !behavior.empty()) stored["spec"]["behavior"] = behavior;
+  if (behavior.is_object() && !behavior.empty()) Make(stored, "spec.behavior") = behavior;
   if (const Json* percent = Find(object, "status.currentCPUUtilizationPercentage");
       percent != nullptr) {
-    stored["status"]["currentMetrics"] = Json::array(
+    Make(stored, "status.currentMetrics") = Json::array(
         {{{"type", "Resource"},
           {"resource", {{"name", "cpu"}, {"current", {{"averageUtilization", *percent}}}}}}});
     Erase(stored, "status.currentCPUUtilizationPercentage");
   }
   if (const Json metrics = Annotation(object, kCurrentMetrics); metrics.is_array()) {
-    Json& converted = Make(stored, "status")["currentMetrics"] = Json::array();
+    Json& converted = Make(stored, "status.currentMetrics") = Json::array();
     for (const Json& metric : metrics) converted.push_back(ToV2(metric, kStatusPlaces));
   }
   if (Json conditions = Annotation(object, kConditions); conditions.is_array()) {
-    Make(stored, "status")["conditions"] = std::move(conditions);
+    Make(stored, "status.conditions") = std::move(conditions);
   }
   EraseAnnotations(stored);
   return stored;

@@ -34,7 +34,7 @@ void SetConditionDefaults(Json& spec) {
 void SetDefaults(Json& object) {
   Json& spec = Make(object, "spec");
   if (Find(spec, "completions") == nullptr && Find(spec, "parallelism") == nullptr) {
-    spec["completions"] = 1;
+    Make(spec, "completions") = 1;
   }
   SetDefault(spec, "parallelism", 1);
   const bool per_index = Find(spec, "backoffLimitPerIndex") != nullptr;
@@ -57,15 +57,12 @@ void PrepareCreate(Json& object) {
   if (FlagAt(object, "spec.manualSelector")) return;
   const std::string name = NameOf(object);
   const std::string uid = UidOf(object);
-  Json& labels = Make(object, "spec.template.metadata.labels");
-  if (!labels.is_object()) labels = Json::object();
+  Json& labels = MapIn(object, "spec.template.metadata.labels");
   labels.emplace(kOldNameLabel, name);
   labels.emplace(kNameLabel, name);
   labels.emplace(kOldUidLabel, uid);
   labels.emplace(kUidLabel, uid);
-  Json& wanted = Make(object, "spec.selector.matchLabels");
-  if (!wanted.is_object()) wanted = Json::object();
-  wanted.emplace(kUidLabel, uid);
+  MapIn(object, "spec.selector.matchLabels").emplace(kUidLabel, uid);
 }
 
 void CheckHasLabel(const Json& labels, std::string_view label, std::string_view value,

@@ -21,8 +21,8 @@ void SetDefaults(Json& object) {
   Json& spec = Make(object, "spec");
   SetDefault(spec, "podSelector", Json::object());
   if (ArrayAt(spec, "policyTypes").empty()) {
-    spec["policyTypes"] = Json::array({"Ingress"});
-    if (!ArrayAt(spec, "egress").empty()) spec["policyTypes"].push_back("Egress");
+    Json& types = Make(spec, "policyTypes") = Json::array({"Ingress"});
+    if (!ArrayAt(spec, "egress").empty()) types.push_back("Egress");
   }
   for (std::string_view direction : {"ingress", "egress"}) {
     for (Json* rule : ElementsAt(spec, direction)) {

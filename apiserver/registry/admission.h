@@ -35,7 +35,7 @@ struct AdmissionRequest {
   const api::Kind* kind = nullptr;
   Operation operation = Operation::kCreate;
   std::string name_space;
-  std::string name;         // empty at a create with generateName, in Mutate
+  std::string name;
   std::string subresource;  // "", "status", "scale", "binding", "eviction", ...
   User user;
   bool dry_run = false;

@@ -229,6 +229,20 @@ absl::StatusOr<Json> ObjectWriter::Create(const Kind& kind, std::string_view nam
     return api::BadRequest("resourceVersion should not be set on objects to be created");
   }
   KV_RETURN_IF_ERROR(SetNamespace(kind, name_space, object));
+  const std::string base =
+      api::NameOf(object).empty() ? api::TextAt(object, "metadata.generateName") : std::string();
+  if (base.empty()) return CreateNamed(kind, name_space, std::move(object), options);
+  for (int attempt = 1;; ++attempt) {
+    // All anew: what a new object begins with may follow from its name.
+    Json named = object;
+    api::Make(named, "metadata.name") = GenerateName(base);
+    absl::StatusOr<Json> created = CreateNamed(kind, name_space, std::move(named), options);
+    if (!api::IsAlreadyExists(created.status()) || attempt == kNameAttempts) return created;
+  }
+}
+
+absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_view name_space,
+                                               Json object, const WriteOptions& options) {
   BeginMetadata(kind, object);
   if (kind.has_status) object.erase("status");
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
@@ -244,36 +258,27 @@ absl::StatusOr<Json> ObjectWriter::Create(const Kind& kind, std::string_view nam
                            .warnings = options.warnings};
   KV_RETURN_IF_ERROR(Mutate(request));
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
-  const std::string base =
-      api::NameOf(object).empty() ? api::TextAt(object, "metadata.generateName") : std::string();
-  for (int attempt = 1;; ++attempt) {
-    if (!base.empty()) api::Make(object, "metadata.name") = GenerateName(base);
-    request.name = api::NameOf(object);
-    api::FieldErrors errors;
-    ValidateMetadata(kind, object, errors);
-    if (kind.validate != nullptr) kind.validate(object, errors);
-    if (!errors.empty()) return api::Invalid(kind.group, kind.kind, request.name, errors);
-    size_t passed = 0;
-    KV_RETURN_IF_ERROR(Validate(request, &passed));
-    bool done = false;
-    absl::Cleanup undo = [&] {
-      if (!done) Undo(request, passed);
-    };
-    if (options.dry_run) {
-      if (Read(kind, name_space, request.name).ok()) {
-        return api::AlreadyExists(kind.resource(), request.name);
-      }
-      return object;
-    }
-    KV_ASSIGN_OR_RETURN(Attempt put, Put(kind, object, 0));
-    if (put.written) {
-      done = true;
-      return *std::move(put.written);
-    }
-    if (base.empty() || attempt == kNameAttempts) {
+  request.name = api::NameOf(object);
+  api::FieldErrors errors;
+  ValidateMetadata(kind, object, errors);
+  if (kind.validate != nullptr) kind.validate(object, errors);
+  if (!errors.empty()) return api::Invalid(kind.group, kind.kind, request.name, errors);
+  size_t passed = 0;
+  KV_RETURN_IF_ERROR(Validate(request, &passed));
+  bool done = false;
+  absl::Cleanup undo = [&] {
+    if (!done) Undo(request, passed);
+  };
+  if (options.dry_run) {
+    if (Read(kind, name_space, request.name).ok()) {
       return api::AlreadyExists(kind.resource(), request.name);
     }
+    return object;
   }
+  KV_ASSIGN_OR_RETURN(Attempt put, Put(kind, object, 0));
+  if (!put.written) return api::AlreadyExists(kind.resource(), request.name);
+  done = true;
+  return *std::move(put.written);
 }
 
 // All that happens between what a client wants an object to be and what is written.

@@ -54,6 +54,8 @@ class ObjectWriter {
   absl::Status Validate(const AdmissionRequest& request, size_t* passed);
   void Undo(const AdmissionRequest& request, size_t passed);
 
+  absl::StatusOr<api::Json> CreateNamed(const api::Kind& kind, std::string_view name_space,
+                                        api::Json object, const WriteOptions& options);
   absl::StatusOr<Attempt> TryUpdate(const api::Kind& kind, const Stored& old, api::Json object,
                                     const WriteOptions& options);
   absl::Status Prepare(const api::Kind& kind, const Stored& old, api::Json& object,

@@ -104,6 +104,22 @@ TEST_F(RegistryTest, GeneratedNamesHaveTheirBaseAndDiffer) {
   EXPECT_NE(first, second);
 }
 
+TEST_F(RegistryTest, WhatFollowsFromTheNameFollowsFromAGeneratedOne) {
+  const Kind& jobs = *api::FindKindByResource("batch", "v1", "jobs");
+  const Json manifest = {
+      {"metadata", {{"generateName", "work-"}}},
+      {"spec",
+       {{"template",
+         {{"spec",
+           {{"restartPolicy", "Never"},
+            {"containers", Json::array({{{"name", "c"}, {"image", "busybox"}}})}}}}}}}};
+  const auto job = registry_->Create(jobs, space_, manifest, {});
+  ASSERT_TRUE(job.ok()) << job.status();
+  const Json* label = api::Member(api::MapAt(*job, "spec.template.metadata.labels"), "job-name");
+  ASSERT_NE(label, nullptr);
+  EXPECT_EQ(*label, api::NameOf(*job));
+}
+
 TEST_F(RegistryTest, AnUpdateOfAnOldVersionIsAConflict) {
   const Json created = Create(ConfigMap("a", "1"));
   const std::string version = api::TextAt(created, "metadata.resourceVersion");

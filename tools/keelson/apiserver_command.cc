@@ -1,10 +1,15 @@
 // keelson apiserver: one API server over the store.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "apiserver/http/api_server.h"
+#include "apiserver/runtime/log.h"
+#include "client/client.h"
 #include "tools/keelson/commands.h"
 
 namespace keelson::program {
@@ -18,13 +23,58 @@ struct Flags {
   std::string tls_cert, tls_key, client_ca;
   std::string service_account_key, service_account_issuer;
   std::string token_file;
+  std::string log_level = "info";
   bool anonymous = true;
 };
 
-int RunApiserver(const Flags& flags) {
-  std::fprintf(stderr, "keelson apiserver: cannot listen on %s: there is no server in this build\n",
-               flags.listen.c_str());
+// "host:port" or "[host]:port". False: it is neither.
+bool SplitAddress(const std::string& text, std::string* host, uint16_t* port) {
+  const size_t colon = text.rfind(':');
+  int number = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(text.substr(colon + 1), &number) ||
+      number < 0 || number > UINT16_MAX) {
+    return false;
+  }
+  *host = text.substr(0, colon);
+  *port = static_cast<uint16_t>(number);
+  return true;
+}
+
+int Fail(const std::string& why) {
+  std::fprintf(stderr, "keelson apiserver: %s\n", why.c_str());
   return 1;
+}
+
+int RunApiserver(const Flags& flags) {
+  apiserver::ApiServerOptions options;
+  options.store.endpoints = flags.etcd_servers;
+  if (!flags.etcd_ca_file.empty() || !flags.etcd_cert_file.empty()) {
+    options.store.tls = client::TlsOptions{.ca_file = flags.etcd_ca_file,
+                                           .cert_file = flags.etcd_cert_file,
+                                           .key_file = flags.etcd_key_file};
+  }
+  if (!SplitAddress(flags.listen, &options.listen_host, &options.listen_port)) {
+    return Fail("--listen wants HOST:PORT, not " + flags.listen);
+  }
+  if (!flags.advertise.empty() &&
+      !SplitAddress(flags.advertise, &options.advertise_host, &options.advertise_port)) {
+    return Fail("--advertise wants HOST:PORT, not " + flags.advertise);
+  }
+  options.cert_file = flags.tls_cert;
+  options.key_file = flags.tls_key;
+  options.client_ca_file = flags.client_ca;
+  options.service_account_key_file = flags.service_account_key;
+  if (!flags.service_account_issuer.empty()) {
+    options.service_account_issuer = flags.service_account_issuer;
+  }
+  options.token_file = flags.token_file;
+  options.anonymous = flags.anonymous;
+  if (const absl::Status logging = runtime::StartLogging(flags.log_level); !logging.ok()) {
+    return Fail(std::string(logging.message()));
+  }
+  client::SilenceTransportLog();
+  const absl::Status ended = apiserver::RunApiServer(options);
+  return ended.ok() ? 0 : Fail(std::string(ended.message()));
 }
 
 }  // namespace
@@ -56,6 +106,8 @@ void AddApiserverCommand(CLI::App& program, int* exit_status) {
                      "Bearer tokens: lines of token,user,uid,\"group,group\"");
   command.add_flag("--anonymous-auth,!--no-anonymous-auth", flags->anonymous,
                    "Whether requests without credentials are those of system:anonymous");
+  command.add_option("--log-level", flags->log_level, "debug, info, warn or error")
+      ->capture_default_str();
   command.callback([flags, exit_status] { *exit_status = RunApiserver(*flags); });
 }
 

@@ -1,0 +1,57 @@
+// ObjectHandlers: the verbs on objects and their subresources, from a complete request to its
+// answer.
+//
+// Thread: workers; calls block while the store is asked. Watches are planned here and run on the
+// loop (watch_stream.h).
+#ifndef KEELSON_APISERVER_HTTP_OBJECT_HANDLERS_H_
+#define KEELSON_APISERVER_HTTP_OBJECT_HANDLERS_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apiserver/api/kind.h"
+#include "apiserver/http/exchange.h"
+#include "apiserver/http/watch_stream.h"
+#include "apiserver/registry/registry.h"
+
+namespace keelson::apiserver {
+
+// The kind a request is about. NotFound: there is none, or it has no such subresource;
+// MethodNotAllowed.
+absl::StatusOr<const api::Kind*> FindKind(const RequestInfo& info);
+// fieldManager, fieldValidation, dryRun ... of a write.
+absl::StatusOr<registry::WriteOptions> WriteOptionsOf(const ApiRequest& request,
+                                                      std::vector<std::string>* warnings);
+// The body, decoded for `kind`, as the parameter fieldValidation says.
+absl::StatusOr<api::Json> DecodeObject(const ApiRequest& request, const api::Kind& kind,
+                                       std::vector<std::string>* warnings);
+
+// A body that is no object of a kind: "meta.v1.DeleteOptions", "core.v1.Binding" (schema.h).
+absl::StatusOr<api::Json> DecodePart(const ApiRequest& request, std::string_view message);
+
+class ObjectHandlers {
+ public:
+  explicit ObjectHandlers(registry::Registry* registry) : registry_(registry) {}
+
+  // All verbs but "watch", of the object itself, its status and its scale.
+  ApiResponse Handle(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<WatchPlan> PlanWatch(const api::Kind& kind, const ApiRequest& request);
+
+ private:
+  absl::StatusOr<ApiResponse> Get(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> List(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> Create(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> Update(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> Patch(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> Delete(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> DeleteCollection(const api::Kind& kind, const ApiRequest& request);
+  absl::StatusOr<ApiResponse> Scale(const api::Kind& kind, const ApiRequest& request);
+
+  registry::Registry* const registry_;
+};
+
+}  // namespace keelson::apiserver
+
+#endif  // KEELSON_APISERVER_HTTP_OBJECT_HANDLERS_H_

@@ -1,0 +1,43 @@
+// WorkerPool: threads that do what may wait for the store. Bounded: what does not fit is refused at
+// once, so that a slow store makes clients wait and not the server grow.
+//
+// Thread-safe.
+#ifndef KEELSON_APISERVER_HTTP_WORKER_POOL_H_
+#define KEELSON_APISERVER_HTTP_WORKER_POOL_H_
+
+#include <cstddef>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+
+namespace keelson::apiserver {
+
+class WorkerPool {
+ public:
+  using Task = absl::AnyInvocable<void()>;
+
+  WorkerPool(int threads, size_t waiting_max);
+  // Runs what waits, then ends.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // False: full; the task is not taken.
+  bool TryRun(Task task);
+
+ private:
+  void Work();
+
+  const size_t waiting_max_;
+  absl::Mutex mutex_;
+  std::deque<Task> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace keelson::apiserver
+
+#endif  // KEELSON_APISERVER_HTTP_WORKER_POOL_H_

@@ -19,7 +19,7 @@ struct CertificateSpec {
   bool authority = false;               // may vouch for others
   bool server = false;                  // for the server's side of a connection
   bool client = false;
-  absl::Time not_after;
+  absl::Time not_after = {};
 };
 
 struct KeyPair {

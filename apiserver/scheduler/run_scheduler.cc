@@ -29,8 +29,7 @@ int Fail(std::string_view what, const absl::Status& status) {
   return 1;
 }
 
-// Unique among all who want to lead.
-std::string Identity() {
+std::string NewIdentity() {
   std::array<char, 256> host = {};
   gethostname(host.data(), host.size() - 1);
   return Concat(host.data(), "_", api::MakeUid());
@@ -39,13 +38,15 @@ std::string Identity() {
 // Leads, if that is wanted, and schedules.
 class Daemon {
  public:
-  Daemon(runtime::ApiClient* client, const Clock* clock, bool leader_elect)
+  Daemon(runtime::ApiClient* client, const Clock* clock, const RunSchedulerOptions& options)
       : events_(client, clock, "default-scheduler"),
         scheduler_(client, &events_, clock, {.seed = SystemSeed()}) {
-    if (!leader_elect) return;
+    if (!options.leader_elect) return;
     election_ = std::make_unique<runtime::LeaderElection>(
         client, clock,
-        runtime::LeaderElectionOptions{.name = "kube-scheduler", .identity = Identity()});
+        runtime::LeaderElectionOptions{
+            .name = "kube-scheduler",
+            .identity = options.identity.empty() ? NewIdentity() : options.identity});
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();
@@ -88,10 +89,10 @@ int RunScheduler(RunSchedulerOptions options) {
   }
   runtime::StopSignals signals;
   options.api.user_agent = "keelson-scheduler";
-  auto client = runtime::MakeApiClient(std::move(options.api));
+  auto client = runtime::MakeApiClient(options.api);
   if (!client.ok()) return Fail("", client.status());
   const RealClock clock;
-  Daemon daemon(client->get(), &clock, options.leader_elect);
+  Daemon daemon(client->get(), &clock, options);
   runtime::StatusServer server;
   server.ServeStatus([&daemon] { return daemon.scheduler().ready(); },
                      [&daemon] { return daemon.scheduler().Metrics(); });

@@ -13,6 +13,8 @@ struct RunSchedulerOptions {
   // /healthz and /metrics; "": none.
   std::string listen = "127.0.0.1:10259";
   bool leader_elect = false;
+  // Unique among all who want to lead; "": of this machine's name and chance.
+  std::string identity = {};
   std::string log_level = "info";
 };
 

@@ -10,9 +10,17 @@ class App;
 
 namespace keelson::program {
 
+// A cluster on this machine.
+void AddUpCommand(CLI::App& program, int* exit_status);
+void AddStatusCommand(CLI::App& program, int* exit_status);
+void AddLogsCommand(CLI::App& program, int* exit_status);
+void AddDownCommand(CLI::App& program, int* exit_status);
+void AddDeleteCommand(CLI::App& program, int* exit_status);
+
 // The daemons: they run until SIGTERM or SIGINT.
 void AddApiserverCommand(CLI::App& program, int* exit_status);
 void AddSchedulerCommand(CLI::App& program, int* exit_status);
+void AddFrontCommand(CLI::App& program, int* exit_status);
 
 }  // namespace keelson::program
 

@@ -10,8 +10,13 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", KEELSON_VERSION);
   program.require_subcommand(1);
   int exit_status = 0;
-  keelson::program::AddApiserverCommand(program, &exit_status);
-  keelson::program::AddSchedulerCommand(program, &exit_status);
+  for (const auto add :
+       {keelson::program::AddUpCommand, keelson::program::AddStatusCommand,
+        keelson::program::AddLogsCommand, keelson::program::AddDownCommand,
+        keelson::program::AddDeleteCommand, keelson::program::AddApiserverCommand,
+        keelson::program::AddSchedulerCommand, keelson::program::AddFrontCommand}) {
+    add(program, &exit_status);
+  }
   CLI11_PARSE(program, argc, argv);
   return exit_status;
 }

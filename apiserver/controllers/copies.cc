@@ -73,6 +73,11 @@ void TrimPod(Json& pod) {
   }
 }
 
+void TrimNode(Json& node) {
+  DropLastApplied(node);
+  api::Erase(node, "status.images");
+}
+
 std::vector<std::string> OwnerOf(const Json& object) {
   const Json* owner = api::ControllerOf(object);
   if (owner != nullptr) return {api::TextAt(*owner, "uid")};
@@ -103,7 +108,8 @@ std::vector<runtime::Object> PodsOnNode(const Informer& pods, std::string_view n
 
 Informer& OwnedCopies(const ControllerContext& context, const runtime::Resource& resource) {
   if (Informer* known = context.informers->Find(resource)) return *known;
-  Informer& copies = context.informers->For(resource, DropLastApplied);
+  Informer& copies =
+      context.informers->For(resource, resource == kNodes ? TrimNode : DropLastApplied);
   copies.AddIndex(kOwnerIndex, OwnerOf);
   return copies;
 }

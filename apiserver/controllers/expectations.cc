@@ -1,5 +1,7 @@
 #include "apiserver/controllers/expectations.h"
 
+#include <algorithm>
+
 namespace keelson::controllers {
 namespace {
 
@@ -19,6 +21,13 @@ bool Expectations::Satisfied(const std::string& key) {
 void Expectations::ExpectCreations(const std::string& key, int count) {
   absl::MutexLock lock(&mu_);
   awaited_[key] = {.creations = count, .deletions = {}, .since = clock_->Now()};
+}
+
+void Expectations::ExpectMore(const std::string& key, int count) {
+  absl::MutexLock lock(&mu_);
+  Awaited& awaited = awaited_[key];
+  awaited.creations = std::max(awaited.creations, 0) + count;
+  awaited.since = clock_->Now();
 }
 
 void Expectations::ExpectDeletions(const std::string& key, const std::vector<std::string>& uids) {

@@ -22,6 +22,8 @@ class Expectations {
   // Nothing is awaited for `key`, or for too long already.
   bool Satisfied(const std::string& key);
   void ExpectCreations(const std::string& key, int count);
+  // Beside what is awaited already.
+  void ExpectMore(const std::string& key, int count);
   // `uids`: of what is going to be deleted.
   void ExpectDeletions(const std::string& key, const std::vector<std::string>& uids);
   // It was seen, or will never be, for the call failed.

@@ -25,6 +25,10 @@ class QueueController::Impl {
     }
   }
 
+  Counts counts(const WorkQueue& queue) const {
+    return {.name = name_, .waiting = queue.size(), .reconciled = reconciled_, .failed = failed_};
+  }
+
   void Stop(WorkQueue* queue) {
     stopping_ = true;
     queue->ShutDown();
@@ -49,7 +53,9 @@ class QueueController::Impl {
         return absl::InternalError(error.what());
       }
     }();
+    ++reconciled_;
     if (status.ok()) return controller->queue_.Forget(key);
+    ++failed_;
     const std::string line = Concat(name_, ": ", key, ": ", status.ToString());
     // Others have changed the object meanwhile; that is usual.
     if (api::IsConflict(status)) {
@@ -63,6 +69,9 @@ class QueueController::Impl {
   const std::string name_;
   const int workers_;
   std::vector<std::thread> threads_;
+  // Statistics; each stands alone.
+  std::atomic<uint64_t> reconciled_ = 0;
+  std::atomic<uint64_t> failed_ = 0;
   std::atomic<bool> stopping_ = false;  // only grows; read by workers between two keys
 };
 
@@ -70,6 +79,7 @@ QueueController::QueueController(std::string name, const Clock* clock, int worke
     : queue_(clock), impl_(std::make_unique<Impl>(std::move(name), workers)) {}
 QueueController::~QueueController() = default;
 void QueueController::Start() { impl_->Start(this); }
+Controller::Counts QueueController::counts() const { return impl_->counts(queue_); }
 void QueueController::Stop() { impl_->Stop(&queue_); }
 
 }  // namespace keelson::runtime

@@ -4,6 +4,8 @@
 #ifndef KEELSON_APISERVER_RUNTIME_CONTROLLER_H_
 #define KEELSON_APISERVER_RUNTIME_CONTROLLER_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,6 +34,14 @@ class Controller {
   virtual void Start() = 0;
   // Returns when no worker runs any more.
   virtual void Stop() = 0;
+  // For metrics. Thread-safe.
+  struct Counts {
+    std::string name;
+    size_t waiting = 0;  // keys in line
+    uint64_t reconciled = 0;
+    uint64_t failed = 0;  // of those
+  };
+  virtual Counts counts() const = 0;
 };
 
 // A controller of one queue and some workers. A failed reconcile is logged and comes again after a
@@ -42,6 +52,7 @@ class QueueController : public Controller {
   ~QueueController() override;
   void Start() override;
   void Stop() override;
+  Counts counts() const override;
 
  protected:
   // "namespace/name". Called by several workers at once, never for the same key.

@@ -20,6 +20,7 @@ void AddDeleteCommand(CLI::App& program, int* exit_status);
 // The daemons: they run until SIGTERM or SIGINT.
 void AddApiserverCommand(CLI::App& program, int* exit_status);
 void AddSchedulerCommand(CLI::App& program, int* exit_status);
+void AddControllersCommand(CLI::App& program, int* exit_status);
 void AddFrontCommand(CLI::App& program, int* exit_status);
 
 }  // namespace keelson::program

@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
        {keelson::program::AddUpCommand, keelson::program::AddStatusCommand,
         keelson::program::AddLogsCommand, keelson::program::AddDownCommand,
         keelson::program::AddDeleteCommand, keelson::program::AddApiserverCommand,
-        keelson::program::AddSchedulerCommand, keelson::program::AddFrontCommand}) {
+        keelson::program::AddControllersCommand, keelson::program::AddSchedulerCommand,
+        keelson::program::AddFrontCommand}) {
     add(program, &exit_status);
   }
   CLI11_PARSE(program, argc, argv);

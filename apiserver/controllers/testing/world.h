@@ -25,7 +25,8 @@ class World {
  public:
   using Maker = std::unique_ptr<runtime::Controller> (*)(const runtime::ControllerContext&);
 
-  explicit World(const std::vector<Maker>& makers) {
+  explicit World(const std::vector<Maker>& makers, runtime::MemoryApi* given = nullptr)
+      : api(given != nullptr ? *given : own_) {
     const runtime::ControllerContext context{&api, &informers_, &events_, &clock_};
     for (const Maker make : makers) controllers_.push_back(make(context));
     informers_.StartAll();
@@ -56,7 +57,11 @@ class World {
     KV_CHECK(status.ok()) << status;
   }
 
-  runtime::MemoryApi api;
+ private:
+  runtime::MemoryApi own_;
+
+ public:
+  runtime::MemoryApi& api;
 
  private:
   void RunPods() {

@@ -154,6 +154,10 @@ absl::StatusOr<Json> MemoryApi::Patch(const Resource& resource, std::string_view
       !uid.empty() && uid != api::UidOf(found->second)) {
     return api::Conflict(named, name, "the UID is another one");
   }
+  const uint64_t version = api::ResourceVersionOf(patch);
+  if (version != 0 && version != api::ResourceVersionOf(found->second)) {
+    return api::ObjectModified(named, name);
+  }
   Json changed = found->second;
   if (type == PatchType::kJson) {
     changed = changed.patch(patch);
@@ -174,7 +178,18 @@ absl::Status MemoryApi::Delete(const Resource& resource, std::string_view name_s
   if (!uid.empty() && uid != api::UidOf(found->second)) {
     return api::Conflict(named, name, "the UID is another one");
   }
+  const std::string& version = api::TextAt(options, "preconditions.resourceVersion");
+  if (!version.empty() && version != api::TextAt(found->second, "metadata.resourceVersion")) {
+    return api::Conflict(named, name, "the ResourceVersion is another one");
+  }
   Json object = found->second;
+  const std::string& propagation = api::TextAt(options, "propagationPolicy");
+  const char* const finalizer = propagation == "Orphan"       ? "orphan"
+                                : propagation == "Foreground" ? "foregroundDeletion"
+                                                              : nullptr;
+  if (finalizer != nullptr && !api::HasFinalizer(object, finalizer)) {
+    api::Make(object, "metadata.finalizers").push_back(finalizer);
+  }
   if (api::ArrayAt(object, "metadata.finalizers").empty()) {
     api::Make(object, "metadata.resourceVersion") = std::to_string(changes_.size() + 1);
     objects_.erase(found);
@@ -218,6 +233,18 @@ absl::Status MemoryApi::Watch(const Resource& resource, std::string_view name_sp
 void MemoryApi::WakeWatches() {
   absl::MutexLock lock(&mu_);
   changed_.SignalAll();
+}
+
+absl::StatusOr<Json> MemoryApi::GetPath(std::string_view path) {
+  absl::MutexLock lock(&mu_);
+  const auto found = paths_.find(path);
+  if (found == paths_.end()) return api::NoSuchPath();
+  return absl::StatusOr<Json>(found->second);
+}
+
+void MemoryApi::SetPath(const std::string& path, Json answer) {
+  absl::MutexLock lock(&mu_);
+  paths_[path] = std::move(answer);
 }
 
 bool MemoryApi::Await(const std::function<bool()>& holds) {

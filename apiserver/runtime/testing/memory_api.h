@@ -40,7 +40,10 @@ class MemoryApi final : public ApiClient {
                      const ListOptions& options, const std::function<bool(WatchEvent)>& on_event,
                      const std::function<bool()>& stop) override;
   void WakeWatches() override;
+  absl::StatusOr<api::Json> GetPath(std::string_view path) override;
 
+  // What GetPath answers.
+  void SetPath(const std::string& path, api::Json answer);
   // Asked before every call but Watch; what is not OK is the call's answer. verb: "get", "list",
   // "create", "update", "patch", "delete".
   using Intercept = std::function<absl::Status(std::string_view verb, const Resource& resource,
@@ -71,6 +74,7 @@ class MemoryApi final : public ApiClient {
   absl::CondVar changed_;
   std::map<Key, api::Json> objects_ ABSL_GUARDED_BY(mu_);
   std::vector<Change> changes_ ABSL_GUARDED_BY(mu_);  // of revision i + 1
+  std::map<std::string, api::Json, std::less<>> paths_ ABSL_GUARDED_BY(mu_);
   Intercept intercept_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -185,7 +185,9 @@ absl::Status TakeSpecialItems(const ListRule& rule, Json* patch, Json* live) {
   return absl::OkStatus();
 }
 
-absl::Status MergeObjects(const ListRule& rule, Json patch, Json* live) {
+// The orders: what the lists are once their special items are done with.
+absl::Status MergeObjects(const ListRule& rule, Json patch, Json* live, Json* patch_order,
+                          Json* live_order) {
   for (const Json& item : patch) {
     if (!item.is_object()) {
       return BadRequest(Concat("list element types are not identical: ", GoText(patch)));
@@ -194,6 +196,8 @@ absl::Status MergeObjects(const ListRule& rule, Json patch, Json* live) {
   if (absl::Status status = CheckItems(*live, rule.key); !status.ok()) return status;
   if (absl::Status status = TakeSpecialItems(rule, &patch, live); !status.ok()) return status;
   if (absl::Status status = CheckItems(patch, rule.key); !status.ok()) return status;
+  *live_order = *live;
+  *patch_order = patch;
   Places places = PlacesOf(*live, rule.key);
   for (Json& item : patch) {
     const auto [place, is_new] = places.emplace(IdentityOf(item, rule.key), live->size());
@@ -212,12 +216,11 @@ absl::Status MergeList(const ListRule& rule, Json patch, Json* live) {
     *live = Plain(std::move(patch)).value_or(Json::array());
     return absl::OkStatus();
   }
-  const Json live_order = *live;
-  const Json patch_order = patch;
+  Json live_order = *live;
+  Json patch_order = patch;
   if (!rule.key.empty()) {
-    if (absl::Status status = MergeObjects(rule, std::move(patch), live); !status.ok()) {
-      return status;
-    }
+    absl::Status status = MergeObjects(rule, std::move(patch), live, &patch_order, &live_order);
+    if (!status.ok()) return status;
   } else {
     if (absl::Status status = CheckItems(patch, ""); !status.ok()) return status;
     Places places = PlacesOf(*live, "");

@@ -244,9 +244,8 @@ absl::StatusOr<Json> ObjectWriter::Create(const Kind& kind, std::string_view nam
 absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_view name_space,
                                                Json object, const WriteOptions& options) {
   BeginMetadata(kind, object);
-  if (kind.has_status) object.erase("status");
+  if (kind.has_status && !kind.status_at_creation) object.erase("status");
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
-  if (kind.prepare_create != nullptr) kind.prepare_create(object);
   AdmissionRequest request{.kind = &kind,
                            .operation = Operation::kCreate,
                            .name_space = std::string(name_space),
@@ -258,6 +257,7 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
                            .warnings = options.warnings};
   KV_RETURN_IF_ERROR(Mutate(request));
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
+<<<<<<< Updated upstream
   request.name = api::NameOf(object);
   api::FieldErrors errors;
   ValidateMetadata(kind, object, errors);
@@ -271,6 +271,41 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
   };
   if (options.dry_run) {
     if (Read(kind, name_space, request.name).ok()) {
+=======
+  // What a new object begins with follows from what admission made of it.
+  if (kind.prepare_create != nullptr) kind.prepare_create(object);
+  const std::string base =
+      api::NameOf(object).empty() ? api::TextAt(object, "metadata.generateName") : std::string();
+  for (int attempt = 1;; ++attempt) {
+    if (!base.empty()) {
+      api::Make(object, "metadata.name") = GenerateName(base);
+      if (kind.set_defaults != nullptr) kind.set_defaults(object);
+    }
+    request.name = api::NameOf(object);
+    api::FieldErrors errors;
+    ValidateMetadata(kind, object, errors);
+    if (kind.validate != nullptr) kind.validate(object, errors);
+    if (kind.validate_create != nullptr) kind.validate_create(object, errors);
+    if (!errors.empty()) return api::Invalid(kind.group, kind.kind, request.name, errors);
+    size_t passed = 0;
+    KV_RETURN_IF_ERROR(Validate(request, &passed));
+    bool done = false;
+    absl::Cleanup undo = [&] {
+      if (!done) Undo(request, passed);
+    };
+    if (options.dry_run) {
+      if (Read(kind, name_space, request.name).ok()) {
+        return api::AlreadyExists(kind.resource(), request.name);
+      }
+      return object;
+    }
+    KV_ASSIGN_OR_RETURN(Attempt put, Put(kind, object, 0));
+    if (put.written) {
+      done = true;
+      return *std::move(put.written);
+    }
+    if (base.empty() || attempt == kNameAttempts) {
+>>>>>>> Stashed changes
       return api::AlreadyExists(kind.resource(), request.name);
     }
     return object;
@@ -288,13 +323,19 @@ absl::Status ObjectWriter::Prepare(const Kind& kind, const Stored& old, Json& ob
   CarryMetadata(before, object);
   object["apiVersion"] = kind.api_version();
   object["kind"] = kind.kind;
+  const api::Subresource* part = kind.FindSubresource(options.subresource);
+  if (part != nullptr && part->prepare_update == nullptr) part = nullptr;
   if (options.subresource == "status") {
     KeepAllButStatus(before, object);
   } else if (kind.has_status && (options.subresource.empty() || options.subresource == "scale")) {
     CarryMember(before, object, "status");
   }
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
-  if (kind.prepare_update != nullptr) kind.prepare_update(object, before);
+  if (part != nullptr) {
+    part->prepare_update(object, before);
+  } else if (kind.prepare_update != nullptr) {
+    kind.prepare_update(object, before);
+  }
   AdmissionRequest request{.kind = &kind,
                            .operation = Operation::kUpdate,
                            .name_space = api::NamespaceOf(before),
@@ -321,7 +362,10 @@ absl::Status ObjectWriter::Prepare(const Kind& kind, const Stored& old, Json& ob
     if (kind.validate != nullptr) kind.validate(object, errors);
     // Other subresources are there to change what an update may not.
     const bool plain = options.subresource.empty() || options.subresource == "scale";
-    if (plain && kind.validate_update != nullptr) kind.validate_update(object, before, errors);
+    const auto validate_update = plain             ? kind.validate_update
+                                 : part != nullptr ? part->validate_update
+                                                   : nullptr;
+    if (validate_update != nullptr) validate_update(object, before, errors);
   }
   if (!errors.empty()) return api::Invalid(kind.group, kind.kind, api::NameOf(before), errors);
   return absl::OkStatus();

@@ -205,6 +205,43 @@ TEST_F(RegistryTest, DryRunsStoreNothing) {
   EXPECT_TRUE(api::IsNotFound(registry_->Get(kind_, space_, "dry").status()));
 }
 
+TEST_F(RegistryTest, APartOfAnObjectIsChangedThroughItsSubresourceAlone) {
+  const Kind& pods = *api::FindKindByResource("", "v1", "pods");
+  const Json pod = Json::parse(R"({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+      "spec": {"containers": [{"name": "c", "image": "i:1"}]}})");
+  const auto created = registry_->Create(pods, space_, pod, {});
+  ASSERT_TRUE(created.ok()) << created.status();
+  const Change add_container = [](const Json& newest) -> absl::StatusOr<Json> {
+    Json changed = newest;
+    changed["spec"]["ephemeralContainers"] = Json::parse(R"([{"name": "e", "image": "i:1"}])");
+    changed["metadata"]["labels"]["ignored"] = "yes";
+    return changed;
+  };
+  const auto refused = registry_->Update(pods, space_, "p", add_container, {});
+  EXPECT_TRUE(api::IsInvalid(refused.status())) << refused.status();
+  const auto added =
+      registry_->Update(pods, space_, "p", add_container, {.subresource = "ephemeralcontainers"});
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(api::ArrayAt(*added, "spec.ephemeralContainers").size(), 1U);
+  EXPECT_TRUE(api::LabelsOf(*added).empty());
+}
+
+TEST_F(RegistryTest, NodesComeWithTheirStatusAndOthersDoNot) {
+  const Kind& nodes = *api::FindKindByResource("", "v1", "nodes");
+  const Json node = Json::parse(R"({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
+      "status": {"capacity": {"cpu": "4"}}})");
+  const auto created = registry_->Create(nodes, "", node, {});
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(api::TextAt(*created, "status.allocatable.cpu"), "4");
+  const Kind& services = *api::FindKindByResource("", "v1", "services");
+  const Json service = Json::parse(R"({"apiVersion": "v1", "kind": "Service",
+      "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]},
+      "status": {"conditions": [{"type": "x"}]}})");
+  const auto served = registry_->Create(services, space_, service, {});
+  ASSERT_TRUE(served.ok()) << served.status();
+  EXPECT_EQ(api::Find(*served, "status.conditions"), nullptr);
+}
+
 TEST_F(RegistryTest, PagesOfAListAreAllOfOneRevision) {
   for (const char* name : {"a", "b", "c", "d", "e"}) Create(ConfigMap(name, "1"));
   ListQuery query{.kind = &kind_, .name_space = space_, .limit = 2};

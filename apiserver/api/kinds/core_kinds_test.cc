@@ -96,6 +96,14 @@ TEST(NamespaceTest, FinalizersGoByFinalizeAlone) {
   NamespaceKind().FindSubresource("finalize")->prepare_update(finalized, old);
   EXPECT_EQ(finalized["spec"]["finalizers"], Json::array());
   EXPECT_EQ(finalized["status"], old["status"]);
+  EXPECT_FALSE(NamespaceKind().may_vanish(old));
+  EXPECT_TRUE(NamespaceKind().may_vanish(finalized));
+}
+
+TEST(NamespaceTest, DeletedOnesAreTerminating) {
+  Json object = Created(NamespaceKind(), Parse(R"({"metadata": {"name": "n"}})"));
+  NamespaceKind().prepare_delete(object);
+  EXPECT_EQ(object["status"]["phase"], "Terminating");
 }
 
 TEST(NodeTest, WhatIsNotReservedIsAllocatable) {

@@ -43,6 +43,9 @@ void Keep(Json& object, const Json& old, std::string_view path) {
 void PrepareUpdate(Json& object, const Json& old) { Keep(object, old, "spec.finalizers"); }
 void PrepareFinalize(Json& object, const Json& old) { Keep(object, old, "status"); }
 
+void PrepareDelete(Json& object) { Make(object, "status.phase") = "Terminating"; }
+bool MayVanish(const Json& object) { return ArrayAt(object, "spec.finalizers").empty(); }
+
 void ValidateFinalizers(const Json& object, FieldErrors& errors) {
   for (const Json& finalizer : ArrayAt(object, "spec.finalizers")) {
     const std::string& name = TextAt(finalizer, "");
@@ -94,6 +97,8 @@ const Kind& NamespaceKind() {
       .prepare_update = PrepareUpdate,
       .validate = ValidateFinalizers,
       .validate_status_update = ValidateStatusUpdate,
+      .prepare_delete = PrepareDelete,
+      .may_vanish = MayVanish,
       .columns = {NameColumn(), {"Status"}, {"Age"}},
       .print = Print,
       .field_labels = {{"name", "metadata.name"}, {"status.phase", "status.phase"}},

@@ -257,11 +257,13 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
                            .warnings = options.warnings};
   KV_RETURN_IF_ERROR(Mutate(request));
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
-<<<<<<< Updated upstream
+  // What a new object begins with follows from what admission made of it.
+  if (kind.prepare_create != nullptr) kind.prepare_create(object);
   request.name = api::NameOf(object);
   api::FieldErrors errors;
   ValidateMetadata(kind, object, errors);
   if (kind.validate != nullptr) kind.validate(object, errors);
+  if (kind.validate_create != nullptr) kind.validate_create(object, errors);
   if (!errors.empty()) return api::Invalid(kind.group, kind.kind, request.name, errors);
   size_t passed = 0;
   KV_RETURN_IF_ERROR(Validate(request, &passed));
@@ -271,41 +273,6 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
   };
   if (options.dry_run) {
     if (Read(kind, name_space, request.name).ok()) {
-=======
-  // What a new object begins with follows from what admission made of it.
-  if (kind.prepare_create != nullptr) kind.prepare_create(object);
-  const std::string base =
-      api::NameOf(object).empty() ? api::TextAt(object, "metadata.generateName") : std::string();
-  for (int attempt = 1;; ++attempt) {
-    if (!base.empty()) {
-      api::Make(object, "metadata.name") = GenerateName(base);
-      if (kind.set_defaults != nullptr) kind.set_defaults(object);
-    }
-    request.name = api::NameOf(object);
-    api::FieldErrors errors;
-    ValidateMetadata(kind, object, errors);
-    if (kind.validate != nullptr) kind.validate(object, errors);
-    if (kind.validate_create != nullptr) kind.validate_create(object, errors);
-    if (!errors.empty()) return api::Invalid(kind.group, kind.kind, request.name, errors);
-    size_t passed = 0;
-    KV_RETURN_IF_ERROR(Validate(request, &passed));
-    bool done = false;
-    absl::Cleanup undo = [&] {
-      if (!done) Undo(request, passed);
-    };
-    if (options.dry_run) {
-      if (Read(kind, name_space, request.name).ok()) {
-        return api::AlreadyExists(kind.resource(), request.name);
-      }
-      return object;
-    }
-    KV_ASSIGN_OR_RETURN(Attempt put, Put(kind, object, 0));
-    if (put.written) {
-      done = true;
-      return *std::move(put.written);
-    }
-    if (base.empty() || attempt == kNameAttempts) {
->>>>>>> Stashed changes
       return api::AlreadyExists(kind.resource(), request.name);
     }
     return object;

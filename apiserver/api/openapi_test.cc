@@ -67,7 +67,8 @@ TEST(OpenApiTest, EveryReferenceLeadsToASchema) {
   for (const auto& [root, entry] : Get("/openapi/v3").at("paths").items()) {
     const Json& document = Get("/openapi/v3/" + root);
     const Json& schemas = document.at("components").at("schemas");
-    for (const auto& [place, value] : schemas.flatten().items()) {
+    const Json flat = schemas.flatten();
+    for (const auto& [place, value] : flat.items()) {
       if (!place.ends_with("/$ref")) continue;
       const std::string name = value;
       EXPECT_TRUE(schemas.contains(name.substr(name.rfind('/') + 1))) << place << " " << name;

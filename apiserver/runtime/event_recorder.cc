@@ -232,7 +232,12 @@ EventRecorder::EventRecorder(std::shared_ptr<Sender> sender, std::string compone
 EventRecorder::~EventRecorder() = default;
 
 std::unique_ptr<EventRecorder> EventRecorder::As(std::string component) const {
-  return std::unique_ptr<EventRecorder>(new EventRecorder(sender_, std::move(component), host_));
+  return As(std::move(component), host_);
+}
+
+std::unique_ptr<EventRecorder> EventRecorder::As(std::string component, std::string host) const {
+  return std::unique_ptr<EventRecorder>(
+      new EventRecorder(sender_, std::move(component), std::move(host)));
 }
 
 void EventRecorder::Normal(const Json& about, std::string_view reason, std::string_view message,

@@ -28,6 +28,8 @@ class EventRecorder {
                std::string_view field_path = "");
   // The same sender under another component's name, sharing queue and thread. Outlived by this one.
   std::unique_ptr<EventRecorder> As(std::string component) const;
+  // And of another host.
+  std::unique_ptr<EventRecorder> As(std::string component, std::string host) const;
 
  private:
   class Sender;

@@ -19,7 +19,7 @@ class StatusServer::Impl : public http::RequestHandler {
 
   void Serve(std::string prefix, Render render) { pages_[std::move(prefix)] = std::move(render); }
 
-  absl::Status Start(const std::string& address) {
+  absl::Status Listen(const std::string& address) {
     const size_t colon = address.rfind(':');
     uint32_t port = 0;
     if (colon == address.npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
@@ -27,14 +27,14 @@ class StatusServer::Impl : public http::RequestHandler {
       return absl::InvalidArgumentError(Concat("\"", address, "\" is not host:port"));
     }
     server_ = std::make_unique<http::Server>(&loop_, &clock_, this, http::ServerOptions{});
-    const absl::Status status =
-        server_->Listen(address.substr(0, colon), static_cast<uint16_t>(port));
-    if (!status.ok()) return status;
+    return server_->Listen(address.substr(0, colon), static_cast<uint16_t>(port));
+  }
+
+  void Run() {
     thread_ = std::thread([this] {
       const auto work = asio::make_work_guard(loop_);
       loop_.run();
     });
-    return absl::OkStatus();
   }
 
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }
@@ -102,7 +102,8 @@ void StatusServer::ServeStatus(std::function<bool()> ready, std::function<std::s
   });
 }
 
-absl::Status StatusServer::Start(const std::string& address) { return impl_->Start(address); }
+absl::Status StatusServer::Listen(const std::string& address) { return impl_->Listen(address); }
+void StatusServer::Run() { impl_->Run(); }
 uint16_t StatusServer::port() const { return impl_->port(); }
 void StatusServer::Stop() { impl_->Stop(); }
 

@@ -30,15 +30,17 @@ class StatusServer {
   StatusServer& operator=(const StatusServer&) = delete;
 
   // `path` begins with `prefix`; `query` is what follows the '?', as it came. The longest prefix
-  // wins. REQUIRES: before Start.
+  // wins. REQUIRES: before Run.
   using Render = std::function<Page(std::string_view path, std::string_view query)>;
   void Serve(std::string prefix, Render render);
   // The usual pages. `ready` and `metrics` are called on the server's thread.
   void ServeStatus(std::function<bool()> ready, std::function<std::string()> metrics);
 
-  // `address`: "host:port"; port 0 picks one.
-  absl::Status Start(const std::string& address);
+  // `address`: "host:port"; port 0 picks one. Who connects waits until Run.
+  absl::Status Listen(const std::string& address);
   uint16_t port() const;
+  // Begins to answer. REQUIRES: it listens.
+  void Run();
   void Stop();
 
  private:

@@ -17,7 +17,8 @@ class StatusServerTest : public ::testing::Test {
     server.Serve("/logs/", [](std::string_view path, std::string_view query) {
       return Page{.body = Concat(path, " ", query)};
     });
-    ASSERT_TRUE(server.Start("127.0.0.1:0").ok());
+    ASSERT_TRUE(server.Listen("127.0.0.1:0").ok());
+    server.Run();
   }
   // The whole answer.
   std::string Ask(const char* method, const char* target) {
@@ -53,8 +54,8 @@ TEST_F(StatusServerTest, WhatItDoesNotServeIsRefused) {
 
 TEST(StatusServerStart, RefusesAddressesThatAreNone) {
   StatusServer server;
-  EXPECT_EQ(server.Start("nowhere").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(server.Start("127.0.0.1:99999").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(server.Listen("nowhere").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(server.Listen("127.0.0.1:99999").code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -97,9 +97,10 @@ int RunScheduler(RunSchedulerOptions options) {
   server.ServeStatus([&daemon] { return daemon.scheduler().ready(); },
                      [&daemon] { return daemon.scheduler().Metrics(); });
   if (!options.listen.empty()) {
-    if (const absl::Status status = server.Start(options.listen); !status.ok()) {
+    if (const absl::Status status = server.Listen(options.listen); !status.ok()) {
       return Fail("", status);
     }
+    server.Run();
   }
   daemon.Start();
   signals.Wait();

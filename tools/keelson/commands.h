@@ -22,6 +22,7 @@ void AddApiserverCommand(CLI::App& program, int* exit_status);
 void AddSchedulerCommand(CLI::App& program, int* exit_status);
 void AddControllersCommand(CLI::App& program, int* exit_status);
 void AddFrontCommand(CLI::App& program, int* exit_status);
+void AddNodeCommand(CLI::App& program, int* exit_status);
 
 }  // namespace keelson::program
 

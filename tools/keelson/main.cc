@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
         keelson::program::AddFrontCommand}) {
     add(program, &exit_status);
   }
+  keelson::program::AddNodeCommand(program, &exit_status);
   CLI11_PARSE(program, argc, argv);
   return exit_status;
 }

@@ -1,0 +1,218 @@
+#include "apiserver/node/node_agent.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apiserver/api/errors.h"
+#include "apiserver/api/object.h"
+#include "apiserver/node/simulated_runtime.h"
+#include "apiserver/runtime/testing/memory_api.h"
+
+namespace keelson::node {
+namespace {
+
+using api::Json;
+using runtime::Resource;
+
+const Resource kPods{"", "v1", "pods"};
+const Resource kNodes{"", "v1", "nodes"};
+const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
+
+// Calls are made at once, and answered from the loop.
+class DirectApi final : public AsyncApi {
+ public:
+  explicit DirectApi(EventLoop* loop) : loop_(loop) {}
+  void Make(Urgency, Call call, Done done) override {
+    ++calls;
+    auto answer = std::make_shared<absl::StatusOr<Json>>(call(&memory));
+    loop_->Post([answer, done = std::move(done)] { done(*answer); });
+  }
+
+  runtime::MemoryApi memory;
+  int calls = 0;
+
+ private:
+  EventLoop* const loop_;
+};
+
+class NodeAgentTest : public ::testing::Test {
+ protected:
+  void SetUp() override { agent.Start(absl::ZeroDuration()); }
+  void Wait(absl::Duration time) { loop.RunFor(time); }
+  void CreatePod(const std::string& name, Json annotations = Json::object()) {
+    ASSERT_TRUE(api.memory
+                    .Create(kPods, "default",
+                            {{"metadata",
+                              {{"name", name},
+                               {"namespace", "default"},
+                               {"annotations", std::move(annotations)}}},
+                             {"spec",
+                              {{"nodeName", "n"},
+                               {"restartPolicy", "Always"},
+                               {"containers", {{{"name", "c"}, {"image", "i"}}}}}}})
+                    .ok());
+    Show(name);
+  }
+  // What an informer would tell.
+  void Show(const std::string& name) {
+    agent.OnPod(std::make_shared<const Json>(*api.memory.Get(kPods, "default", name)));
+  }
+  Json Pod(const std::string& name) {
+    return api.memory.Get(kPods, "default", name).value_or(Json::object());
+  }
+  Json Node() { return api.memory.Get(kNodes, "", "n").value_or(Json::object()); }
+  Json Lease() { return api.memory.Get(kLeases, "kube-node-lease", "n").value_or(Json::object()); }
+
+  ManualLoop loop;
+  DirectApi api{&loop};
+  NodeAgent agent{{.name = "n", .pod_cidr = "10.1.2.0/24"},
+                  &loop,
+                  &api,
+                  nullptr,
+                  std::make_unique<SimulatedRuntime>(&loop, 1)};
+};
+
+TEST_F(NodeAgentTest, RegistersAReadyNode) {
+  Wait(absl::Seconds(1));
+  EXPECT_TRUE(agent.registered());
+  const Json node = Node();
+  EXPECT_TRUE(api::ConditionIsTrue(node, "Ready"));
+  EXPECT_EQ(api::TextAt(node, "status.allocatable.cpu"), "32");
+  EXPECT_EQ(api::LabelsOf(node)["kubernetes.io/hostname"], "n");
+  EXPECT_EQ(api::TextAt(node, "spec.podCIDR"), "10.1.2.0/24");
+}
+
+TEST_F(NodeAgentTest, ANodeThatIsKnownIsTakenOver) {
+  ASSERT_TRUE(api.memory
+                  .Create(kNodes, "",
+                          {{"metadata", {{"name", "n"}, {"labels", {{"mine", "yes"}}}}},
+                           {"spec", {{"podCIDR", "10.7.7.0/24"}, {"unschedulable", true}}}})
+                  .ok());
+  Wait(absl::Seconds(1));
+  CreatePod("p");
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(api::LabelsOf(Node())["mine"], "yes");
+  EXPECT_TRUE(Node()["spec"]["unschedulable"]);
+  EXPECT_TRUE(api::ConditionIsTrue(Node(), "Ready"));
+  EXPECT_EQ(api::TextAt(Pod("p"), "status.podIP"), "10.7.7.1");
+}
+
+TEST_F(NodeAgentTest, TriesUntilItIsRegistered) {
+  api.memory.SetIntercept(
+      [](std::string_view, const Resource&, const Json&) { return api::Unavailable("not yet"); });
+  Wait(absl::Minutes(1));
+  EXPECT_FALSE(agent.registered());
+  api.memory.SetIntercept(nullptr);
+  Wait(absl::Seconds(11));
+  EXPECT_TRUE(agent.registered());
+}
+
+TEST_F(NodeAgentTest, RenewsItsLease) {
+  Wait(absl::Seconds(5));
+  const std::string first = api::TextAt(Lease(), "spec.renewTime");
+  EXPECT_EQ(api::TextAt(Lease(), "spec.holderIdentity"), "n");
+  EXPECT_EQ(api::NumberAt(Lease(), "spec.leaseDurationSeconds"), 40);
+  EXPECT_EQ(api::UidOf(Lease()["metadata"]["ownerReferences"][0]), "");
+  EXPECT_EQ(Lease()["metadata"]["ownerReferences"][0]["uid"], api::UidOf(Node()));
+  Wait(absl::Seconds(10));
+  EXPECT_GT(api::TextAt(Lease(), "spec.renewTime"), first);
+}
+
+TEST_F(NodeAgentTest, ALeaseThatSomebodyTouchedIsRenewedAllTheSame) {
+  Wait(absl::Seconds(5));
+  ASSERT_TRUE(api.memory
+                  .Patch(kLeases, "kube-node-lease", "n", runtime::PatchType::kMerge,
+                         {{"metadata", {{"labels", {{"a", "b"}}}}}})
+                  .ok());
+  const std::string before = api::TextAt(Lease(), "spec.renewTime");
+  Wait(absl::Seconds(14));
+  EXPECT_GT(api::TextAt(Lease(), "spec.renewTime"), before);
+}
+
+TEST_F(NodeAgentTest, AQuietNodeWritesItsStatusEveryFiveMinutes) {
+  Wait(absl::Seconds(30));
+  const std::string version = api::TextAt(Node(), "metadata.resourceVersion");
+  Wait(absl::Minutes(4));
+  EXPECT_EQ(api::TextAt(Node(), "metadata.resourceVersion"), version);
+  Wait(absl::Minutes(1));
+  EXPECT_NE(api::TextAt(Node(), "metadata.resourceVersion"), version);
+}
+
+TEST_F(NodeAgentTest, PodsThatCameBeforeTheNodeAreRun) {
+  CreatePod("p");
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(api::TextAt(Pod("p"), "status.phase"), "Running");
+  EXPECT_TRUE(api::ConditionIsTrue(Pod("p"), "Ready"));
+  // The images it has are a part of its status.
+  Wait(absl::Seconds(10));
+  EXPECT_EQ(Node()["status"]["images"].size(), 1u);
+}
+
+TEST_F(NodeAgentTest, AQuietPodIsNotWritten) {
+  Wait(absl::Seconds(1));
+  CreatePod("p");
+  Wait(absl::Seconds(5));
+  const std::string version = api::TextAt(Pod("p"), "metadata.resourceVersion");
+  Show("p");
+  Wait(absl::Minutes(10));
+  EXPECT_EQ(api::TextAt(Pod("p"), "metadata.resourceVersion"), version);
+}
+
+TEST_F(NodeAgentTest, WritesThatFailAreTriedAgain) {
+  Wait(absl::Seconds(1));
+  api.memory.SetIntercept([](std::string_view verb, const Resource& resource, const Json&) {
+    return verb == "patch" && resource == kPods ? api::Unavailable("busy") : absl::OkStatus();
+  });
+  CreatePod("p");
+  Wait(absl::Seconds(30));
+  EXPECT_EQ(api::TextAt(Pod("p"), "status.phase"), "");
+  api.memory.SetIntercept(nullptr);
+  Wait(absl::Seconds(11));
+  EXPECT_EQ(api::TextAt(Pod("p"), "status.phase"), "Running");
+}
+
+TEST_F(NodeAgentTest, ADeletedPodIsDeletedForGoodAfterItsLastStatus) {
+  Wait(absl::Seconds(1));
+  CreatePod("p");
+  Wait(absl::Seconds(5));
+  std::string last_phase;
+  api.memory.SetIntercept([&](std::string_view verb, const Resource& resource, const Json& object) {
+    if (verb == "patch" && resource == kPods) last_phase = api::TextAt(object, "status.phase");
+    return absl::OkStatus();
+  });
+  Json last = Pod("p");
+  last["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  last["metadata"]["deletionGracePeriodSeconds"] = 30;
+  agent.OnPod(std::make_shared<const Json>(last));
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(Pod("p"), Json::object());
+  EXPECT_EQ(last_phase, "Succeeded");
+  agent.OnPodGone(last);
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(agent.pod_count(), 0u);
+}
+
+TEST_F(NodeAgentTest, APodThatVanishedIsForgotten) {
+  Wait(absl::Seconds(1));
+  CreatePod("p");
+  Wait(absl::Seconds(5));
+  agent.OnPodGone(Pod("p"));
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(agent.pod_count(), 0u);
+}
+
+TEST_F(NodeAgentTest, ResourceUsageIsTold) {
+  Wait(absl::Seconds(1));
+  CreatePod("p", {{"keelson.io/sim.memory", "64Mi"}});
+  Wait(absl::Seconds(5));
+  std::string text;
+  agent.AppendResourceMetrics(&text);
+  EXPECT_NE(text.find("container_memory_working_set_bytes{container=\"c\",namespace=\"default\","
+                      "pod=\"p\",node=\"n\"} 67108864 "),
+            std::string::npos)
+      << text;
+}
+
+}  // namespace
+}  // namespace keelson::node

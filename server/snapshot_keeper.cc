@@ -1,5 +1,7 @@
 #include "server/snapshot_keeper.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/coding.h"
@@ -74,7 +76,7 @@ absl::StatusOr<raft::Snapshot> SnapshotKeeper::Take(LogIndex first) {
     kept_->used = clock_->Now();
     return kept_->snapshot;
   }
-  if (!making_from_ && !stopped_) {
+  if (!making_from_ && !stopped_ && clock_->Now() >= make_again_) {
     making_from_ = store_->applied();
     MakeCheckpoint([this](absl::StatusOr<CheckpointPtr> made) { OnMade(std::move(made)); });
   }
@@ -83,7 +85,14 @@ absl::StatusOr<raft::Snapshot> SnapshotKeeper::Take(LogIndex first) {
 
 void SnapshotKeeper::OnMade(absl::StatusOr<CheckpointPtr> made) {
   making_from_.reset();
-  if (!made.ok() || stopped_) return;  // it is asked for again
+  if (stopped_) return;
+  if (!made.ok()) {
+    // It is asked for again; a disk in trouble has other work, too.
+    make_pause_ = std::clamp(2 * make_pause_, kMakeRetryMin, kMakeRetryMax);
+    make_again_ = clock_->Now() + make_pause_;
+    return;
+  }
+  make_pause_ = absl::ZeroDuration();
   auto snapshot = SnapshotOf(**made);
   if (KV_PLANTED("snapshot-named-for-later") && snapshot.ok()) {
     snapshot->id = {store_->applied_term(), store_->applied()};

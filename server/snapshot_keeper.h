@@ -86,6 +86,9 @@ class SnapshotKeeper final : public Snapshots {
 
  private:
   static constexpr absl::Duration kInstallRetry = absl::Seconds(1);
+  // From one checkpoint that failed to the next; twice as long each time.
+  static constexpr absl::Duration kMakeRetryMin = absl::Milliseconds(100);
+  static constexpr absl::Duration kMakeRetryMax = absl::Seconds(10);
 
   struct Kept {
     CheckpointPtr checkpoint;
@@ -132,9 +135,11 @@ class SnapshotKeeper final : public Snapshots {
   bool stopped_ = false;
 
   std::optional<Kept> kept_;
-  std::optional<LogIndex> making_from_;       // one is being made, of this entry or a later one
-  std::map<std::string, Received> received_;  // by name
-  std::optional<Installation> installation_;  // under way
+  std::optional<LogIndex> making_from_;  // one is being made, of this entry or a later one
+  absl::Duration make_pause_;            // after the last one failed; zero: it did not
+  absl::Duration make_again_ = -absl::InfiniteDuration();  // not before that
+  std::map<std::string, Received> received_;               // by name
+  std::optional<Installation> installation_;               // under way
   std::unique_ptr<Timer> install_retry_;
 };
 

@@ -57,7 +57,8 @@ void RaftInvariants::OnStart(int n, const storage::RaftLog& log) {
     if (!records.ok()) return Fail(n, "a log that was opened cannot be read");
     for (const storage::LogRecord& record : *records) found.log.Append(EntryOf(record));
   }
-  if (const auto former = members_.find(n); former != members_.end()) {
+  const auto former = members_.find(n);
+  if (former != members_.end() && !former->second.damaged) {
     const Image& durable = former->second.durable;
     const bool forgot_vote = found.state.term == durable.state.term && durable.state.vote &&
                              found.state.vote != durable.state.vote;

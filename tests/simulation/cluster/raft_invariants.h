@@ -30,8 +30,9 @@ class RaftInvariants {
 
   // A life begins with this log.
   void OnStart(int n, const storage::RaftLog& log);
-  // The disk of the member is not to be believed any more.
-  void OnDamaged(int n) { members_.erase(n); }
+  // The disk of the member need not have any more what it had. (What it has acknowledged still
+  // counts: a leader may be about to hear of it.)
+  void OnDamaged(int n) { members_[n].damaged = true; }
   void OnWrite(int n, const server::Node& node, const storage::LogAppend& append);
   // All of it was written; it is on the disk, and all before it, if one of them was to be.
   void OnWritten(int n, absl::Span<const storage::LogAppend> group);
@@ -54,6 +55,7 @@ class RaftInvariants {
     std::vector<storage::LogAppend> unsynced;  // written
     LogIndex commit;
     Term term;
+    bool damaged = false;
   };
   struct TermRecord {
     int leader = 0;

@@ -128,6 +128,15 @@ TEST_F(MemberSnapshotTest, ADamagedSnapshotIsRefusedAndSentAgain) {
   ExpectEqual();
 }
 
+// Its files, or the sums of them, may have been read wrongly when it was made.
+TEST_F(MemberSnapshotTest, ACheckpointThatNobodyCanTakeIsReplaced) {
+  Leave();
+  cluster_.DamageNextCheckpoint();
+  Return();
+  ASSERT_TRUE(CaughtUp());
+  ExpectEqual();
+}
+
 // 1. the state that arrived takes the place of the old one   2. crash   3. the log is not reset
 TEST_F(MemberSnapshotTest, ACrashBetweenStateAndLogIsMendedAtTheStart) {
   Leave();

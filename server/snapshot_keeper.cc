@@ -15,6 +15,8 @@ namespace keelson::server {
 namespace {
 
 constexpr absl::Duration kSweep = absl::Seconds(5);
+// After so many transfers of a checkpoint in a row that failed another is made.
+constexpr int kFailuresMax = 8;
 
 absl::StatusOr<raft::Snapshot> SnapshotOf(const storage::Checkpoint& checkpoint) {
   const storage::SnapshotDescription& description = checkpoint.description();
@@ -101,7 +103,7 @@ void SnapshotKeeper::OnMade(absl::StatusOr<CheckpointPtr> made) {
   if (!snapshot.ok() || !snapshot->id.index) return;
   GiveUpKept();
   const absl::Duration now = clock_->Now();
-  kept_ = Kept{*std::move(made), *std::move(snapshot), now, now};
+  kept_ = Kept{*std::move(made), *std::move(snapshot), now, now, 0};
 }
 
 std::optional<LogIndex> SnapshotKeeper::NeededFrom() const {
@@ -157,7 +159,19 @@ void SnapshotKeeper::Send(const raft::Message& message, SendDone done) {
     return;
   }
   kept_->used = clock_->Now();
-  send_(message, kept_->checkpoint, std::move(done));
+  send_(message, kept_->checkpoint,
+        [this, sent = kept_->checkpoint.get(), done = std::move(done),
+         alive = std::weak_ptr<int>(alive_)](raft::SnapshotResult result) mutable {
+          if (!alive.expired()) OnSent(sent, result);
+          done(result);
+        });
+}
+
+// It may not be the way: a file, or the sum of one, may have been read wrongly when it was made.
+void SnapshotKeeper::OnSent(const storage::Checkpoint* checkpoint, raft::SnapshotResult result) {
+  if (!kept_ || kept_->checkpoint.get() != checkpoint) return;
+  kept_->failures = result == raft::SnapshotResult::kFailed ? kept_->failures + 1 : 0;
+  if (kept_->failures >= kFailuresMax) GiveUpKept();
 }
 
 void SnapshotKeeper::RemoveIncoming(const std::string& directory) {

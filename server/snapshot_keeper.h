@@ -94,6 +94,7 @@ class SnapshotKeeper final : public Snapshots {
     CheckpointPtr checkpoint;
     raft::Snapshot snapshot;
     absl::Duration made, used;
+    int failures = 0;  // transfers in a row
   };
   struct Received {
     std::string directory;
@@ -103,6 +104,7 @@ class SnapshotKeeper final : public Snapshots {
 
   void OnMade(absl::StatusOr<CheckpointPtr> made);
   void GiveUpKept();
+  void OnSent(const storage::Checkpoint* checkpoint, raft::SnapshotResult result);
   void Discard(std::string directory);
   void Sweep();
   Records OwnRecords() const;

@@ -265,8 +265,9 @@ void CoreCluster::SendSnapshot(int from, const raft::Message& message,
   storage::SnapshotReceiver receiver(incoming, &storage::PosixFileSystem());
   auto stream = checkpoint->NewSource()->Read(0, UINT64_MAX);
   KV_CHECK(stream.ok()) << stream.status();
-  if (damage_left_ > 0) {
-    --damage_left_;
+  if (std::exchange(damage_next_checkpoint_, false)) damaged_checkpoint_ = checkpoint;
+  if (damage_left_ > 0 || damaged_checkpoint_.lock() == checkpoint) {
+    if (damage_left_ > 0) --damage_left_;
     (*stream)[stream->size() / 2] ^= 1;
   }
   absl::Status status = receiver.Append(*stream);

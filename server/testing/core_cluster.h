@@ -73,6 +73,8 @@ class CoreCluster {
   FillingFileSystem& files(int n);
   // The next ones arrive damaged.
   void DamageSnapshots(int count) { damage_left_ = count; }
+  // What is sent of the next checkpoint arrives damaged, however often it is sent.
+  void DamageNextCheckpoint() { damage_next_checkpoint_ = true; }
   // What on_fatal was given; Ok when it was not called.
   absl::Status fatal(int n) const { return fatal_.at(n); }
 
@@ -119,6 +121,8 @@ class CoreCluster {
   uint64_t catchup_entries_ = 5000;
   int snapshots_sent_ = 0;
   int damage_left_ = 0;
+  bool damage_next_checkpoint_ = false;
+  SnapshotKeeper::CheckpointPtr::weak_type damaged_checkpoint_;
   bool check_at_start_ = false;
   const storage::TemporaryDirectory directory_;
   SeededRandom random_;

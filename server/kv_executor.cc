@@ -198,7 +198,7 @@ absl::Status KvExecutor::CheckRangeRevision(const etcdserverpb::RangeRequest& re
   const int64_t first = store_->compacted() ? store_->compacted().value() : -1;
   if (request.revision() == 0) return absl::OkStatus();
   if (request.revision() > store_->revision().value()) return ErrFutureRevision();
-  if (request.revision() < first && !KV_PLANTED("pin-read-by-entry")) return ErrCompacted();
+  if (request.revision() < first) return ErrCompacted();
   return absl::OkStatus();
 }
 

@@ -156,7 +156,7 @@ class Recovery {
     if (remains.synced > log_.end) {
       return Damaged(segment, log_.end, "record is damaged, and synced ones follow it");
     }
-    if (!remains.found || KV_PLANTED("log-torn-tail-left")) return absl::OkStatus();
+    if (!remains.found) return absl::OkStatus();
     // The tag of the last piece goes when all else is known to be gone: what a failed sync did not
     // write looks written to the next process, which must see that it has to begin anew.
     KV_RETURN_IF_ERROR(Zero(segment, log_.end, remains.last));

@@ -499,8 +499,7 @@ absl::Status MemoryStore::CheckReadable(Revision at) const {
   if (at > revision()) return absl::OutOfRangeError(kFutureRevisionMessage);
   if (at >= compacted()) return absl::OkStatus();
   // A revision that somebody holds stays readable below the compaction, but for an entry.
-  const bool in_entry = in_entry_ && !KV_PLANTED("pin-read-by-entry");
-  if (!pins_->Contains(at) || in_entry) return absl::OutOfRangeError(kCompactedMessage);
+  if (!pins_->Contains(at) || in_entry_) return absl::OutOfRangeError(kCompactedMessage);
   return absl::OkStatus();
 }
 

@@ -718,8 +718,7 @@ absl::Status RocksStore::CommitBatch() {
 absl::Status RocksStore::CheckReadable(Revision at, const Position& now,
                                        const ScopedPin& pin) const {
   if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
-  if (at < now.compacted &&
-      (!pin.shared() || (OnEntryThread() && !KV_PLANTED("pin-read-by-entry")))) {
+  if (at < now.compacted && (!pin.shared() || OnEntryThread())) {
     return absl::OutOfRangeError(kCompactedMessage);
   }
   return absl::OkStatus();

@@ -357,6 +357,13 @@ class StoreAgainstModel {
   void Disturb() {
     Commit();
     pins_.clear();
+    if (OneIn(4)) {
+      // Nothing is left but what is live, and perhaps a deletion.
+      CompactEntry(model_.revision);
+      while (!CompactPhysically() && !testing::Test::HasFailure()) {
+      }
+    }
+    if (OneIn(5)) return Restore();
     if (OneIn(2)) {
       ASSERT_TRUE(store_->Flush().ok());
       EXPECT_EQ(store_->durable_applied(), LogIndex(model_applied_));
@@ -381,6 +388,26 @@ class StoreAgainstModel {
     Commit();
     ASSERT_EQ(store_->applied(), LogIndex(model_applied_));
     CheckPosition();
+  }
+
+  // Becomes the first state of a new cluster, as a snapshot that is restored: no entry applied, and
+  // perhaps far ahead with all before it compacted.
+  void Restore() {
+    const int64_t bump = OneIn(2) ? 0 : static_cast<int64_t>(Below(1000));
+    store_->BeginOwn();
+    store_->BeginAnew(Revision(model_.revision + bump));
+    store_->EndEntry();
+    Commit();
+    ASSERT_TRUE(store_->Flush().ok());
+    if (bump > 0) model_.revision = model_.compacted = model_.revision + bump;
+    model_applied_ = 0;
+    log_.clear();
+    CollectCounters();
+    store_.reset();
+    Open();
+    EXPECT_EQ(store_->applied(), LogIndex(0));
+    CheckPosition();
+    CheckCounts("after a restore");
   }
 
   void CollectCounters() {
@@ -527,10 +554,11 @@ class StoreAgainstModel {
 
   void CheckEvents() {
     const int64_t first =
-        OneIn(20) ? model_.compacted - 1
-                  : model_.revision -
-                        static_cast<int64_t>(Below(std::min<uint64_t>(
-                            60, static_cast<uint64_t>(model_.revision - model_.compacted) + 1)));
+        OneIn(20)   ? model_.compacted - 1
+        : OneIn(10) ? model_.compacted
+                    : model_.revision -
+                          static_cast<int64_t>(Below(std::min<uint64_t>(
+                              60, static_cast<uint64_t>(model_.revision - model_.compacted) + 1)));
     const int64_t last = OneIn(2) ? 1 << 30 : first + static_cast<int64_t>(Below(10));
     // Revisions without events do not count: there may be none left at the compacted one.
     const bool limited = first > std::max<int64_t>(model_.compacted, 1) && OneIn(2);
@@ -548,6 +576,21 @@ class StoreAgainstModel {
     // At the compacted revision itself only what is left of it is promised; nothing is superseded
     // within one revision here but by later changes of the same entry.
     EXPECT_EQ(WithoutCompacted(text), WithoutCompacted(Describe(model_.Changes(first, through))));
+    if (first == model_.compacted && through >= first) CheckLeftOfCompacted(text);
+  }
+  // The last change of a key in the compacted revision stays, be it a deletion (etcd 18089).
+  void CheckLeftOfCompacted(const std::string& text) {
+    const auto changes = model_.Changes(model_.compacted, model_.compacted);
+    for (size_t i = 0; i < changes.size(); ++i) {
+      const auto again = [&](const StoreModel::Version& later) {
+        return later.key == changes[i].key;
+      };
+      if (std::any_of(changes.begin() + static_cast<std::ptrdiff_t>(i) + 1, changes.end(), again)) {
+        continue;
+      }
+      const std::string line = Describe(std::vector<StoreModel::Version>{changes[i]});
+      EXPECT_NE(text.find(line), std::string::npos) << line;
+    }
   }
   std::string WithoutCompacted(const std::string& text) const {
     std::string kept;

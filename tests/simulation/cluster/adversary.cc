@@ -242,7 +242,7 @@ void Adversary::FillDisk() {
 void Adversary::DamageDisk() {
   const int n = AnyRunning();
   const size_t enough = world_->options().has(Feature::k_membership) ? 4 : 3;
-  if (n == 0 || world_->damaged() != 0 || world_->removed(n) || world_->MemberCount() < enough) {
+  if (n == 0 || world_->damaged() != 0 || world_->removed(n) || world_->VoterCount() < enough) {
     return;
   }
   world_->Crash(n);

@@ -243,8 +243,11 @@ Coroutine<> Client::LogInIfDue() {
   const Time begun = now();
   while (std::exchange(log_in_due_, false)) {
     const absl::Status status = co_await LogIn();
-    if (status != server::ErrTooManyRequests() || now() - begun > kPatience) continue;
+    const bool learner = status == server::ErrNotSupportedForLearner();
+    const bool again = learner || status == server::ErrTooManyRequests();
+    if (!again || now() - begun > kPatience) continue;
     log_in_due_ = true;
+    if (learner) ChooseMember();
     co_await Think();
   }
 }

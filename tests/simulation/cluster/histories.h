@@ -26,6 +26,13 @@ struct ObjectCache {
   std::map<std::string, checkers::KeyVersion> objects;
 };
 
+// A lock was granted, as of this revision.
+struct LockGrant {
+  int client = 0;
+  std::string key;
+  int64_t revision = 0;
+};
+
 struct Histories {
   std::vector<checkers::KvOperation> operations;
   std::vector<checkers::RegisterOperation> registers;
@@ -35,6 +42,7 @@ struct Histories {
   std::deque<checkers::WatchHistory> watches;  // clients hold on to their own
   std::vector<checkers::LeaseHistory> leases;
   std::vector<checkers::Ownership> locks;
+  std::vector<LockGrant> lock_grants;
   std::vector<checkers::GuardedUpdate> fenced;
   std::vector<checkers::Ownership> terms;  // of elected leaders
   std::vector<int64_t> may_have_won;       // tokens of campaigns

@@ -256,6 +256,7 @@ server::MemberOptions Host::MakeOptions() const {
   member.snapshot_catchup_entries = options.snapshot_catchup_entries;
   member.divergence_check_interval = absl::Seconds(2);
   member.learners_max = 2;
+  member.promote_learners = true;
   member.watch.progress_interval = absl::Seconds(5);
   member.watch.catch_up_revisions = options.watch_catch_up_revisions;
   return member;

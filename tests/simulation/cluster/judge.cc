@@ -7,6 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/cluster_records.h"
+#include "server/membership.h"
 #include "tests/simulation/cluster/adversary.h"
 #include "tests/simulation/cluster/workloads.h"
 
@@ -39,6 +41,20 @@ std::string Everything(storage::Store& store) {
     });
   }
   return all;
+}
+
+// What a member has of its own, and what it takes for the membership.
+void CheckOwn(World& world, int n) {
+  storage::Store& store = world.host(n).store();
+  const auto name = store.FindRecord(storage::Table::kCluster, server::kNameKey);
+  if (name != std::to_string(world.id(n).value())) {
+    world.Broken(absl::StrCat("a member keeps what is its own: member ", n, " has the name ",
+                              name.value_or("of nobody")));
+  }
+  if (world.host(n).core().node().status().conf != server::StoredConfState(store)) {
+    world.Broken(
+        absl::StrCat("the membership in force is the one in the state: not at member ", n));
+  }
 }
 
 // Every change of the counter, with what it says of itself.
@@ -93,6 +109,16 @@ void JudgeCaches(World& world, const Histories& histories) {
   }
 }
 
+void JudgeGrants(World& world, const Histories& histories) {
+  const checkers::KeySpace& truth = world.ledger().truth();
+  for (const LockGrant& grant : histories.lock_grants) {
+    const auto there = truth.Range(grant.key, "", grant.revision);
+    if (there.size() == 1) continue;
+    world.Broken(absl::StrCat("who is granted a lock has its key: client ", grant.client,
+                              " has not ", grant.key, " at revision ", grant.revision));
+  }
+}
+
 void JudgeWatches(World& world, Histories& histories) {
   const checkers::KeySpace& truth = world.ledger().truth();
   for (checkers::WatchHistory& watch : histories.watches) {
@@ -120,6 +146,7 @@ void JudgeMembers(World& world) {
                                 store.applied().value(), " of ", world.ledger().entries()));
       return;
     }
+    CheckOwn(world, n);
     const std::string all = Everything(store);
     if (first_of == 0) {
       first = all;
@@ -149,6 +176,7 @@ void JudgeHistories(World& world, Histories& histories, Time healed) {
       .drift = 2 * Adversary::kDrift, .healed = healed, .slack = 8 * kSecond};
   for (const auto& lease : histories.leases) Take(world, "lease", CheckLease(lease, bounds));
   Take(world, "lock", CheckOwnership(histories.locks));
+  JudgeGrants(world, histories);
   Take(world, "fencing", checkers::CheckFenced(FencedUpdates(truth)));
   Take(world, "permissions", CheckPermissions(world.ledger().permissions(), histories.accesses));
   Take(world, "election", CheckOwnership(histories.terms));

@@ -110,6 +110,11 @@ Coroutine<> ReadOtherwise(Client& client, int64_t seen) {
     range.revision = std::max<int64_t>(1, seen + client.dice().Between(-40, 3));
   }
   read.serializable = client.dice().Percent(40);
+  if (client.dice().Percent(20)) {
+    // With a change, it is made by the entry.
+    read.serializable = false;
+    read.success.push_back(PutOf("past", client.Unique()));
+  }
   read.success.push_back(std::move(range));
   (void)co_await client.Run(std::move(read));
 }

@@ -26,6 +26,7 @@ std::string DrawPeerUrl(Client& client) {
 Coroutine<absl::Status> AddMember(Client& client, int asked, std::string peer_url) {
   etcdserverpb::MemberAddRequest request;
   request.add_peerurls(std::move(peer_url));
+  request.set_islearner(client.dice().Percent(40));
   CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberAdd",
                                            request.SerializeAsString(), 10 * kSecond);
   client.world().Tell(0, absl::StrCat("addition of a member: ", result.status.ToString()));

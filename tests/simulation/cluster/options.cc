@@ -46,6 +46,11 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.think_max = kMillisecond * dice.Between(50, 600);
   options.snapshot_count = static_cast<uint64_t>(dice.Skewed(5, 2000));
   options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Skewed(1, 500));
+  if (dice.Percent(30)) {
+    // Whoever is cut off for a while needs a snapshot.
+    options.snapshot_count = static_cast<uint64_t>(dice.Between(3, 20));
+    options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Between(1, 10));
+  }
   options.log_cache_bytes = dice.Percent(50) ? 32 << 20 : dice.Skewed(100, 20000);
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
   options.queue_scale = dice.Percent(50) ? 1 : 20000;

@@ -390,6 +390,10 @@ Coroutine<> UseLeases(Client& client) {
     LeaseHistory lease = co_await Grant(client, client.dice().Between(1, 4));
     const std::string key = absl::StrCat("lease/", client.number(), "/", ++number);
     bool attached = false;
+    if (lease.id != 0 && client.dice().Percent(30) && !co_await Renew(client, lease)) {
+      client.histories().leases.push_back(lease);
+      continue;
+    }
     if (lease.id != 0) {
       const KvOperation put = co_await client.Put(key, client.Unique(), lease.id);
       attached = put.outcome == Outcome::kOk;
@@ -399,8 +403,12 @@ Coroutine<> UseLeases(Client& client) {
     }
     if (attached) {
       bool alive = true;
-      for (uint64_t n = client.dice().Below(5); n > 0 && alive && !client.stopped(); --n) {
-        co_await client.Sleep(client.dice().Between(kSecond / 5, 2 * kSecond));
+      // Some live for long, and some are renewed in the last moment.
+      uint64_t renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
+      for (; renewals > 0 && alive && !client.stopped(); --renewals) {
+        const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
+        co_await client.Sleep(
+            client.dice().Percent(20) ? late : client.dice().Between(kSecond / 5, 2 * kSecond));
         alive = co_await Renew(client, lease);
       }
       if (alive && client.dice().Percent(25)) {
@@ -434,6 +442,7 @@ Coroutine<> UseLocks(Client& client) {
     ownership.granted = client.now();
     ownership.until = ProvenUntil(lease);
     const std::string key = response.key();
+    client.histories().lock_grants.push_back({client.number(), key, response.header().revision()});
     const KvOperation get = co_await client.Get(key);
     if (get.outcome != Outcome::kOk || get.responses[0].kvs.empty()) continue;
     ownership.token = get.responses[0].kvs[0].create_revision;

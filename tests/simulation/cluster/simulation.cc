@@ -93,7 +93,8 @@ class Simulation {
 
   void StartProbes() {
     for (const int n : world_.Running()) {
-      if (world_.removed(n)) continue;
+      // A learner has nothing to do for clients until it is promoted.
+      if (world_.removed(n) || world_.host(n).core().reconfigurator().is_learner()) continue;
       doings_.push_back(Probe(*NewClient(kOrdinaryUser), n));
       doings_.back().Start();
     }

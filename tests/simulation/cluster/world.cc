@@ -60,20 +60,22 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
     if (over()) return;
     const bool breaks = world_->faulty && world_->options_.has(Feature::k_broken_snapshots) &&
                         world_->dice_.Percent(3);
-    if (!Connected() || breaks) return Fail();
+    if (!Connected() || breaks) return Fail("the connection broke");
     if (!receiver_) {
       incoming_ = world_->host(to_).snapshots().NewIncoming();
       receiver_.emplace(incoming_, &world_->disk(to_).files);
     }
     auto piece = source_->Read(receiver_->offset(), kPieceBytes);
-    if (!piece.ok()) return Fail();
+    if (!piece.ok()) return Fail(piece.status().ToString());
     if (world_->faulty && world_->options_.has(Feature::k_broken_snapshots) &&
         world_->dice_.Percent(2)) {
       (*piece)[piece->size() / 2] ^= 1;
     }
-    if (!receiver_->Append(*piece).ok()) return Fail();
+    absl::Status status = receiver_->Append(*piece);
+    if (!status.ok()) return Fail(status.ToString());
     if (receiver_->offset() < source_->bytes()) return Next();
-    if (!receiver_->Finish().ok()) return Fail();
+    status = receiver_->Finish();
+    if (!status.ok()) return Fail(status.ToString());
     Host* const host = &world_->host(to_);
     host->executor().Post([host, message = message_, incoming = incoming_,
                            name = server::SnapshotName(*receiver_->description())] {
@@ -83,7 +85,8 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
     world_->counters_.Add(Reached::kSnapshotsDelivered);
     Finish(raft::SnapshotResult::kDelivered);
   }
-  void Fail() {
+  void Fail(const std::string& why) {
+    world_->Tell(to_, absl::StrCat("does not get a snapshot: ", why));
     world_->counters_.Add(Reached::kSnapshotsBroken);
     if (receiver_ && world_->running(to_) && world_->lives_[to_] == to_life_) {
       receiver_.reset();
@@ -210,9 +213,9 @@ int World::Newest() const {
   return newest;
 }
 
-size_t World::MemberCount() {
+size_t World::VoterCount() {
   const int newest = Newest();
-  return newest == 0 ? 0 : server::Members(host(newest).store()).size();
+  return newest == 0 ? 0 : server::StoredConfState(host(newest).store()).voters.size();
 }
 
 Host::Environment World::EnvironmentOf(int n) {
@@ -406,14 +409,17 @@ bool World::Send(int from, const raft::Message& message) {
     }
     return false;
   }
+  // A message is lost with its connection, or waits with all behind it until it is sent again.
+  Time held_up = 0;
   const bool loses = faulty && options_.has(Feature::k_loss);
   if (loses && dice_.Below(1000) < options_.loss_permille) {
     counters_.Add(Reached::kMessagesLost);
-    return true;
+    if (dice_.Percent(80)) return true;
+    held_up = dice_.Skewed(kMillisecond, 3 * kSecond);
   }
   const std::string bytes = server::EncodeRaftMessage(message).Flatten();
   scheduler_.Mix(bytes);
-  Time arrives = now() + Delay();
+  Time arrives = now() + Delay() + held_up;
   if (!faulty || !options_.has(Feature::k_reorder)) {
     Time& last = last_arrival_[{from, to}];
     last = arrives = std::max(last, arrives);

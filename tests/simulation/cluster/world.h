@@ -51,8 +51,9 @@ class World final : public ClientLink {
   int Leader();
   // The member that has applied the most; 0: none runs.
   int Newest() const;
-  // How many members there are, as the newest knows; 0: none runs.
-  size_t MemberCount();
+  // How many voters there are, as the newest knows; 0: none runs.
+  // How many voters there are, as the newest knows; 0: none runs.
+  size_t VoterCount();
   void Start(int n);
   // Ends the member as a power failure does, after the event under way.
   void Crash(int n);

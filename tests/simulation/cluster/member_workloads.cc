@@ -9,6 +9,8 @@
 namespace keelson::simulation {
 namespace {
 
+enum class Joins { kAsVoter, kAsLearner };
+
 std::string PeerUrlOf(int n) { return absl::StrCat("http://m", n, ":2380"); }
 
 // A new place, or that of a member that was removed.
@@ -23,10 +25,10 @@ std::string DrawPeerUrl(Client& client) {
 
 // Asks some member that runs for one member more. It may have been added though the answer is an
 // error.
-Coroutine<absl::Status> AddMember(Client& client, int asked, std::string peer_url) {
+Coroutine<absl::Status> AddMember(Client& client, int asked, std::string peer_url, Joins as) {
   etcdserverpb::MemberAddRequest request;
   request.add_peerurls(std::move(peer_url));
-  request.set_islearner(client.dice().Percent(40));
+  request.set_islearner(as == Joins::kAsLearner);
   CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberAdd",
                                            request.SerializeAsString(), 10 * kSecond);
   client.world().Tell(0, absl::StrCat("addition of a member: ", result.status.ToString()));
@@ -55,11 +57,15 @@ Coroutine<> Replace(Client& client, int n) {
     co_await client.Sleep(kSecond);
   }
   const int before = world.members();
+  std::string url = PeerUrlOf(n);
   while (world.members() == before) {
     const std::vector<int> running = world.Running();
     if (client.stopped()) co_return;
     if (!running.empty()) {
-      (void)co_await AddMember(client, client.dice().Pick(running), PeerUrlOf(n));
+      const absl::Status status =
+          co_await AddMember(client, client.dice().Pick(running), url, Joins::kAsVoter);
+      // Its place was given to another meanwhile.
+      if (absl::IsFailedPrecondition(status)) url = DrawPeerUrl(client);
     }
     co_await client.Sleep(kSecond);
   }
@@ -86,7 +92,8 @@ Coroutine<> ChangeMembers(Client& client) {
       if (!world.removed(n)) present.push_back(n);
     }
     if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
-      (void)co_await AddMember(client, asked, DrawPeerUrl(client));
+      const Joins as = client.dice().Percent(40) ? Joins::kAsLearner : Joins::kAsVoter;
+      (void)co_await AddMember(client, asked, DrawPeerUrl(client), as);
     } else if (present.size() > 3) {
       const int victim = client.dice().Pick(present);
       if (victim != asked) (void)co_await RemoveMember(client, asked, victim);

@@ -154,9 +154,10 @@ int RunControllers(RunControllersOptions options) {
   server.ServeStatus([&daemon] { return daemon.running(); },
                      [&daemon] { return daemon.Metrics(); });
   if (!options.listen.empty()) {
-    if (const absl::Status status = server.Start(options.listen); !status.ok()) {
+    if (const absl::Status status = server.Listen(options.listen); !status.ok()) {
       return Fail(status);
     }
+    server.Run();
   }
   daemon.Start();
   signals.Wait();

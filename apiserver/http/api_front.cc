@@ -12,6 +12,7 @@
 #include "apiserver/api/discovery.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/openapi.h"
 #include "apiserver/auth/reviews.h"
 #include "asio/post.hpp"
 #include "base/concat.h"
@@ -108,6 +109,7 @@ class ApiFront::Exchange final : public http::StreamHandler,
     request_.accept = headers_.Get("accept");
     request_.content_type = headers_.Get("content-type");
     request_.user_agent = headers_.Get("user-agent");
+    request_.if_none_match = headers_.Get("if-none-match");
     request_.takes_gzip = absl::StrContains(std::string(headers_.Get("accept-encoding")), "gzip");
   }
 
@@ -355,7 +357,12 @@ absl::StatusOr<ApiResponse> ApiFront::ServePath(const ApiRequest& request) {
     return ApiResponse::Text(parts_.tokens->Jwks(), 200, "application/jwk-set+json");
   }
   std::optional<api::Document> document = api::DiscoveryDocument(path, request.accept);
-
+  if (!document) {
+    document = api::OpenApiDocument({.path = path,
+                                     .hash = info.Parameter("hash"),
+                                     .accept = request.accept,
+                                     .if_none_match = request.if_none_match});
+  }
   if (document) {
     ApiResponse response = ApiResponse::Text(std::move(document->body), document->code,
                                              std::move(document->content_type));

@@ -20,6 +20,7 @@ struct ApiRequest {
   std::string accept;
   std::string content_type;
   std::string user_agent;
+  std::string if_none_match;
   bool takes_gzip = false;
   std::string body;
 };

@@ -32,8 +32,7 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-// Unique among all who want to lead.
-std::string Identity() {
+std::string UniqueIdentity() {
   std::array<char, 256> host = {};
   gethostname(host.data(), host.size() - 1);
   return Concat(host.data(), "_", api::MakeUid());
@@ -48,7 +47,7 @@ std::string ContentOf(const std::string& file) {
 class Daemon {
  public:
   Daemon(runtime::ApiClient* client, std::unique_ptr<runtime::ApiClient> election_client,
-         const ControllersOptions& options)
+         const std::string& identity, const ControllersOptions& options)
       : informers_(client),
         events_(client, &clock_, "controllers"),
         election_client_(std::move(election_client)),
@@ -56,7 +55,8 @@ class Daemon {
     if (election_client_ == nullptr) return;
     election_ = std::make_unique<runtime::LeaderElection>(
         election_client_.get(), &clock_,
-        runtime::LeaderElectionOptions{.name = kLease, .identity = Identity()});
+        runtime::LeaderElectionOptions{.name = kLease,
+                                       .identity = identity.empty() ? UniqueIdentity() : identity});
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();
@@ -148,7 +148,7 @@ int RunControllers(RunControllersOptions options) {
     if (!made.ok()) return Fail(made.status());
     election_client = *std::move(made);
   }
-  Daemon daemon(client->get(), std::move(election_client),
+  Daemon daemon(client->get(), std::move(election_client), options.identity,
                 {.root_ca = ContentOf(options.api.ca_file)});
   runtime::StatusServer server;
   server.ServeStatus([&daemon] { return daemon.running(); },

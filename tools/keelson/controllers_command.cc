@@ -19,6 +19,8 @@ void AddControllersCommand(CLI::App& program, int* exit_status) {
   command.add_option("--key", options->api.key_file, "Its key");
   command.add_flag("--leader-elect", options->leader_elect,
                    "Act only while holding the lease kube-controller-manager");
+  command.add_option("--identity", options->identity,
+                     "Name to lead under; one of this machine's if empty");
   command
       .add_option("--listen", options->listen,
                   "Address of /healthz, /readyz and /metrics; \"\" for none")

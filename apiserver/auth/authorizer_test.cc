@@ -6,6 +6,7 @@
 #include "apiserver/auth/bootstrap.h"
 #include "apiserver/auth/default_roles.h"
 #include "apiserver/auth/escalation.h"
+#include "apiserver/auth/node_restriction.h"
 #include "apiserver/auth/testing/memory_objects.h"
 #include "apiserver/auth/users.h"
 #include "gmock/gmock.h"
@@ -236,6 +237,65 @@ TEST_F(NodeAuthorizerTest, NameWithoutTheGroupIsNoNode) {
   EXPECT_FALSE(May(Ask(impostor, "get", "secrets", "default", "vol")));
   User nameless{.name = "system:node:", .uid = "", .groups = {"system:nodes"}, .extra = {}};
   EXPECT_FALSE(May(Ask(nameless, "get", "services")));
+}
+
+class NodeRestrictionTest : public NodeAuthorizerTest {
+ protected:
+  static absl::Status Write(std::string_view kind_name, Json object, const Json* old = nullptr) {
+    api::Kind kind;
+    kind.kind = kind_name;
+    kind.plural = "things";
+    registry::AdmissionRequest request;
+    request.kind = &kind;
+    request.operation =
+        old == nullptr ? registry::Operation::kCreate : registry::Operation::kUpdate;
+    request.user = Node("n1");
+    request.object = &object;
+    request.old = old;
+    return CheckNodeRestriction(request);
+  }
+};
+
+TEST_F(NodeRestrictionTest, CreatesWhatBearsItsNameOnly) {
+  for (const char* kind : {"Node", "Lease", "CSINode"}) {
+    EXPECT_TRUE(Write(kind, Named("n1")).ok()) << kind;
+    EXPECT_EQ(api::HttpCode(Write(kind, Named("n2"))), 403) << kind;
+  }
+}
+
+TEST_F(NodeRestrictionTest, DoesNotMoveItsFences) {
+  Json node = Named("n1");
+  node["metadata"]["labels"] = {{"node-restriction.kubernetes.io/x", "1"}, {"a", "b"}};
+  EXPECT_FALSE(Write("Node", node).ok()) << "it gives itself one";
+  Json changed = node;
+  changed["metadata"]["labels"]["a"] = "c";
+  EXPECT_TRUE(Write("Node", changed, &node).ok());
+  changed["metadata"]["labels"].erase("node-restriction.kubernetes.io/x");
+  EXPECT_FALSE(Write("Node", changed, &node).ok());
+  node["spec"]["taints"] = Json::array({{{"key", "x"}, {"effect", "NoSchedule"}}});
+  changed = node;
+  EXPECT_TRUE(Write("Node", changed, &node).ok());
+  changed["spec"].erase("taints");
+  EXPECT_FALSE(Write("Node", changed, &node).ok());
+}
+
+TEST_F(NodeRestrictionTest, CreatesMirrorsOfItsOwnPodsOnly) {
+  Json pod = Named("p");
+  pod["spec"]["nodeName"] = "n1";
+  EXPECT_FALSE(Write("Pod", pod).ok());
+  pod["metadata"]["annotations"] = {{"kubernetes.io/config.mirror", "x"}};
+  pod["metadata"]["ownerReferences"] =
+      Json::array({{{"kind", "Node"}, {"name", "n1"}, {"controller", true}}});
+  EXPECT_TRUE(Write("Pod", pod).ok());
+  Json other = pod;
+  other["spec"]["nodeName"] = "n2";
+  EXPECT_FALSE(Write("Pod", other).ok());
+  other = pod;
+  other["spec"]["serviceAccountName"] = "admin";
+  EXPECT_FALSE(Write("Pod", other).ok());
+  other = pod;
+  other["spec"]["volumes"] = Json::array({{{"secret", {{"secretName", "s"}}}}});
+  EXPECT_FALSE(Write("Pod", other).ok());
 }
 
 // --- rules about rules ---

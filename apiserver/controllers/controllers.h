@@ -25,7 +25,7 @@ struct RunControllersOptions {
   // /healthz, /readyz and /metrics; "": none.
   std::string listen = "127.0.0.1:10257";
   bool leader_elect = false;
-  // Unique among all who want to lead; empty: made of the machine's name.
+  // Unique among all who want to lead; "": of this machine's name and chance.
   std::string identity = {};
   std::string log_level = "info";
 };

@@ -32,7 +32,7 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-std::string UniqueIdentity() {
+std::string NewIdentity() {
   std::array<char, 256> host = {};
   gethostname(host.data(), host.size() - 1);
   return Concat(host.data(), "_", api::MakeUid());
@@ -56,7 +56,7 @@ class Daemon {
     election_ = std::make_unique<runtime::LeaderElection>(
         election_client_.get(), &clock_,
         runtime::LeaderElectionOptions{.name = kLease,
-                                       .identity = identity.empty() ? UniqueIdentity() : identity});
+                                       .identity = identity.empty() ? NewIdentity() : identity});
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();

@@ -13,6 +13,7 @@
 #include "apiserver/auth/bootstrap.h"
 #include "apiserver/auth/endpoint_registration.h"
 #include "apiserver/auth/escalation.h"
+#include "apiserver/auth/node_restriction.h"
 #include "apiserver/auth/registry_objects.h"
 #include "apiserver/auth/service_account_tokens.h"
 #include "apiserver/http/api_front.h"
@@ -116,6 +117,7 @@ absl::Status RunApiServer(const ApiServerOptions& options) {
   auth::Authorizer* authorizer_of_plugin = nullptr;
   std::vector<std::unique_ptr<registry::AdmissionPlugin>> plugins =
       registry::MakeAdmissionPlugins();
+  plugins.push_back(auth::MakeNodeRestrictionPlugin());
   plugins.push_back(auth::MakeEscalationPlugin(&authorizer_of_plugin));
   registry::Registry registry(store.get(), std::move(plugins));
   auth::RegistryObjects objects(&registry);

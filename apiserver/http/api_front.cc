@@ -251,10 +251,12 @@ ApiFront::Outcome ApiFront::Serve(ApiRequest request, const http::PeerCertificat
   if (const absl::Status access = CheckAccess(request, certificate, headers); !access.ok()) {
     return Outcome::Of(access);
   }
-  const RequestInfo& info = request.info;
+  RequestInfo& info = request.info;
   if (!info.is_resource) return Outcome::Of(ServePath(request));
   const absl::StatusOr<const Kind*> kind = FindKind(info);
   if (!kind.ok()) return Outcome::Of(kind.status());
+  // A namespace is in itself where access is asked for, and in none where it is kept.
+  if (!(*kind)->namespaced) request.info.name_space.clear();
   if (info.verb == "watch") {
     absl::StatusOr<WatchPlan> plan = objects_.PlanWatch(**kind, request);
     if (!plan.ok()) return Outcome::Of(plan.status());

@@ -15,10 +15,9 @@ int main(int argc, char** argv) {
         keelson::program::AddLogsCommand, keelson::program::AddDownCommand,
         keelson::program::AddDeleteCommand, keelson::program::AddApiserverCommand,
         keelson::program::AddControllersCommand, keelson::program::AddSchedulerCommand,
-        keelson::program::AddFrontCommand}) {
+        keelson::program::AddNodeCommand, keelson::program::AddFrontCommand}) {
     add(program, &exit_status);
   }
-  keelson::program::AddNodeCommand(program, &exit_status);
   CLI11_PARSE(program, argc, argv);
   return exit_status;
 }

@@ -15,8 +15,6 @@ namespace keelson::server {
 namespace {
 
 constexpr absl::Duration kSweep = absl::Seconds(5);
-// After so many transfers of a checkpoint in a row that failed another is made.
-constexpr int kFailuresMax = 8;
 
 absl::StatusOr<raft::Snapshot> SnapshotOf(const storage::Checkpoint& checkpoint) {
   const storage::SnapshotDescription& description = checkpoint.description();
@@ -89,12 +87,9 @@ void SnapshotKeeper::OnMade(absl::StatusOr<CheckpointPtr> made) {
   making_from_.reset();
   if (stopped_) return;
   if (!made.ok()) {
-    // It is asked for again; a disk in trouble has other work, too.
-    make_pause_ = std::clamp(2 * make_pause_, kMakeRetryMin, kMakeRetryMax);
-    make_again_ = clock_->Now() + make_pause_;
-    return;
+    // It is asked for again.
+    return PauseMaking();
   }
-  make_pause_ = absl::ZeroDuration();
   auto snapshot = SnapshotOf(**made);
   if (KV_PLANTED("snapshot-named-for-later") && snapshot.ok()) {
     snapshot->id = {store_->applied_term(), store_->applied()};
@@ -104,6 +99,21 @@ void SnapshotKeeper::OnMade(absl::StatusOr<CheckpointPtr> made) {
   GiveUpKept();
   const absl::Duration now = clock_->Now();
   kept_ = Kept{*std::move(made), *std::move(snapshot), now, now, 0};
+}
+
+// A disk in trouble has other work, too.
+void SnapshotKeeper::PauseMaking() {
+  make_pause_ = std::clamp(2 * make_pause_, kMakeRetryMin, kMakeRetryMax);
+  make_again_ = clock_->Now() + make_pause_;
+}
+
+void SnapshotKeeper::OnSent(const SharedBytes& name, raft::SnapshotResult result) {
+  if (result == raft::SnapshotResult::kDelivered) make_pause_ = absl::ZeroDuration();
+  if (!kept_ || !(kept_->snapshot.data == name)) return;
+  kept_->failures = result == raft::SnapshotResult::kDelivered ? 0 : kept_->failures + 1;
+  if (kept_->failures < kSendFailuresMax) return;
+  GiveUpKept();
+  PauseMaking();
 }
 
 std::optional<LogIndex> SnapshotKeeper::NeededFrom() const {
@@ -160,18 +170,11 @@ void SnapshotKeeper::Send(const raft::Message& message, SendDone done) {
   }
   kept_->used = clock_->Now();
   send_(message, kept_->checkpoint,
-        [this, sent = kept_->checkpoint.get(), done = std::move(done),
+        [this, name = snapshot.data, done = std::move(done),
          alive = std::weak_ptr<int>(alive_)](raft::SnapshotResult result) mutable {
-          if (!alive.expired()) OnSent(sent, result);
+          if (!alive.expired()) OnSent(name, result);
           done(result);
         });
-}
-
-// It may not be the way: a file, or the sum of one, may have been read wrongly when it was made.
-void SnapshotKeeper::OnSent(const storage::Checkpoint* checkpoint, raft::SnapshotResult result) {
-  if (!kept_ || kept_->checkpoint.get() != checkpoint) return;
-  kept_->failures = result == raft::SnapshotResult::kFailed ? kept_->failures + 1 : 0;
-  if (kept_->failures >= kFailuresMax) GiveUpKept();
 }
 
 void SnapshotKeeper::RemoveIncoming(const std::string& directory) {

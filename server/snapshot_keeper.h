@@ -86,6 +86,8 @@ class SnapshotKeeper final : public Snapshots {
 
  private:
   static constexpr absl::Duration kInstallRetry = absl::Seconds(1);
+  // So many times in a row it did not arrive whole: it may be damaged itself, and is made anew.
+  static constexpr int kSendFailuresMax = 5;
   // From one checkpoint that failed to the next; twice as long each time.
   static constexpr absl::Duration kMakeRetryMin = absl::Milliseconds(100);
   static constexpr absl::Duration kMakeRetryMax = absl::Seconds(10);
@@ -94,7 +96,7 @@ class SnapshotKeeper final : public Snapshots {
     CheckpointPtr checkpoint;
     raft::Snapshot snapshot;
     absl::Duration made, used;
-    int failures = 0;  // transfers in a row
+    int failures = 0;  // to send it, since it last arrived
   };
   struct Received {
     std::string directory;
@@ -103,8 +105,10 @@ class SnapshotKeeper final : public Snapshots {
   using Records = std::vector<std::pair<std::string, std::string>>;
 
   void OnMade(absl::StatusOr<CheckpointPtr> made);
+  // The state `name` was sent.
+  void OnSent(const SharedBytes& name, raft::SnapshotResult result);
+  void PauseMaking();
   void GiveUpKept();
-  void OnSent(const storage::Checkpoint* checkpoint, raft::SnapshotResult result);
   void Discard(std::string directory);
   void Sweep();
   Records OwnRecords() const;
@@ -138,7 +142,7 @@ class SnapshotKeeper final : public Snapshots {
 
   std::optional<Kept> kept_;
   std::optional<LogIndex> making_from_;  // one is being made, of this entry or a later one
-  absl::Duration make_pause_;            // after the last one failed; zero: it did not
+  absl::Duration make_pause_;            // after the last one failed; zero: one has arrived
   absl::Duration make_again_ = -absl::InfiniteDuration();  // not before that
   std::map<std::string, Received> received_;               // by name
   std::optional<Installation> installation_;               // under way

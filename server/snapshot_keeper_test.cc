@@ -36,13 +36,18 @@ class SnapshotKeeperTest : public testing::Test {
   storage::MemoryStates medium_{files_};
   storage::StoreDirectory directory_ = *storage::StoreDirectory::Open("/states", &files_);
   storage::ReplaceableStore store_{*medium_.Open({.directory = directory_.current()})};
-  SnapshotKeeper keeper_{{.store = {}, .medium = &medium_},
-                         {.core = &executor_,
-                          .worker = &executor_,
-                          .clock = &clock_,
-                          .store = &store_,
-                          .directory = &directory_,
-                          .send = nullptr}};
+  SnapshotKeeper keeper_{
+      {.store = {}, .medium = &medium_},
+      {.core = &executor_,
+       .worker = &executor_,
+       .clock = &clock_,
+       .store = &store_,
+       .directory = &directory_,
+       .send = [this](const raft::Message&, SnapshotKeeper::CheckpointPtr,
+                      Snapshots::SendDone done) {
+         done(arrives_ ? raft::SnapshotResult::kDelivered : raft::SnapshotResult::kFailed);
+       }}};
+  bool arrives_ = true;
 };
 
 TEST_F(SnapshotKeeperTest, ACheckpointIsThereSoon) { EXPECT_TRUE(AskFor(absl::Milliseconds(50))); }
@@ -55,6 +60,26 @@ TEST_F(SnapshotKeeperTest, ACheckpointThatKeepsFailingIsMadeAgainAfterLongerAndL
   EXPECT_FALSE(AskFor(absl::Seconds(60)));
   EXPECT_LT(files_.failures() - first, 5 * first) << "sixty times as long";
   files_.Revive();
+  EXPECT_TRUE(AskFor(absl::Seconds(11)));
+}
+
+TEST_F(SnapshotKeeperTest, ACheckpointThatNeverArrivesWholeIsMadeAnew) {
+  const auto send = [this] {
+    ASSERT_TRUE(AskFor(absl::Seconds(11)));
+    raft::Message message;
+    message.body =
+        raft::InstallSnapshot{std::make_shared<raft::Snapshot>(*keeper_.Take(LogIndex(1)))};
+    keeper_.Send(message, [](raft::SnapshotResult) {});
+    executor_.RunPosted();
+  };
+  for (int i = 0; i < 100; ++i) send();
+  EXPECT_TRUE(keeper_.NeededFrom()) << "it arrived each time";
+  arrives_ = false;
+  for (int i = 0; i < 4; ++i) send();
+  EXPECT_TRUE(keeper_.NeededFrom());
+  send();
+  EXPECT_FALSE(keeper_.NeededFrom()) << "it may be damaged";
+  EXPECT_FALSE(keeper_.Take(LogIndex(1)).ok());
   EXPECT_TRUE(AskFor(absl::Seconds(11)));
 }
 

@@ -14,11 +14,13 @@ namespace {
 
 using api::Json;
 
+// What is not said is null, so that nothing stays from what the condition said before.
 Json Condition(const char* type, bool holds, std::string reason = "", std::string message = "") {
-  Json condition = {{"type", type}, {"status", holds ? "True" : "False"}};
-  if (!reason.empty()) condition["reason"] = std::move(reason);
-  if (!message.empty()) condition["message"] = std::move(message);
-  return condition;
+  const auto text = [](std::string said) { return said.empty() ? Json() : Json(std::move(said)); };
+  return {{"type", type},
+          {"status", holds ? "True" : "False"},
+          {"reason", text(std::move(reason))},
+          {"message", text(std::move(message))}};
 }
 
 std::string Listed(const char* what, const std::vector<std::string>& names) {

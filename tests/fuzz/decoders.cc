@@ -31,6 +31,7 @@
 #include "storage/snapshot_stream.h"
 #include "storage/store_directory.h"
 #include "storage/store_format.h"
+#include "tests/fuzz/api_decoders.h"
 #include "tests/fuzz/wire_decoders.h"
 
 namespace keelson::fuzz {
@@ -350,6 +351,14 @@ constexpr Decoder kDecoders[] = {
     {"config_file", RunConfigFile},
     {"flag_value", RunFlagValue},
     {"url", RunUrl},
+    {"api_json", RunApiJson},
+    {"api_yaml", RunApiYaml},
+    {"api_protobuf", RunApiProtobuf},
+    {"api_json_patch", RunApiJsonPatch},
+    {"api_merge_patch", RunApiMergePatch},
+    {"api_strategic_merge", RunApiStrategicMerge},
+    {"api_selectors", RunApiSelectors},
+    {"api_quantity", RunApiQuantity},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #ifndef KEELSON_APISERVER_REGISTRY_ADMISSION_H_
 #define KEELSON_APISERVER_REGISTRY_ADMISSION_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,9 +58,16 @@ class AdmissionPlugin {
   virtual void Undo(Registry& registry, const AdmissionRequest& request) {}
 };
 
-// All plugins, in order. Each is a file in admission/ with a function that makes it, and a line
-// here.
-std::vector<std::unique_ptr<AdmissionPlugin>> MakeAdmissionPlugins();
+struct AdmissionOptions {
+  // Where services' addresses come from; the first is that of default/kubernetes.
+  std::string service_range = "10.96.0.0/12";
+  int64_t node_port_first = 30000;
+  int64_t node_port_last = 32767;
+};
+
+// All plugins, in order. Each is a file in admission/ with a function that makes it.
+std::vector<std::unique_ptr<AdmissionPlugin>> MakeAdmissionPlugins(
+    const AdmissionOptions& options = {});
 
 }  // namespace keelson::registry
 

@@ -405,7 +405,7 @@ absl::StatusOr<Json> ObjectWriter::Update(const Kind& kind, std::string_view nam
     }
     absl::StatusOr<Attempt> tried = TryUpdate(kind, old, *std::move(wanted), options);
     if (!tried.ok()) {
-      if (old.live) return tried.status();
+      if (old.live || MayHaveHappened(tried.status())) return tried.status();
       KV_RETURN_IF_ERROR(read_again());
     } else if (tried->written) {
       return *std::move(tried->written);
@@ -486,7 +486,7 @@ absl::StatusOr<Deleted> ObjectWriter::Delete(const Kind& kind, std::string_view 
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
     Deleted deleted;
     absl::StatusOr<Attempt> tried = TryDelete(kind, old, deletion, options, &deleted);
-    if (!tried.ok() && old.live) return tried.status();
+    if (!tried.ok() && (old.live || MayHaveHappened(tried.status()))) return tried.status();
     if (tried.ok() && tried->written) {
       deleted.object = *std::move(tried->written);
       return deleted;

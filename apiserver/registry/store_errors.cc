@@ -25,4 +25,15 @@ absl::Status FromStore(const absl::Status& status) {
   return api::Internal(message);
 }
 
+bool MayHaveHappened(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kInternal:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace keelson::registry

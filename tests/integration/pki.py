@@ -26,6 +26,7 @@ policy = any
 unique_subject = no
 copy_extensions = none
 [any]
+organizationName = optional
 commonName = optional
 [req]
 distinguished_name = name
@@ -67,15 +68,16 @@ class Authority:
         self.write_crl()
 
     def issue(self, name, common_name=None, hosts=("IP:127.0.0.1", "DNS:localhost"), purpose="serverAuth,clientAuth",
-              valid=ALWAYS):
+              valid=ALWAYS, organization=None):
         """A certificate and its key under `name`; of the same name again it takes the place of the former."""
+        subject = (f"/O={organization}" if organization else "") + f"/CN={name if common_name is None else common_name}"
         identity = Identity(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         request = self.folder / f"{name}.csr"
         extensions = self.folder / f"{name}.cnf"
         extensions.write_text(f"basicConstraints=CA:FALSE\nextendedKeyUsage={purpose}\n" +
                               (f"subjectAltName={','.join(hosts)}\n" if hosts else ""))
         openssl("req", "-new", "-config", self.config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-subj", f"/CN={name if common_name is None else common_name}", "-keyout", identity.key, "-out", request)
+                "-subj", subject, "-keyout", identity.key, "-out", request)
         openssl("ca", "-batch", "-config", self.config, "-notext", "-startdate", valid[0], "-enddate", valid[1],
                 "-extfile", extensions, "-in", request, "-out", identity.cert)
         return identity

@@ -242,9 +242,8 @@ void Adversary::FillDisk() {
 void Adversary::DamageDisk() {
   const int n = AnyRunning();
   const size_t enough = world_->options().has(Feature::k_membership) ? 4 : 3;
-  if (n == 0 || world_->damaged() != 0 || world_->removed(n) || world_->VoterCount() < enough) {
-    return;
-  }
+  const std::set<int> voters = world_->Voters();
+  if (!voters.contains(n) || world_->damaged() != 0 || voters.size() < enough) return;
   world_->Crash(n);
   After(kMillisecond, [this, n] {
     if (world_->running(n) || world_->removed(n) || world_->damaged() != 0) return;

@@ -150,8 +150,8 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
     return events;
   }
   absl::Status CommitBatch() override {
-    if (stalls_ == 0) return ReplaceableStore::CommitBatch();
-    --stalls_;
+    if (stalls_ == 0 && !environment_.refuses()) return ReplaceableStore::CommitBatch();
+    stalls_ -= stalls_ > 0 ? 1 : 0;
     return absl::UnavailableError("the store would stall");
   }
   void StallCommits(int count) { stalls_ = count; }
@@ -167,9 +167,10 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
 // Passwords take a while, and not many may wait.
 class Host::PasswordWorker final : public server::Worker {
  public:
-  PasswordWorker(VirtualExecutor* core, VirtualExecutor* own) : core_(core), own_(own) {}
+  PasswordWorker(VirtualExecutor* core, VirtualExecutor* own, std::function<bool()> refuses)
+      : core_(core), own_(own), refuses_(std::move(refuses)) {}
   bool Run(Wanted wanted, Work work, Done done) override {
-    if (*waiting_ == kWaitingMax) return false;
+    if (*waiting_ == kWaitingMax || refuses_()) return false;
     ++*waiting_;
     own_->Post([core = core_, waiting = waiting_, wanted = std::move(wanted),
                 work = std::move(work), done = std::move(done)]() mutable {
@@ -186,6 +187,7 @@ class Host::PasswordWorker final : public server::Worker {
   static constexpr int kWaitingMax = 5;
   VirtualExecutor* const core_;
   VirtualExecutor* const own_;
+  const std::function<bool()> refuses_;
   const std::shared_ptr<int> waiting_ = std::make_shared<int>(0);
 };
 
@@ -193,8 +195,9 @@ Host::Host(const Environment& environment, uint64_t seed)
     : environment_(environment),
       dice_(seed),
       random_(seed + 1),
-      executor_(environment.scheduler, environment.clock, &dice_,
-                {.tasks_a_turn = environment.options->tasks_a_turn}),
+      executor_(
+          environment.scheduler, environment.clock, &dice_,
+          {.tasks_a_turn = environment.options->tasks_a_turn, .timers_late = environment.late}),
       worker_(environment.scheduler, environment.clock, &dice_,
               {.turn_min = 100 * kMicrosecond, .turn_max = 20 * kMillisecond, .tasks_a_turn = 1}),
       password_executor_(
@@ -256,7 +259,11 @@ server::MemberOptions Host::MakeOptions() const {
   member.snapshot_catchup_entries = options.snapshot_catchup_entries;
   member.divergence_check_interval = absl::Seconds(2);
   member.learners_max = 2;
-  member.promote_learners = true;
+  member.pre_vote = options.pre_vote;
+  member.initial_election_tick_advance = options.early_election;
+  member.divergence_check_at_start = options.start_check;
+  member.promote_learners = options.leader_promotes;
+  member.auth_token_ttl = absl::Nanoseconds(options.token_ttl);
   member.watch.progress_interval = absl::Seconds(5);
   member.watch.catch_up_revisions = options.watch_catch_up_revisions;
   return member;
@@ -293,6 +300,8 @@ void Host::MakeCore() {
   keeper_options.medium = environment_.disk->medium.get();
   keeper_options.age_max = absl::Seconds(30);
   snapshots_ = std::make_unique<server::SnapshotKeeper>(keeper_options, keeping);
+  reluctant_snapshots_ =
+      std::make_unique<ReluctantSnapshots>(snapshots_.get(), &executor_, environment_.refuses);
 
   server::MemberCore::Environment environment;
   environment.executor = &executor_;
@@ -302,7 +311,7 @@ void Host::MakeCore() {
   environment.log_writer = log_writer_.get();
   environment.store = store_.get();
   environment.transport = this;
-  environment.snapshots = snapshots_.get();
+  environment.snapshots = reluctant_snapshots_.get();
   environment.ask = environment_.ask;
   environment.connected_for = environment_.connected_for;
   environment.on_members_changed = [] {};
@@ -313,7 +322,8 @@ void Host::MakeCore() {
 
   rpc_ = std::make_unique<rpc::RpcServer>(&loop_, environment_.clock, rpc::RpcServerOptions());
   rpc_->SetAdmission(&core_->auth_gate());
-  password_worker_ = std::make_unique<PasswordWorker>(&executor_, &password_executor_);
+  password_worker_ =
+      std::make_unique<PasswordWorker>(&executor_, &password_executor_, environment_.refuses);
   server::RegisterAuth(core_.get(),
                        {.worker = password_worker_.get(),
                         .bcrypt_cost = server::kBcryptCostMin,

@@ -23,6 +23,7 @@
 #include "tests/simulation/cluster/ledger.h"
 #include "tests/simulation/cluster/options.h"
 #include "tests/simulation/cluster/raft_invariants.h"
+#include "tests/simulation/cluster/reluctant_snapshots.h"
 #include "tests/simulation/cluster/simulated_log_writer.h"
 
 namespace keelson::simulation {
@@ -59,6 +60,9 @@ class Host final : public server::RaftTransport {
     std::string name;
     uint64_t cluster_id;
     std::function<bool(const raft::Message&)> send;
+    // Draws whether a part says no, or by how much it is late, though nothing is wrong.
+    std::function<bool()> refuses;
+    std::function<Time()> late;
     std::function<void(const raft::Message&, server::SnapshotKeeper::CheckpointPtr,
                        server::Snapshots::SendDone)>
         send_snapshot;
@@ -113,6 +117,7 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<storage::RaftLog> log_;
   std::unique_ptr<server::LogWriter> log_writer_;
   std::unique_ptr<server::SnapshotKeeper> snapshots_;
+  std::unique_ptr<ReluctantSnapshots> reluctant_snapshots_;
   std::unique_ptr<server::MemberCore> core_;
   std::unique_ptr<server::Publisher> publisher_;
   std::unique_ptr<PasswordWorker> password_worker_;

@@ -326,7 +326,7 @@ Coroutine<> ComeInBursts(Client& client) {
 Coroutine<> Probe(Client& client, int member) {
   constexpr Time kBound = 5 * kSecond;
   const auto missed = [&client, member](const char* what, const absl::Status& status) {
-    if (client.world().removed(member)) return;
+    if (client.world().removed(member) || client.world().Learners().contains(member)) return;
     client.world().Broken(absl::StrCat("a healed cluster makes progress: ", what, " at member ",
                                        member, ": ", status.ToString()));
   };

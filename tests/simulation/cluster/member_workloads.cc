@@ -1,4 +1,5 @@
 // What operators do about the membership.
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +33,10 @@ Coroutine<absl::Status> AddMember(Client& client, int asked, std::string peer_ur
   CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberAdd",
                                            request.SerializeAsString(), 10 * kSecond);
   client.world().Tell(0, absl::StrCat("addition of a member: ", result.status.ToString()));
-  if (result.status.ok()) client.world().counters().Add(Reached::kMembersAdded);
+  if (result.status.ok()) {
+    client.world().counters().Add(as == Joins::kAsLearner ? Reached::kLearnersAdded
+                                                          : Reached::kMembersAdded);
+  }
   co_return result.status;
 }
 
@@ -45,6 +49,16 @@ Coroutine<absl::Status> RemoveMember(Client& client, int asked, int victim) {
                       absl::StrCat("removal of member ", victim, ": ", result.status.ToString()));
   if (result.status.ok()) client.world().counters().Add(Reached::kMembersRemoved);
   co_return result.status;
+}
+
+Coroutine<> Promote(Client& client, int asked, int learner) {
+  etcdserverpb::MemberPromoteRequest request;
+  request.set_id(client.world().id(learner).value());
+  CallResult result = co_await client.Call(asked, "/etcdserverpb.Cluster/MemberPromote",
+                                           request.SerializeAsString());
+  client.world().Tell(
+      0, absl::StrCat("promotion of member ", learner, ": ", result.status.ToString()));
+  if (result.status.ok()) client.world().counters().Add(Reached::kLearnersPromoted);
 }
 
 // Until member `n`, which refuses its disk, is a member no more and another has its place.
@@ -91,12 +105,16 @@ Coroutine<> ChangeMembers(Client& client) {
     for (int n = 1; n <= world.members(); ++n) {
       if (!world.removed(n)) present.push_back(n);
     }
-    if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
+    const std::set<int> learners = world.Learners();
+    if (!learners.empty() && client.dice().Percent(40)) {
+      co_await Promote(client, asked, *learners.begin());
+    } else if (present.size() < 6 && world.members() < 10 && client.dice().Percent(55)) {
       const Joins as = client.dice().Percent(40) ? Joins::kAsLearner : Joins::kAsVoter;
       (void)co_await AddMember(client, asked, DrawPeerUrl(client), as);
     } else if (present.size() > 3) {
       const int victim = client.dice().Pick(present);
-      if (victim != asked) (void)co_await RemoveMember(client, asked, victim);
+      const bool dear = !learners.contains(victim) && present.size() - learners.size() <= 3;
+      if (victim != asked && !dear) (void)co_await RemoveMember(client, asked, victim);
     }
   }
 }

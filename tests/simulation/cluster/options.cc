@@ -60,6 +60,11 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     options.lane_width = static_cast<uint64_t>(dice.Skewed(2, 30));
     options.load_wait_max = kMillisecond * dice.Skewed(200, 7000);
   }
+  options.pre_vote = dice.Percent(85);
+  options.early_election = dice.Percent(70);
+  options.start_check = dice.Percent(25);
+  options.leader_promotes = dice.Percent(30);
+  if (dice.Percent(40)) options.token_ttl = kSecond * dice.Between(2, 20);
   if (options.real_stores) {
     // RocksDB is brought back after a full disk by a thread of its own, which has no virtual time;
     // and whoever needs a state gets it from the log.

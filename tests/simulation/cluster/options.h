@@ -20,7 +20,7 @@ namespace keelson::simulation {
   X(mid_write) X(crash_all) X(pauses) X(slow_disks) X(hanging_disks) X(failing_disks) \
   X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
-  X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload)
+  X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance)
 // clang-format on
 
 enum class Feature : uint8_t {
@@ -58,6 +58,12 @@ struct Options {
   Time load_wait_max = 7 * kSecond;
   uint64_t queue_scale = 1;  // a client's queue counts as so many times its bytes
   int64_t watch_catch_up_revisions = 1000;
+  // Of members.
+  bool pre_vote = true;
+  bool early_election = true;  // the first one after a start
+  bool start_check = false;
+  bool leader_promotes = false;  // learners that have caught up
+  Time token_ttl = 300 * kSecond;
   std::string bug;  // planted in a part that a member is given; empty: none
 
   bool has(Feature feature) const { return features.contains(feature); }

@@ -21,7 +21,8 @@ namespace keelson::simulation {
   X(LeasesExpired) X(LeasesRenewed) X(LocksGranted) X(ElectionsWon) X(FencedUpdates) \
   X(ObjectsUpdated) X(RealStores) X(DisksDamaged) X(DamageRefused) X(DamageHarmless) \
   X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps) X(Logins) X(AuthEnabled) \
-  X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused) X(Bursts) X(CallsRefused) X(CallsShed)
+  X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused) X(Bursts) X(CallsRefused) X(CallsShed) X(Refusals) X(LateTimers) \
+  X(LearnersAdded) X(LearnersPromoted)
 // clang-format on
 
 enum class Reached : uint8_t {

@@ -55,6 +55,7 @@ class VirtualExecutor::Core : public std::enable_shared_from_this<Core> {
     ScheduleTurn();
   }
   Due Arm(absl::Duration delay, server::Task task) {
+    if (options_.timers_late) delay += absl::Nanoseconds(options_.timers_late());
     const Due due{clock_->Now() + delay, ++last_timer_};
     timers_.emplace(due, std::move(task));
     ScheduleTimers();

@@ -5,6 +5,7 @@
 #define KEELSON_TESTS_SIMULATION_CLUSTER_VIRTUAL_TIME_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -92,6 +93,7 @@ class VirtualExecutor final : public server::Executor {
     Time turn_min = 1 * kMicrosecond;  // from a task that was posted to its turn
     Time turn_max = 20 * kMicrosecond;
     size_t tasks_a_turn = 1000;
+    std::function<Time()> timers_late = nullptr;  // draws by how much; null: not at all
   };
   // All outlive the executor. What has not run when it ends is dropped, as when a process ends.
   VirtualExecutor(Scheduler* scheduler, const VirtualClock* clock, Dice* dice, Options options);

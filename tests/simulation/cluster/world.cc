@@ -213,9 +213,29 @@ int World::Newest() const {
   return newest;
 }
 
-size_t World::VoterCount() {
+std::set<int> World::MembersWho(bool learn) {
+  std::set<int> members;
   const int newest = Newest();
-  return newest == 0 ? 0 : server::StoredConfState(host(newest).store()).voters.size();
+  if (newest == 0) return members;
+  for (const auto& member : server::Members(host(newest).store())) {
+    const int n = NumberOf(NodeId(member.id()));
+    if (n != 0 && member.islearner() == learn) members.insert(n);
+  }
+  return members;
+}
+std::set<int> World::Voters() { return MembersWho(false); }
+std::set<int> World::Learners() { return MembersWho(true); }
+
+bool World::Refuses() {
+  if (!faulty || !options_.has(Feature::k_reluctance) || !dice_.Percent(3)) return false;
+  counters_.Add(Reached::kRefusals);
+  return true;
+}
+
+Time World::Late() {
+  if (!faulty || !options_.has(Feature::k_reluctance) || !dice_.Percent(3)) return 0;
+  counters_.Add(Reached::kLateTimers);
+  return dice_.Skewed(kMillisecond, 300 * kMillisecond);
 }
 
 Host::Environment World::EnvironmentOf(int n) {
@@ -239,6 +259,8 @@ Host::Environment World::EnvironmentOf(int n) {
   environment.ask = [this, n](NodeId peer, const server::PeerRequest& request, auto done) {
     Ask(n, NumberOf(peer), request, std::move(done));
   };
+  environment.refuses = [this] { return Refuses(); };
+  environment.late = [this] { return Late(); };
   environment.connected_for = [this, n](NodeId peer) { return ConnectedFor(n, NumberOf(peer)); };
   environment.on_fatal = [this, n](const absl::Status& status) { OnFatal(n, status); };
   environment.on_removed = [this, n] {
@@ -409,6 +431,7 @@ bool World::Send(int from, const raft::Message& message) {
     }
     return false;
   }
+  if (Refuses()) return false;
   // A message is lost with its connection, or waits with all behind it until it is sent again.
   Time held_up = 0;
   const bool loses = faulty && options_.has(Feature::k_loss);

@@ -51,9 +51,9 @@ class World final : public ClientLink {
   int Leader();
   // The member that has applied the most; 0: none runs.
   int Newest() const;
-  // How many voters there are, as the newest knows; 0: none runs.
-  // How many voters there are, as the newest knows; 0: none runs.
-  size_t VoterCount();
+  // Those who vote, and those who learn, as the newest knows; none: nobody runs.
+  std::set<int> Voters();
+  std::set<int> Learners();
   void Start(int n);
   // Ends the member as a power failure does, after the event under way.
   void Crash(int n);
@@ -87,6 +87,9 @@ class World final : public ClientLink {
  private:
   class SnapshotDelivery;
 
+  bool Refuses();
+  Time Late();
+  std::set<int> MembersWho(bool learn);
   bool CutBetween(int from, int to) const { return cuts_.contains({from, to}); }
   Host::Environment EnvironmentOf(int n);
   bool Send(int from, const raft::Message& message);

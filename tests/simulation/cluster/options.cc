@@ -55,10 +55,12 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
   options.queue_scale = dice.Percent(50) ? 1 : 20000;
   options.watch_catch_up_revisions = dice.Percent(50) ? 1000 : dice.Between(1, 20);
+  const auto lane_width = static_cast<uint64_t>(dice.Skewed(2, 30));
+  const Time load_wait_max = kMillisecond * dice.Skewed(200, 7000);
   if (options.has(Feature::k_overload)) {
     options.client_memory_bytes = uint64_t{16} << 20;
-    options.lane_width = static_cast<uint64_t>(dice.Skewed(2, 30));
-    options.load_wait_max = kMillisecond * dice.Skewed(200, 7000);
+    options.lane_width = lane_width;
+    options.load_wait_max = load_wait_max;
   }
   options.pre_vote = dice.Percent(85);
   options.early_election = dice.Percent(70);

@@ -122,9 +122,9 @@ class ControlPlane:
         wait_until(self.ready, READY_SECONDS, "the API server is ready", interval=0.1)
 
     def start_daemon(self, name, *arguments):
-        """A daemon of the API server's clients, as the user that default roles are bound to."""
-        user = {"controllers": "system:kube-controller-manager", "scheduler": "system:kube-scheduler"}.get(name, name)
-        identity = self.authority.issue(name, common_name=user, organization="system:masters")
+        """A daemon of the API server's clients, as the user that default roles are bound to; simulated nodes are many."""
+        user = {"controllers": "system:kube-controller-manager", "scheduler": "system:kube-scheduler"}.get(name)
+        identity = self.authority.issue(name, common_name=user, organization=None if user else "system:masters")
         return self.add(name, [name, f"--server={self.url}", f"--ca={self.authority.ca}", f"--cert={identity.cert}",
                                f"--key={identity.key}", f"--listen=127.0.0.1:{free_port()}", *arguments])
 

@@ -67,9 +67,23 @@ std::optional<Json> Payload(const absl::Status& status) {
   return Json::parse(std::string(*cord));
 }
 
-// A value as it stands in a message.
+bool IsAllText(const Json& values) {
+  return std::all_of(values.begin(), values.end(), [](const Json& v) { return v.is_string(); });
+}
+
+// A value as it stands in a message. Go shows lists and maps of texts as it would write them in a
+// program; what it makes of other types has no other reader than Go's own.
 std::string Shown(const Json& value) {
   if (value.is_string()) return Quoted(value.get_ref<const std::string&>());
+  if (value.is_structured() && !value.empty() && IsAllText(value)) {
+    std::string text;
+    for (const auto& [name, member] : value.items()) {
+      if (!text.empty()) text += ", ";
+      if (value.is_object()) Append(&text, Quoted(name), ":");
+      text += Quoted(member.get_ref<const std::string&>());
+    }
+    return Concat(value.is_object() ? "map[string]string{" : "[]string{", text, "}");
+  }
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

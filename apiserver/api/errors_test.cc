@@ -67,6 +67,18 @@ TEST(ErrorsTest, FindingsAreCausesAndOneMessage) {
   EXPECT_EQ(HttpCode(status), 422);
 }
 
+TEST(ErrorsTest, ListsAndMapsOfTextsAreShownAsGoShowsThem) {
+  FieldErrors errors;
+  errors.Invalid("a", Json{{"x", "y"}, {"z", "\""}}, "bad");
+  errors.NotSupported("b", Json::array({"Some", "More"}), {"All"});
+  errors.Invalid("c", Json{{"x", 1}}, "bad");
+  EXPECT_EQ(errors.causes()[0].message,
+            "Invalid value: map[string]string{\"x\":\"y\", \"z\":\"\\\"\"}: bad");
+  EXPECT_EQ(errors.causes()[1].message,
+            "Unsupported value: []string{\"Some\", \"More\"}: supported values: \"All\"");
+  EXPECT_EQ(errors.causes()[2].message, "Invalid value: {\"x\":1}: bad");
+}
+
 TEST(ErrorsTest, StatusWithoutPayloadIsAnInternalError) {
   const absl::Status status = absl::DataLossError("torn");
   EXPECT_EQ(HttpCode(status), 500);

@@ -268,9 +268,10 @@ TEST(ServiceTest, WhatTheNewTypeDoesNotNeedIsDropped) {
 TEST(ServiceTest, AnAddressMayNotChange) {
   Json now = GivenService();
   now["spec"]["clusterIP"] = "10.0.0.6";
-  EXPECT_THAT(UpdateFindings(ServiceKind(), GivenService(), now),
-              ElementsAre("spec.clusterIPs[0]: Invalid value: [\"10.0.0.6\"]: may not change once "
-                          "set"));
+  EXPECT_THAT(
+      UpdateFindings(ServiceKind(), GivenService(), now),
+      ElementsAre("spec.clusterIPs[0]: Invalid value: []string{\"10.0.0.6\"}: may not change once "
+                  "set"));
 }
 
 TEST(ServiceTest, CellsAreThoseKubectlPrints) {
@@ -315,7 +316,8 @@ TEST(ReplicationControllerTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
        "spec.replicas: Invalid value: -1: must be greater than or equal to 0"},
       {ReplicationControllerKind(),
        R"({"spec": {"selector": {"x": "y"}, "template": {"metadata": {"labels": {"a": "b"}}}}})",
-       "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match "
+       "spec.template.metadata.labels: Invalid value: map[string]string{\"a\":\"b\"}: `selector` "
+       "does not match "
        "template `labels`"},
       {ReplicationControllerKind(),
        R"({"spec": {"template": {"spec": {"restartPolicy": "Never"}}}})",
@@ -512,9 +514,11 @@ TEST(ResourceQuotaTest, WhatIsWrongIsSaidAsKubernetesSaysIt) {
       {ResourceQuotaKind(), R"({"spec": {"hard": {"pods": "-1"}}})",
        "spec.hard[pods]: Invalid value: \"-1\": must be greater than or equal to 0"},
       {ResourceQuotaKind(), R"({"spec": {"scopes": ["BestEffort"], "hard": {"cpu": "1"}}})",
-       "spec.scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource"},
+       "spec.scopes: Invalid value: []string{\"BestEffort\"}: unsupported scope applied to "
+       "resource"},
       {ResourceQuotaKind(), R"({"spec": {"scopes": ["BestEffort", "NotBestEffort"]}})",
-       "spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: conflicting scopes"},
+       "spec.scopes: Invalid value: []string{\"BestEffort\", \"NotBestEffort\"}: conflicting "
+       "scopes"},
       {ResourceQuotaKind(), R"({"spec": {"scopeSelector": {"matchExpressions": [
            {"scopeName": "PriorityClass", "operator": "In"}]}}})",
        "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value "

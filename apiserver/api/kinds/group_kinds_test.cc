@@ -502,7 +502,8 @@ TEST(GroupKindsTest, RulesSayWhatTheyAreAbout) {
         "rules[0].resources: Required value: resource rules must supply at least one resource"}},
       {RoleKind(),
        R"({"rules": [{"verbs": ["get"], "nonResourceURLs": ["/healthz"]}]})",
-       {"rules[0].nonResourceURLs: Invalid value: [\"/healthz\"]: namespaced rules cannot apply "
+       {"rules[0].nonResourceURLs: Invalid value: []string{\"/healthz\"}: namespaced rules cannot "
+        "apply "
         "to non-resource URLs"}},
       {ClusterRoleKind(), R"({"rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}]})", {}},
       {ClusterRoleKind(),
@@ -647,11 +648,12 @@ TEST(GroupKindsTest, ReviewsAskOneThing) {
   EXPECT_THAT(refusals(SelfSubjectAccessReviewKind(), R"({"spec": {}})"),
               ElementsAre("spec.resourceAttributes: Invalid value: null: exactly one of "
                           "nonResourceAttributes or resourceAttributes must be specified"));
-  EXPECT_THAT(refusals(SubjectAccessReviewKind(), R"({"metadata": {"name": "x"},
+  EXPECT_THAT(
+      refusals(SubjectAccessReviewKind(), R"({"metadata": {"name": "x"},
                            "spec": {"nonResourceAttributes": {"path": "/"}}})"),
-              ElementsAre("spec.user: Invalid value: \"\": at least one of user or group must be "
-                          "specified",
-                          "metadata: Invalid value: {\"name\":\"x\"}: must be empty"));
+      ElementsAre("spec.user: Invalid value: \"\": at least one of user or group must be "
+                  "specified",
+                  "metadata: Invalid value: map[string]string{\"name\":\"x\"}: must be empty"));
   EXPECT_THAT(refusals(LocalSubjectAccessReviewKind(), R"({"metadata": {"namespace": "a"},
                            "spec": {"user": "u", "resourceAttributes": {"namespace": "b"}}})"),
               ElementsAre("spec.resourceAttributes.namespace: Invalid value: \"b\": must match "

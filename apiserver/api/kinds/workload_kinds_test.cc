@@ -111,17 +111,21 @@ TEST(WorkloadKindsTest, DeploymentIsRefusedForWhatItCannotMean) {
 
 TEST(WorkloadKindsTest, SelectorMustBeThereAndMatchTheTemplate) {
   const std::string without = Concat(R"({"spec": {)", kTemplate, "}}");
-  EXPECT_THAT(Refusals(ReplicaSetKind(), without),
-              ElementsAre("spec.selector: Required value",
-                          "spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: "
-                          "`selector` does not match template `labels`"));
+  EXPECT_THAT(
+      Refusals(ReplicaSetKind(), without),
+      ElementsAre(
+          "spec.selector: Required value",
+          "spec.template.metadata.labels: Invalid value: map[string]string{\"app\":\"web\"}: "
+          "`selector` does not match template `labels`"));
   const std::string other =
       Concat(R"({"spec": {"selector": {"matchLabels": {"app": "db"}}, )", kTemplate, "}}");
   for (const Kind* kind :
        {&DeploymentKind(), &ReplicaSetKind(), &StatefulSetKind(), &DaemonSetKind()}) {
-    EXPECT_THAT(Refusals(*kind, other),
-                ElementsAre("spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: "
-                            "`selector` does not match template `labels`"))
+    EXPECT_THAT(
+        Refusals(*kind, other),
+        ElementsAre(
+            "spec.template.metadata.labels: Invalid value: map[string]string{\"app\":\"web\"}: "
+            "`selector` does not match template `labels`"))
         << kind->kind;
   }
   const std::string empty = Concat(R"({"spec": {"selector": {}, )", kTemplate, "}}");

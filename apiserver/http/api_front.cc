@@ -119,7 +119,7 @@ class ApiFront::Exchange final : public http::StreamHandler,
     stream_->Consume(bytes.size());
     if (answered_) return;
     if (request_.body.size() + bytes.size() > kBodyBytesMax) {
-      Answer(ApiResponse::Of(api::TooLarge("Request entity too large: limit is 3145728")));
+      Answer(ApiResponse::Of(api::TooLarge("limit is 3145728")));
       return;
     }
     request_.body.append(bytes);

@@ -17,6 +17,7 @@
 #include "apiserver/api/object.h"
 #include "apiserver/registry/admission/plugins.h"
 #include "apiserver/registry/admission/reservations.h"
+#include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/watch_cache.h"
 #include "base/check.h"
@@ -170,8 +171,12 @@ class ServiceAddresses : public AdmissionPlugin {
     api::NormalizeService(service, request.old);
     // What will be refused need not get anything.
     api::FieldErrors errors;
+    ValidateMetadata(*request.kind, service, errors);
     api::ValidateService(service, errors);
-    if (request.old != nullptr) api::ValidateServiceUpdate(service, *request.old, errors);
+    if (request.old != nullptr) {
+      ValidateMetadataUpdate(service, *request.old, errors);
+      api::ValidateServiceUpdate(service, *request.old, errors);
+    }
     if (!errors.empty()) return absl::OkStatus();
 
     Reservations ips = Ips(registry);

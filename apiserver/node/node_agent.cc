@@ -285,7 +285,10 @@ void NodeAgent::ReturnIp(const std::string& ip) {
 
 void NodeAgent::OnPodChanged(const std::string& uid) {
   const auto found = pods_.find(uid);
-  if (found != pods_.end()) PlanWrite(uid, found->second.get(), options_.pod_status_delay);
+  if (found == pods_.end()) return;
+  PlanWrite(
+      uid, found->second.get(),
+      found->second->worker->starting() ? options_.pod_starting_delay : options_.pod_status_delay);
 }
 
 void NodeAgent::Tell(const Json& pod, Weight weight, std::string_view reason,
@@ -306,16 +309,20 @@ void NodeAgent::Tell(const Json& pod, Weight weight, std::string_view reason,
 }
 
 void NodeAgent::PlanWrite(const std::string& uid, PodEntry* entry, absl::Duration delay) {
-  if (entry->planned) return;
-  entry->planned = true;
-  After(delay, [this, uid] { WritePod(uid); });
+  const absl::Time when = loop_->Now() + delay;
+  if (when >= entry->planned) return;
+  entry->planned = when;
+  After(delay, [this, uid, when] {
+    const auto found = pods_.find(uid);
+    if (found != pods_.end() && found->second->planned == when) WritePod(uid);
+  });
 }
 
 void NodeAgent::WritePod(const std::string& uid) {
   const auto found = pods_.find(uid);
   if (found == pods_.end()) return;
   PodEntry* entry = found->second.get();
-  entry->planned = false;
+  entry->planned = absl::InfiniteFuture();
   if (entry->busy) return;  // its end plans the next one
   PodWorker& worker = *entry->worker;
   if (worker.gone()) {

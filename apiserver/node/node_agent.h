@@ -39,8 +39,10 @@ struct NodeAgentOptions {
   std::map<std::string, std::string> labels = {};
   absl::Duration lease_period = absl::Seconds(10);
   absl::Duration status_period = absl::Minutes(5);
-  // Before a pod's changed status is written.
+  // Before a pod's changed status is written; the longer one while its containers are on their way
+  // up, so that a pod that starts quickly is written once.
   absl::Duration pod_status_delay = absl::Milliseconds(50);
+  absl::Duration pod_starting_delay = absl::Milliseconds(500);
 };
 
 class NodeAgent final : public PodEnvironment {
@@ -78,8 +80,8 @@ class NodeAgent final : public PodEnvironment {
  private:
   struct PodEntry {
     std::shared_ptr<PodWorker> worker;
-    std::string written;  // the status that the server has, as text
-    bool planned = false;
+    std::string written;                          // the status that the server has, as text
+    absl::Time planned = absl::InfiniteFuture();  // when it will be written
     bool busy = false;                            // a request is under way
     absl::Duration pause = absl::ZeroDuration();  // after failures
   };

@@ -159,6 +159,23 @@ TEST_F(NodeAgentTest, AQuietPodIsNotWritten) {
   EXPECT_EQ(api::TextAt(Pod("p"), "metadata.resourceVersion"), version);
 }
 
+TEST_F(NodeAgentTest, APodThatStartsQuicklyIsWrittenOnce) {
+  Wait(absl::Seconds(1));
+  CreatePod("slow", {{"keelson.io/sim.pull-time", "2s"}});
+  Wait(absl::Seconds(1));
+  EXPECT_EQ(api::TextAt(Pod("slow"), "status.phase"), "Pending");
+  Wait(absl::Seconds(5));
+  int writes = 0;
+  api.memory.SetIntercept([&](std::string_view verb, const Resource& resource, const Json&) {
+    if (verb == "patch" && resource == kPods) ++writes;
+    return absl::OkStatus();
+  });
+  CreatePod("quick");  // its image is there now
+  Wait(absl::Seconds(5));
+  EXPECT_EQ(api::TextAt(Pod("quick"), "status.phase"), "Running");
+  EXPECT_EQ(writes, 1);
+}
+
 TEST_F(NodeAgentTest, WritesThatFailAreTriedAgain) {
   Wait(absl::Seconds(1));
   api.memory.SetIntercept([](std::string_view verb, const Resource& resource, const Json&) {

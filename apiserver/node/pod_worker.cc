@@ -220,6 +220,14 @@ bool PodWorker::MayRestart(const Container& container) const {
   return policy == "OnFailure" ? failed : policy != "Never";
 }
 
+bool PodWorker::starting() const {
+  if (stopping_ || settled_) return false;
+  return std::any_of(containers_.begin(), containers_.end(), [](const auto& container) {
+    return container->role == Role::kMain && !container->now && !container->before &&
+           container->waiting_reason.empty() && container->state != State::kRunning;
+  });
+}
+
 bool PodWorker::MainsAreDone() const {
   return std::all_of(containers_.begin(), containers_.end(), [this](const auto& container) {
     return container->role != Role::kMain ||

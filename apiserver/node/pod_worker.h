@@ -67,6 +67,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   const api::Json& pod() const { return *pod_; }
   const std::string& uid() const { return uid_; }
+  // Its containers come up for the first time, and nothing has gone wrong.
+  bool starting() const;
   // It has ended. Its containers are still there for their logs, until the pod is deleted.
   bool settled() const { return settled_; }
   // It was deleted, everything has ended, and is cleared away.

@@ -1,14 +1,29 @@
 // keelson: the control plane's daemons, and the commands that run a cluster of them on this
 // machine.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 
 #include "tools/keelson/commands.h"
+
+namespace {
+
+// A watch is a connection, and a connection a file: as many as the user may have.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App program("Keelson: a Kubernetes-compatible control plane over a replicated store.",
                    "keelson");
   program.set_version_flag("--version", KEELSON_VERSION);
   program.require_subcommand(1);
+  RaiseFileLimit();
   int exit_status = 0;
   for (const auto add :
        {keelson::program::AddUpCommand, keelson::program::AddStatusCommand,

@@ -27,6 +27,7 @@ namespace keelson::program {
 namespace {
 
 constexpr absl::Duration kReadyTimeout = absl::Seconds(60);
+constexpr absl::Duration kReadyTimeoutOfNode = absl::Milliseconds(50);
 constexpr int kRestartsMax = 6;  // of one component; more, and it will not come up at all
 constexpr absl::Duration kPortsTimeout = absl::Seconds(8);
 constexpr absl::Duration kStopTimeout = absl::Seconds(40);
@@ -67,7 +68,10 @@ std::string Troubled(const ClusterPlan& plan, int restarts) {
 
 class Progress {
  public:
-  explicit Progress(const ClusterPlan& plan) : plan_(plan), begin_(absl::Now()) {}
+  explicit Progress(const ClusterPlan& plan)
+      : plan_(plan),
+        begin_(absl::Now()),
+        deadline_(begin_ + kReadyTimeout + plan.nodes * kReadyTimeoutOfNode) {}
 
   // Waits until `done` gives a text, and prints it.
   absl::Status Step(const std::string& what, const std::function<std::string()>& done) {
@@ -83,7 +87,7 @@ class Progress {
         return absl::UnavailableError(
             Concat("the supervisor ended: ", LastLine(plan_.File("supervisor.log"))));
       }
-      const bool late = absl::Now() - begin_ > kReadyTimeout;
+      const bool late = absl::Now() > deadline_;
       const std::string trouble = Troubled(plan_, late ? 1 : kRestartsMax);
       if (late || !trouble.empty()) {
         return absl::DeadlineExceededError(
@@ -96,6 +100,7 @@ class Progress {
  private:
   const ClusterPlan& plan_;
   const absl::Time begin_;
+  const absl::Time deadline_;
 };
 
 std::string StoreReady(const ClusterPlan& plan) {

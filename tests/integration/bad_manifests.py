@@ -337,6 +337,10 @@ MISDIRECTED = [
     ("list", "POST", PODS, {"apiVersion": "v1", "kind": "List", "items": [pod()]},
      400, 'List in version "v1" cannot be handled as a Pod: no kind "List" is registered for version "v1" in '
           'scheme "pkg/api/legacyscheme/scheme.go:30"'),
+    ("a namespace that is missing", "POST", "/api/v1/namespaces/missing/configmaps", config_map(), 404,
+     'namespaces "missing" not found'),
+    ("a namespace that stays", "DELETE", "/api/v1/namespaces/default", None, 403,
+     'namespaces "default" is forbidden: this namespace may not be deleted'),
     ("a body that is too large", "POST", CONFIG_MAPS, config_map(data={"a": "x" * (3 << 20)}), 413,
      "Request entity too large: limit is 3145728"),
     ("method", "PUT", PODS, pod(),
@@ -593,6 +597,13 @@ SPECS = [
      422, invalid("Service", "x", 'spec.externalName: Invalid value: "Under_Score": a lowercase RFC 1123 '
                                   "subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
                                   "must start and end with an alphanumeric character...")),
+    ("service node port", "POST", SERVICES, service(port={"nodePort": 80}, type="NodePort"),
+     422, invalid("Service", "x", "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range "
+                                  "of valid ports is 30000-32767")),
+    ("priority class missing", "POST", PODS, pod(priorityClassName="missing"),
+     403, 'pods "x" is forbidden: no PriorityClass with name missing was found'),
+    ("service account missing", "POST", PODS, pod(serviceAccountName="missing"),
+     403, 'pods "x" is forbidden: error looking up service account bad/missing: serviceaccount "missing" not found'),
     ("session affinity", "POST", SERVICES, service(sessionAffinity="Sticky"),
      422, invalid("Service", "x", 'spec.sessionAffinity: Unsupported value: "Sticky": supported values: '
                                   '"ClientIP", "None"')),

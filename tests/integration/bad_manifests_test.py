@@ -94,8 +94,8 @@ class ApiServer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-REASONS = {400: "BadRequest", 404: "NotFound", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge", 415: "UnsupportedMediaType",
-           422: "Invalid", 504: "Timeout"}
+REASONS = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge",
+           415: "UnsupportedMediaType", 422: "Invalid", 504: "Timeout"}
 
 
 def reason_of(code, message):

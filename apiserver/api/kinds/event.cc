@@ -227,7 +227,7 @@ const Kind& EventsEventKind() {
       .singular = "event",
       .short_names = {"ev"},
       .message = "events.v1.Event",
-      .storage_prefix = "",
+      .storage_prefix = "events",
       .create_on_update = true,
       .time_to_live = kTimeToLive,
       .stored_as = &EventKind(),

@@ -125,8 +125,10 @@ class AdmissionTest : public testing::Test {
 
   static client::TestCluster* cluster_;
   // Small enough to be used up.
-  const AdmissionOptions options_{
-      .service_range = "10.9.0.0/26", .node_port_first = 30000, .node_port_last = 30019};
+  const AdmissionOptions options_{.service_range = "10.9.0.0/26",
+                                  .node_port_first = 30000,
+                                  .node_port_last = 30019,
+                                  .taint_new_nodes = true};
   std::unique_ptr<client::Client> store_;
   std::unique_ptr<Registry> registry_;
   std::string space_;

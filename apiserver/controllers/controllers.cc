@@ -10,6 +10,7 @@
 #include "apiserver/controllers/job.h"
 #include "apiserver/controllers/namespaces.h"
 #include "apiserver/controllers/pod_gc.h"
+#include "apiserver/controllers/quotas.h"
 #include "apiserver/controllers/replica_set.h"
 #include "apiserver/controllers/service_accounts.h"
 #include "apiserver/controllers/stateful_set.h"
@@ -35,6 +36,7 @@ std::vector<std::unique_ptr<runtime::Controller>> MakeControllers(
   all.push_back(MakeTokenSecretController(context, options.root_ca));
   all.push_back(MakePodGarbageCollector(context));
   all.push_back(MakeFinishedJobController(context));
+  all.push_back(MakeQuotaController(context));
   all.push_back(MakeClusterRoleAggregator(context));
   all.push_back(MakeClaimProtection(context));
   all.push_back(MakeVolumeProtection(context));

@@ -1,5 +1,6 @@
 #include "apiserver/http/object_handlers.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -170,6 +171,15 @@ absl::StatusOr<api::PatchType> PatchTypeOf(const ApiRequest& request) {
       "application/strategic-merge-patch+json");
 }
 
+constexpr size_t kFieldManagerBytesMax = 128;
+
+// What the parameters of a write are called, all together, in refusals.
+std::string_view OptionsKind(const RequestInfo& info) {
+  if (info.verb == "create") return "CreateOptions";
+  if (info.verb == "update") return "UpdateOptions";
+  return info.verb == "patch" ? "PatchOptions" : "DeleteOptions";
+}
+
 absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) {
   const std::string& wanted = info.Parameter("fieldValidation");
   if (wanted == "Strict") return api::FieldValidation::kStrict;
@@ -177,7 +187,7 @@ absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) 
   if (wanted.empty() || wanted == "Warn") return api::FieldValidation::kWarn;
   api::FieldErrors errors;
   errors.NotSupported("fieldValidation", wanted, {"Ignore", "Strict", "Warn"});
-  return api::Invalid("meta.k8s.io", "CreateOptions", "", errors);
+  return api::Invalid("meta.k8s.io", OptionsKind(info), "", errors);
 }
 
 }  // namespace
@@ -200,14 +210,23 @@ absl::StatusOr<registry::WriteOptions> WriteOptionsOf(const ApiRequest& request,
   options.user = request.user;
   options.warnings = warnings;
   options.subresource = request.info.subresource;
-  for (auto [at, end] = request.info.query.equal_range("dryRun"); at != end; ++at) {
-    if (at->second != "All") {
-      api::FieldErrors errors;
-      errors.NotSupported("dryRun", Json::array({at->second}), {"All"});
-      return api::Invalid("meta.k8s.io", "CreateOptions", "", errors);
-    }
-    options.dry_run = true;
+  const RequestInfo& info = request.info;
+  api::FieldErrors errors;
+  if (info.verb == "patch" && info.Has("force")) {
+    errors.Forbidden("force", "may not be specified for non-apply patch");
   }
+  if (info.Parameter("fieldManager").size() > kFieldManagerBytesMax) {
+    errors.TooLong("fieldManager", kFieldManagerBytesMax);
+  }
+  Json dry_run = Json::array();
+  for (auto [at, end] = info.query.equal_range("dryRun"); at != end; ++at) {
+    dry_run.push_back(at->second);
+  }
+  options.dry_run = !dry_run.empty();
+  if (std::any_of(dry_run.begin(), dry_run.end(), [](const Json& how) { return how != "All"; })) {
+    errors.NotSupported("dryRun", dry_run, {"All"});
+  }
+  if (!errors.empty()) return api::Invalid("meta.k8s.io", OptionsKind(info), "", errors);
   return options;
 }
 

@@ -292,6 +292,12 @@ STRICTLY_WRONG = [
     ("field validation", "POST", f"{PODS}?fieldValidation=Maybe", pod(),
      422, invalid("CreateOptions.meta.k8s.io", "", 'fieldValidation: Unsupported value: "Maybe": supported '
                                                    'values: "Ignore", "Strict", "Warn"')),
+    ("field manager", "POST", f"{PODS}?fieldManager={'m' * 129}", pod(),
+     422, invalid("CreateOptions.meta.k8s.io", "", "fieldManager: Too long: may not be more than 128 bytes")),
+    ("force", "PATCH", f"{CONFIG_MAPS}/live?force=true", {"data": {}},
+     422, invalid("PatchOptions.meta.k8s.io", "", "force: Forbidden: may not be specified for non-apply patch"), MERGE),
+    ("dry run of a deletion", "DELETE", f"{CONFIG_MAPS}/live?dryRun=Some", None,
+     422, invalid("DeleteOptions.meta.k8s.io", "", 'dryRun: Unsupported value: []string{"Some"}: supported values: "All"')),
     ("dry run", "POST", f"{PODS}?dryRun=Some", pod(),
      422, invalid("CreateOptions.meta.k8s.io", "", 'dryRun: Unsupported value: []string{"Some"}: supported values: '
                                                    '"All"')),

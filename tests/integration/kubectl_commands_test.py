@@ -123,6 +123,8 @@ def plain(text):
 
 # Nothing moves by itself here: no daemon runs, statuses are what the test wrote.
 BEFORE = [
+    # What a controller gives every namespace; pods run as it.
+    Line("create serviceaccount default", "serviceaccount/default created"),
     Line("create -f node.yaml", "node/node1 created"),
     Line("create -f pod.yaml", "pod/p1 created"),
     Line("create deployment web --image=nginx:1.25 --replicas=2", "deployment.apps/web created"),

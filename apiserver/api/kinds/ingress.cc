@@ -128,13 +128,15 @@ void Validate(const Json& object, FieldErrors& errors) {
   }
   const Json& tls = ArrayAt(spec, "tls");
   for (size_t i = 0; i < tls.size(); ++i) ValidateTls(tls[i], Index("spec.tls", i), errors);
-  const Json* name = Find(spec, "ingressClassName");
-  if (name == nullptr) return;
-  const std::string& class_name = TextAt(spec, "ingressClassName");
-  CheckName(class_name, IsSubdomain, "spec.ingressClassName", errors);
-  // Only what is new has no resourceVersion.
+  if (Find(spec, "ingressClassName") == nullptr) return;
+  CheckName(TextAt(spec, "ingressClassName"), IsSubdomain, "spec.ingressClassName", errors);
+}
+
+// An object from before may say two things; a new one says one.
+void ValidateCreate(const Json& object, FieldErrors& errors) {
+  const Json* name = Find(object, "spec.ingressClassName");
   const Json* annotation = Member(AnnotationsOf(object), kClassAnnotation);
-  if (annotation != nullptr && *annotation != class_name && ResourceVersionOf(object) == 0) {
+  if (name != nullptr && annotation != nullptr && *annotation != *name) {
     errors.Invalid(Child("annotations", kClassAnnotation), *annotation,
                    "must match `ingressClassName` when both are specified");
   }
@@ -211,6 +213,7 @@ const Kind& IngressKind() {
       .has_generation = true,
       .prepare_create = PrepareCreate,
       .validate = Validate,
+      .validate_create = ValidateCreate,
       .validate_status_update = ValidateStatus,
       .columns = {NameColumn(), {"Class"}, {"Hosts"}, {"Address"}, {"Ports"}, {"Age"}},
       .print = Print,

@@ -64,22 +64,49 @@ const unsigned char* Bytes(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-}  // namespace
-
-absl::Status CheckCertificateRequest(const std::string& pem) {
+// nullptr: it is none, and `why` says so.
+RequestPtr ParseRequest(const std::string& pem, absl::Status* why) {
   const BioPtr text = Open(pem);
   Block block;
   if (text == nullptr || !TakeBlock(text.get(), &block) || block.name != "CERTIFICATE REQUEST") {
-    return Malformed("PEM block type must be CERTIFICATE REQUEST");
+    *why = Malformed("PEM block type must be CERTIFICATE REQUEST");
+    return nullptr;
   }
   const unsigned char* at = Bytes(block.content);
-  const RequestPtr request(d2i_X509_REQ(nullptr, &at, static_cast<long>(block.content.size())));
-  if (request == nullptr) return Malformed("the certificate request is malformed");
+  RequestPtr request(d2i_X509_REQ(nullptr, &at, static_cast<long>(block.content.size())));
+  if (request == nullptr) *why = Malformed("the certificate request is malformed");
+  return request;
+}
+
+}  // namespace
+
+absl::Status CheckCertificateRequest(const std::string& pem) {
+  absl::Status why;
+  const RequestPtr request = ParseRequest(pem, &why);
+  if (request == nullptr) return why;
   const KeyPtr key(X509_REQ_get_pubkey(request.get()));
   if (key == nullptr || X509_REQ_verify(request.get(), key.get()) != 1) {
     return Malformed("the certificate request is not signed by its key");
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> OrganizationsOfRequest(const std::string& pem) {
+  std::vector<std::string> organizations;
+  absl::Status why;
+  const RequestPtr request = ParseRequest(pem, &why);
+  if (request == nullptr) return organizations;
+  X509_NAME* const name = X509_REQ_get_subject_name(request.get());
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_organizationName, at)) >= 0;) {
+    unsigned char* text = nullptr;
+    const int bytes =
+        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (bytes < 0) continue;
+    organizations.emplace_back(reinterpret_cast<char*>(text), bytes);
+    OPENSSL_free(text);
+  }
+  ERR_clear_error();
+  return organizations;
 }
 
 absl::Status CheckCertificates(const std::string& pem) {

@@ -3,6 +3,7 @@
 #define KEELSON_CRYPTO_CERTIFICATE_REQUEST_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -10,6 +11,8 @@ namespace keelson::crypto {
 
 // InvalidArgument: it is no request, or not signed by the key it names.
 absl::Status CheckCertificateRequest(const std::string& pem);
+// The organizations (O) of the subject that a request names; none for what is no request.
+std::vector<std::string> OrganizationsOfRequest(const std::string& pem);
 // One certificate or more, and nothing else. InvalidArgument: not so.
 absl::Status CheckCertificates(const std::string& pem);
 

@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "base/check.h"
 #include "crypto/certificate.h"
+#include "crypto/certificate_request.h"
 #include "crypto/signature.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -193,6 +194,36 @@ TEST_F(SigningKeyTest, MethodFollowsFromTheKindOfKey) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(SignatureKey::LoadPrivate(directory_ + "/absent").status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+// openssl req -new -subj "/O=system:masters/O=b/CN=x", by a key of P-256.
+constexpr char kRequest[] =
+    "-----BEGIN CERTIFICATE REQUEST-----\n"
+    "MIHsMIGTAgEAMDExFzAVBgNVBAoMDnN5c3RlbTptYXN0ZXJzMQowCAYDVQQKDAFi\n"
+    "MQowCAYDVQQDDAF4MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEo0+Qt+N/ZcS5\n"
+    "J03jfDfyReAknARwjg8jWCqB7pBZfwqMlCQTDM1bb++aY8Wxd1eoSm03WoulPfky\n"
+    "p7zYeo5tY6AAMAoGCCqGSM49BAMCA0gAMEUCIDdVc1W4GaV7izSH1YgB54OxqZD0\n"
+    "qeVJ5WHN5TrHv2s+AiEAs5Dhqw8Sni7Iw7dYDhDJgajXlFzxf3i8cS8mR2qYFH0=\n"
+    "-----END CERTIFICATE REQUEST-----\n";
+
+TEST(CertificateRequestTest, ARequestIsSignedByItsKeyAndTellsItsOrganizations) {
+  EXPECT_TRUE(CheckCertificateRequest(kRequest).ok());
+  EXPECT_THAT(OrganizationsOfRequest(kRequest), testing::ElementsAre("system:masters", "b"));
+  std::string forged = kRequest;
+  forged.replace(forged.find("AFi"), 3, "AFj");  // O=c
+  EXPECT_EQ(CheckCertificateRequest(forged).message(),
+            "the certificate request is not signed by its key");
+  EXPECT_EQ(CheckCertificateRequest("text").message(),
+            "PEM block type must be CERTIFICATE REQUEST");
+  EXPECT_THAT(OrganizationsOfRequest("text"), testing::IsEmpty());
+}
+
+TEST(CertificateRequestTest, CertificatesAreThatAndNothingElse) {
+  const KeyPair authority = *MakeCertificate(Authority(), nullptr);
+  EXPECT_TRUE(CheckCertificates(authority.certificate + authority.certificate).ok());
+  EXPECT_EQ(CheckCertificates("").message(), "must contain at least one CERTIFICATE PEM block");
+  EXPECT_EQ(CheckCertificates(authority.certificate + kRequest).message(),
+            "only CERTIFICATE PEM blocks are allowed, found \"CERTIFICATE REQUEST\"");
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apiserver/api/errors.h"
+#include "apiserver/api/kinds/kinds.h"
 #include "apiserver/auth/bootstrap.h"
+#include "apiserver/auth/certificate_requests.h"
 #include "apiserver/auth/default_roles.h"
 #include "apiserver/auth/escalation.h"
 #include "apiserver/auth/node_restriction.h"
@@ -461,6 +463,61 @@ TEST_F(AuthorizerTest, BootstrapTwiceWritesOnceAndKeepsWhatWasAdded) {
   EXPECT_EQ((*objects_.Find(kClusterRoleBindings, "", "system:kube-scheduler"))["subjects"].size(),
             2u);
   EXPECT_TRUE((*objects_.Find(kClusterRoles, "", "system:discovery"))["rules"].empty());
+}
+
+class CertificateRequestTest : public AuthorizerTest {
+ protected:
+  registry::AdmissionRequest Change(std::string_view subresource) {
+    return {.kind = &api::CertificateSigningRequestKind(),
+            .operation = registry::Operation::kUpdate,
+            .name_space = "",
+            .name = "csr",
+            .subresource = std::string(subresource),
+            .user = alice_,
+            .object = &object_,
+            .old = &old_};
+  }
+  void Grant(std::string verb, std::string signer) {
+    Role("", signer, {{{std::move(verb)}, {"certificates.k8s.io"}, {"signers"}, {signer}}});
+    Bind("", signer, "ClusterRole", signer, ToUser("alice"));
+  }
+
+  Json old_ = {{"metadata", {{"name", "csr"}}}, {"spec", {{"signerName", "example.com/web"}}}};
+  Json object_ = old_;
+};
+
+TEST_F(CertificateRequestTest, WhoAskedIsForTheServerToSay) {
+  registry::AdmissionRequest request = Change("");
+  request.operation = registry::Operation::kCreate;
+  request.old = nullptr;
+  object_["spec"]["username"] = "root";
+  object_["spec"]["extra"] = {{"key", {"value"}}};
+  CompleteCertificateRequest(absl::UnixEpoch(), request);
+  EXPECT_EQ(object_["spec"], (Json{{"signerName", "example.com/web"},
+                                   {"username", "alice"},
+                                   {"groups", {"devs", "system:authenticated"}}}));
+}
+
+TEST_F(CertificateRequestTest, ConditionsSayWhenTheyCameToBe) {
+  object_["status"]["conditions"] = Json::array({{{"type", "Approved"}, {"status", "True"}}});
+  registry::AdmissionRequest request = Change("approval");
+  CompleteCertificateRequest(absl::UnixEpoch(), request);
+  EXPECT_EQ(object_["status"]["conditions"][0]["lastUpdateTime"], "1970-01-01T00:00:00Z");
+}
+
+TEST_F(CertificateRequestTest, ApprovingAndSigningAreGrantedForEachSigner) {
+  const absl::Status refused = CheckCertificateRequest(authorizer_, Change("approval"));
+  EXPECT_EQ(refused.message(),
+            "certificatesigningrequests.certificates.k8s.io \"csr\" is forbidden: user not "
+            "permitted to approve requests with signerName \"example.com/web\"");
+  EXPECT_EQ(api::HttpCode(refused), 403);
+  Grant("approve", "example.com/web");
+  EXPECT_TRUE(CheckCertificateRequest(authorizer_, Change("approval")).ok());
+  EXPECT_TRUE(CheckCertificateRequest(authorizer_, Change("status")).ok()) << "nothing changes";
+  object_["status"]["certificate"] = "bm8=";
+  EXPECT_FALSE(CheckCertificateRequest(authorizer_, Change("status")).ok());
+  Grant("sign", "example.com/*");
+  EXPECT_TRUE(CheckCertificateRequest(authorizer_, Change("status")).ok());
 }
 
 }  // namespace

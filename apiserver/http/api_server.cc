@@ -11,6 +11,7 @@
 #include "apiserver/auth/authenticator.h"
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/auth/bootstrap.h"
+#include "apiserver/auth/certificate_requests.h"
 #include "apiserver/auth/endpoint_registration.h"
 #include "apiserver/auth/escalation.h"
 #include "apiserver/auth/node_restriction.h"
@@ -119,6 +120,7 @@ absl::Status RunApiServer(const ApiServerOptions& options) {
       registry::MakeAdmissionPlugins();
   plugins.push_back(auth::MakeNodeRestrictionPlugin());
   plugins.push_back(auth::MakeEscalationPlugin(&authorizer_of_plugin));
+  plugins.push_back(auth::MakeCertificateRequestPlugin(&authorizer_of_plugin, absl::Now));
   registry::Registry registry(store.get(), std::move(plugins));
   auth::RegistryObjects objects(&registry);
   auth::Authorizer authorizer(&objects);

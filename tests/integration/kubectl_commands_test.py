@@ -7,6 +7,7 @@ A scenario is a list of command lines, run in order against one control plane, e
 must have. What needs a container that really runs is named at the end as not run.
 """
 
+import base64
 import re
 import subprocess
 import sys
@@ -65,7 +66,26 @@ apiVersion: v1
 kind: Node
 metadata: {name: node1, labels: {kubernetes.io/hostname: node1}}
 """
-FILES = {"pod.yaml": POD, "deploy.yaml": DEPLOYMENT.format(replicas=2, tag="1.25"),
+# Of /CN=x, by a key of P-256.
+REQUEST = """\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHGMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BKNPkLfjf2XEuSdN43w38kXgJJwEcI4PI1gqge6QWX8KjJQkEwzNW2/vmmPFsXdX
+qEptN1qLpT35Mqe82HqObWOgADAKBggqhkjOPQQDAgNIADBFAiBz2PUxDu2lN1VQ
+Td3WteKVs71cl1KrIVYSGAiVUsZgjgIhAIOgmYSS8oQ4Wp7IP2ijeiGScC0AqZMz
+xTFh8YXi8jtq
+-----END CERTIFICATE REQUEST-----
+"""
+SIGNING_REQUEST = f"""\
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {{name: me}}
+spec:
+  request: {base64.b64encode(REQUEST.encode()).decode()}
+  signerName: example.com/web
+  usages: [client auth]
+"""
+FILES = {"csr.yaml": SIGNING_REQUEST, "pod.yaml": POD, "deploy.yaml": DEPLOYMENT.format(replicas=2, tag="1.25"),
          "deploy2.yaml": DEPLOYMENT.format(replicas=3, tag="1.26"), "ds.yaml": DAEMON_SET, "node.yaml": NODE,
          "kz/kustomization.yaml": KUSTOMIZATION, "kz/map.yaml": MAP,
          "ed.sh": "#!/bin/sh\nsed -i 's/replicas: 3/replicas: 2/' \"$1\"\n"}
@@ -444,6 +464,12 @@ MAKING = [
     Line("get pod p1 -o 'jsonpath={.spec.ephemeralContainers[0].name}'", "dbg"),
     Line("debug node/node1 --image=busybox",
          "Creating debugging pod node-debugger-node1-<...> with container debugger on node node1.", err=ANYTHING),
+    Line("create -f csr.yaml", "certificatesigningrequest.certificates.k8s.io/me created"),
+    Line("certificate approve me", "certificatesigningrequest.certificates.k8s.io/me approved"),
+    Line("get csr", """
+        NAME AGE SIGNERNAME REQUESTOR REQUESTEDDURATION CONDITION
+        me <age> example.com/web admin <none> Approved
+        """),
     Line("config use-context x", 'Switched to context "x".'),
     Line("config use-context test", 'Switched to context "test".'),
 ]

@@ -28,13 +28,6 @@ constexpr int64_t kSignerBytesMax = 253 + 1 + 253 + 63 + 1;
 constexpr std::string_view kConditions = "status.conditions";
 constexpr std::string_view kCertificate = "status.certificate";
 
-// Who asks is for the server to say.
-void PrepareCreate(Json& object) {
-  for (std::string_view field : {"username", "uid", "groups", "extra"}) {
-    Erase(object, Concat("spec.", field));
-  }
-}
-
 void PrepareUpdate(Json& object, const Json& old) { object["spec"] = MapAt(old, "spec"); }
 
 // The bytes of a field that is base64 in JSON; empty for what is not.
@@ -269,7 +262,6 @@ const Kind& CertificateSigningRequestKind() {
                        StatusSubresource()},
       .name_rule = NameRule::kPathSegment,
       .has_status = true,
-      .prepare_create = PrepareCreate,
       .prepare_update = PrepareUpdate,
       .validate = Validate,
       .validate_status_update = ValidateStatus,

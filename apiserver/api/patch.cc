@@ -40,7 +40,7 @@ std::vector<std::string> StrictFaults(PatchType type, std::string_view text, con
   std::vector<std::string> faults;
   JsonReader reader(text);
   FindDuplicates(reader, "", &faults);
-  if (type != PatchType::kJson) return faults;
+  if (type != PatchType::kJson || !patch.is_array()) return faults;
   constexpr std::string_view kKnown[] = {"op", "path", "from", "value"};
   for (size_t i = 0; i < patch.size(); ++i) {
     if (!patch[i].is_object()) continue;

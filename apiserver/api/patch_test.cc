@@ -108,6 +108,12 @@ TEST(JsonPatchTest, TextsThatAreNoPatchAreBadRequests) {
        "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of "
        "type string"},
       {"[", "error decoding patch: unexpected end of JSON input"},
+      {"1",
+       "error decoding patch: json: cannot unmarshal number into Go value of type "
+       "[]handlers.jsonPatchOp"},
+      {R"({"op":"add"})",
+       "error decoding patch: json: cannot unmarshal object into Go value of type "
+       "[]handlers.jsonPatchOp"},
   };
   for (const auto& [patch, message] : cases) {
     const Outcome outcome = Patched(PatchType::kJson, patch);

@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "apiserver/api/object.h"
 #include "apiserver/api/openapi.h"
 #include "apiserver/auth/reviews.h"
+#include "apiserver/runtime/log.h"
 #include "asio/post.hpp"
 #include "base/concat.h"
 #include "base/status_macros.h"
@@ -130,9 +132,7 @@ class ApiFront::Exchange final : public http::StreamHandler,
     if (stream_ == nullptr || answered_) return;
     began_ = absl::Now();
     const bool taken = front_->parts_.workers->TryRun([self = shared_from_this()] {
-      auto outcome = std::make_shared<Outcome>(
-          self->front_->Serve(self->request_, self->certificate_, self->headers_));
-      if (outcome->response) Compress(self->request_, &*outcome->response);
+      auto outcome = std::make_shared<Outcome>(self->Serve());
       asio::post(*self->front_->parts_.loop, [self, outcome] { self->Finish(*outcome); });
     });
     if (!taken) {
@@ -153,6 +153,18 @@ class ApiFront::Exchange final : public http::StreamHandler,
   }
 
  private:
+  // On a worker. Whatever is wrong with what serves a request, it ends this request alone.
+  Outcome Serve() {
+    try {
+      Outcome outcome = front_->Serve(request_, certificate_, headers_);
+      if (outcome.response) Compress(request_, &*outcome.response);
+      return outcome;
+    } catch (const std::exception& error) {
+      runtime::LogWarning(
+          Concat(request_.info.method, ' ', request_.info.path, " failed: ", error.what()));
+      return Outcome::Of(api::Internal(error.what()));
+    }
+  }
   void Finish(Outcome& outcome) {
     if (stream_ == nullptr || answered_) return;
     if (outcome.response) {
@@ -246,7 +258,7 @@ absl::Status ApiFront::CheckAccess(ApiRequest& request, const http::PeerCertific
   return parts_.authorizer->Authorize(attributes);
 }
 
-ApiFront::Outcome ApiFront::Serve(ApiRequest request, const http::PeerCertificate& certificate,
+ApiFront::Outcome ApiFront::Serve(ApiRequest& request, const http::PeerCertificate& certificate,
                                   const http::HeaderBlock& headers) {
   if (const absl::Status access = CheckAccess(request, certificate, headers); !access.ok()) {
     return Outcome::Of(access);

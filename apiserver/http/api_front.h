@@ -64,7 +64,7 @@ class ApiFront final : public http::RequestHandler {
 
   bool ServeAtOnce(http::Stream* stream, const RequestInfo& info);
   // On a worker.
-  Outcome Serve(ApiRequest request, const http::PeerCertificate& certificate,
+  Outcome Serve(ApiRequest& request, const http::PeerCertificate& certificate,
                 const http::HeaderBlock& headers);
   absl::Status CheckAccess(ApiRequest& request, const http::PeerCertificate& certificate,
                            const http::HeaderBlock& headers);

@@ -369,9 +369,10 @@ TEST_F(AdmissionTest, AnAddressThatIsAskedForIsGivenToOne) {
   const std::string spec =
       R"({"type": "NodePort", "clusterIP": "10.9.0.7", "ports": [{"port": 80, "nodePort": 30007}]})";
   Create(api::ServiceKind(), ServiceManifest("a", spec));
-  EXPECT_EQ(RefusalOf(api::ServiceKind(), ServiceManifest("b", spec)),
-            "Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"10.9.0.7\"]: failed to "
-            "allocate IP 10.9.0.7: provided IP is already allocated");
+  EXPECT_EQ(
+      RefusalOf(api::ServiceKind(), ServiceManifest("b", spec)),
+      "Service \"b\" is invalid: spec.clusterIPs: Invalid value: []string{\"10.9.0.7\"}: failed to "
+      "allocate IP 10.9.0.7: provided IP is already allocated");
   EXPECT_EQ(RefusalOf(api::ServiceKind(), ServiceManifest("b", R"({"type": "NodePort", "ports": [
                           {"port": 80, "nodePort": 30007}]})")),
             "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 30007: provided port "

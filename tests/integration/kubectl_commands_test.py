@@ -85,7 +85,46 @@ spec:
   signerName: example.com/web
   usages: [client auth]
 """
-FILES = {"csr.yaml": SIGNING_REQUEST, "pod.yaml": POD, "deploy.yaml": DEPLOYMENT.format(replicas=2, tag="1.25"),
+# One of each kind of core, as far as BEFORE and MAKING make none.
+CORE = """\
+# Old kubectls take what begins with a brace for JSON.
+{apiVersion: v1, kind: Service, metadata: {name: ports}, spec: {selector: {app: a}, ports: [
+  {name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: node-port}, spec: {type: NodePort, selector: {app: a, b: c}, ports: [
+  {port: 80, nodePort: 30080}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: headless}, spec: {clusterIP: None, selector: {app: a}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: outside}, spec: {type: ExternalName, externalName: example.com}}
+---
+{apiVersion: v1, kind: Endpoints, metadata: {name: e}, subsets: [
+  {addresses: [{ip: 192.0.2.1}, {ip: 192.0.2.2}], ports: [{port: 80, name: a}, {port: 81, name: b}]}]}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s}, addressType: IPv4,
+ endpoints: [{addresses: [192.0.2.1]}, {addresses: [192.0.2.2]}], ports: [{port: 80, name: a}]}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {a: b}}
+---
+{apiVersion: v1, kind: PodTemplate, metadata: {name: t}, template: {metadata: {labels: {a: b}}, spec: {containers: [
+  {name: c, image: i}, {name: d, image: j}]}}}
+---
+{apiVersion: v1, kind: ReplicationController, metadata: {name: rc}, spec: {replicas: 1, selector: {a: rc}, template: {
+  metadata: {labels: {a: rc}}, spec: {containers: [{name: c, image: i}]}}}}
+---
+{apiVersion: v1, kind: PersistentVolume, metadata: {name: v}, spec: {capacity: {storage: 1Gi}, hostPath: {path: /tmp},
+  accessModes: [ReadWriteOnce, ReadOnlyMany], storageClassName: slow}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce],
+  resources: {requests: {storage: 1Gi}}, storageClassName: fast}}
+---
+{apiVersion: v1, kind: LimitRange, metadata: {name: l}, spec: {limits: [{type: PersistentVolumeClaim, max: {storage: 9Gi}}]}}
+---
+{apiVersion: v1, kind: Event, metadata: {name: e}, involvedObject: {kind: Pod, name: p, namespace: default}, reason: Why,
+ message: because, type: Normal, count: 3, source: {component: me, host: here}}
+"""
+FILES = {"core.yaml": CORE, "csr.yaml": SIGNING_REQUEST, "pod.yaml": POD,
+         "deploy.yaml": DEPLOYMENT.format(replicas=2, tag="1.25"),
          "deploy2.yaml": DEPLOYMENT.format(replicas=3, tag="1.26"), "ds.yaml": DAEMON_SET, "node.yaml": NODE,
          "kz/kustomization.yaml": KUSTOMIZATION, "kz/map.yaml": MAP,
          "ed.sh": "#!/bin/sh\nsed -i 's/replicas: 3/replicas: 2/' \"$1\"\n"}
@@ -610,6 +649,60 @@ CLUSTER = [
 ]
 
 
+# The columns of the kinds of core.
+COLUMNS = [
+    Line("create -f core.yaml", ANYTHING, err=ANYTHING),
+    Line("get svc -o wide", """
+        NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR
+        headless ClusterIP None <none> <none> <age> app=a
+        kubernetes ClusterIP 10.96.0.1 <none> 443/TCP <age> <none>
+        node-port NodePort 10.<...> <none> 80:30080/TCP <age> app=a,b=c
+        outside ExternalName <none> example.com <none> <age> <none>
+        ports ClusterIP 10.<...> <none> 80/TCP,53/UDP <age> app=a
+        """),
+    Line("get ep e", """
+        NAME ENDPOINTS AGE
+        e 192.0.2.1:80,192.0.2.2:80,192.0.2.1:81 + 1 more... <age>
+        """, err=ANYTHING),
+    Line("get endpointslices s", """
+        NAME ADDRESSTYPE PORTS ENDPOINTS AGE
+        s IPv4 80 192.0.2.1,192.0.2.2 <age>
+        """),
+    Line("get secrets", """
+        NAME TYPE DATA AGE
+        s Opaque 1 <age>
+        """),
+    Line("get podtemplates", """
+        NAME CONTAINERS IMAGES POD LABELS
+        t c,d i,j a=b
+        """),
+    Line("get rc -o wide", """
+        NAME DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR
+        rc 1 0 0 <age> c i a=rc
+        """),
+    Line("get pv -o wide", """
+        NAME CAPACITY ACCESS MODES RECLAIM POLICY STATUS CLAIM STORAGECLASS VOLUMEATTRIBUTESCLASS REASON AGE VOLUMEMODE
+        v 1Gi RWO,ROX Retain Pending slow <unset> <age> Filesystem
+        """),
+    Line("get pvc -o wide", """
+        NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE VOLUMEMODE
+        c Pending fast <unset> <age> Filesystem
+        """),
+    Line("get limits", """
+        NAME CREATED AT
+        l <...>
+        """),
+    Line("get events -o wide", """
+        LAST SEEN TYPE REASON OBJECT SUBOBJECT SOURCE MESSAGE FIRST SEEN COUNT NAME
+        <unknown> Normal Why pod/p me, here because <unknown> 3 e
+        """),
+    Line("get events.v1.events.k8s.io", """
+        LAST SEEN TYPE REASON OBJECT MESSAGE
+        <unknown> Normal Why pod/p because
+        """),
+]
+
+
 def run_line(plane, program, line, folder):
     """Nothing, or what is wrong with what the command did."""
     try:
@@ -648,7 +741,7 @@ def run_watch(plane, program, line, folder):
 
 
 class KubectlCommandsTest(unittest.TestCase):
-    """Two tests for each version; see add_tests()."""
+    """Three tests for each version; see add_tests()."""
 
     def check(self, version, program, lines, **plane_options):
         with ControlPlane(**plane_options) as plane:
@@ -679,10 +772,14 @@ def add_tests(wanted):
         def test_server(self, version=version):
             self.check(version, found[version], [*BEFORE, *LOOKING, *MAKING, *ENDING])
 
+        def test_columns(self, version=version):
+            self.check(version, found[version], COLUMNS)
+
         def test_cluster(self, version=version):
             self.check(version, found[version], CLUSTER, daemons=("controllers", "scheduler"), nodes=2)
         suffix = version.replace(".", "_")
         setattr(KubectlCommandsTest, f"test_server_{suffix}", test_server)
+        setattr(KubectlCommandsTest, f"test_columns_{suffix}", test_columns)
         setattr(KubectlCommandsTest, f"test_cluster_{suffix}", test_cluster)
     return any(version in found for version in versions)
 

@@ -79,6 +79,7 @@ DeploymentSync::DeploymentSync(Environment environment, const Json& deployment,
       deployment_(deployment),
       now_(absl::Now()),
       wanted_(api::NumberAt(deployment, "spec.replicas", 1)),
+      seen_(deployment),
       conditions_(api::ArrayAt(deployment, "status.conditions")),
       collisions_(api::NumberAt(deployment, "status.collisionCount")) {
   for (const Object& set : sets) sets_.push_back(*set);
@@ -457,7 +458,7 @@ absl::Status DeploymentSync::SyncStatus() {
   }
   if (!api::IsBeingDeleted(deployment_)) JudgeProgress(&status);
   status["conditions"] = conditions_;
-  return PatchStatus(environment_.client, kDeployments, deployment_, status);
+  return PatchStatus(environment_.client, kDeployments, seen_, status);
 }
 
 void DeploymentSync::JudgePause() {

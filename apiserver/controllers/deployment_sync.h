@@ -64,6 +64,7 @@ class DeploymentSync {
   const api::Json& deployment_;
   const absl::Time now_;
   const int64_t wanted_;
+  api::Json seen_;                 // the Deployment as last read or written
   std::vector<api::Json> sets_;    // oldest first; as they are after what was done
   std::optional<size_t> new_set_;  // in sets_
   api::Json conditions_;           // of the status to be

@@ -271,6 +271,11 @@ void GarbageCollector::EnqueueDependents(const std::string& uid) {
 absl::Status GarbageCollector::Reconcile(const std::string& uid) {
   const std::optional<GraphObject> object = graph_.Find(uid);
   if (!object) return absl::OkStatus();
+  if (!all_synced()) {
+    // A dependent, or an owner, that has not been seen yet is not one that is not there.
+    queue().AddAfter(uid, kSyncPause);
+    return absl::OkStatus();
+  }
   if (object->orphans()) return OrphanDependents(*object);
   if (object->in_foreground()) return FinishForeground(*object);
   if (object->being_deleted || object->owners.empty()) return absl::OkStatus();
@@ -279,11 +284,6 @@ absl::Status GarbageCollector::Reconcile(const std::string& uid) {
 
 absl::Status GarbageCollector::CollectObject(const GraphObject& object) {
   if (AllOwnersStay(object)) return absl::OkStatus();
-  if (!all_synced()) {
-    // Most owners show when their kind has been listed.
-    queue().AddAfter(object.uid, kSyncPause);
-    return absl::OkStatus();
-  }
   KV_ASSIGN_OR_RETURN(const Owners owners, Classify(object));
   if (!owners.solid.empty()) {
     std::vector<const OwnerReference*> dropped = owners.gone;
@@ -356,11 +356,6 @@ absl::Status GarbageCollector::FinishForeground(const GraphObject& object) {
 }
 
 absl::Status GarbageCollector::OrphanDependents(const GraphObject& object) {
-  // A dependent that has not been seen would be taken for one that has lost its owner.
-  if (!all_synced()) {
-    queue().AddAfter(object.uid, kSyncPause);
-    return absl::OkStatus();
-  }
   for (const GraphObject& dependent : graph_.Dependents(object.uid)) {
     std::vector<const OwnerReference*> dropped;
     for (const OwnerReference& owner : dependent.owners) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -433,18 +432,13 @@ absl::Status JobSync::WriteStatus() {
   return absl::OkStatus();
 }
 
-absl::Status JobSync::Track(const std::optional<Verdict>& verdict) {
-  status_["active"] = static_cast<int64_t>(active_.size()) + created_ - deleted_;
-  if (api::NumberAt(status_, "active") == 0) status_.erase("active");
-  status_["terminating"] = terminating_;
-  // Step 2.
+// Step 2. Gives the pods that may be let go.
+std::vector<Object> JobSync::NoteEnded() {
   Json& done = *ListIn(status_, "succeeded");
   Json& lost = *ListIn(status_, "failed");
-  std::vector<Object> to_release;
-  std::set<std::string> held;
+  std::vector<Object> noted;
   for (const Object& pod : ended_) {
     const std::string& uid = api::UidOf(*pod);
-    held.insert(uid);
     const bool succeeded = api::TextAt(*pod, "status.phase") == "Succeeded";
     const bool counts = succeeded ? !IsIndexed(job_) || IndexOf(*pod) >= 0
                                   : MatchFailurePolicy(job_, *pod).action != FailureAction::kIgnore;
@@ -456,38 +450,48 @@ absl::Status JobSync::Track(const std::optional<Verdict>& verdict) {
       }
       list.push_back(uid);
     }
-    to_release.push_back(pod);
+    noted.push_back(pod);
   }
-  if (!to_release.empty()) KV_RETURN_IF_ERROR(WriteStatus());
-  // Step 3.
-  absl::Status released;
-  std::vector<absl::Status> results(to_release.size());
-  released = Everywhere(static_cast<int>(to_release.size()), [&](int i) {
-    results[i] = RemoveTracking(environment_.client, *to_release[i]);
+  return noted;
+}
+
+// Step 3.
+absl::Status JobSync::Release(const std::vector<Object>& pods) {
+  std::vector<absl::Status> results(pods.size());
+  const absl::Status first_error = Everywhere(static_cast<int>(pods.size()), [&](int i) {
+    results[i] = RemoveTracking(environment_.client, *pods[i]);
     return results[i];
   });
-  for (size_t i = 0; i < to_release.size(); ++i) {
-    if (!results[i].ok()) continue;
-    released_->insert(api::UidOf(*to_release[i]));
-    held.erase(api::UidOf(*to_release[i]));
+  for (size_t i = 0; i < pods.size(); ++i) {
+    if (results[i].ok()) released_->insert(api::UidOf(*pods[i]));
   }
-  // Step 4.
-  int64_t counted_done = 0;
-  int64_t counted_lost = 0;
-  for (const auto& [list, counter] :
-       {std::pair(&done, &counted_done), std::pair(&lost, &counted_lost)}) {
+  return first_error;
+}
+
+// Step 4. True: nothing is left to count.
+bool JobSync::CountReleased() {
+  std::set<std::string> held;
+  for (const Object& pod : ended_) {
+    if (!released_->contains(api::UidOf(*pod))) held.insert(api::UidOf(*pod));
+  }
+  bool all = held.empty();
+  for (const char* name : {"succeeded", "failed"}) {
+    Json& list = *ListIn(status_, name);
     Json kept = Json::array();
-    for (const Json& uid : *list) {
+    int64_t counted = 0;
+    for (const Json& uid : list) {
       if (uid.is_string() && held.contains(uid.get<std::string>())) {
         kept.push_back(uid);
       } else {
-        ++*counter;
+        ++counted;
       }
     }
-    *list = std::move(kept);
+    all &= kept.empty();
+    list = std::move(kept);
+    if (list.empty()) status_["uncountedTerminatedPods"].erase(name);
+    // Of an Indexed Job the indexes are counted, not the pods.
+    if (std::string_view(name) == "failed" || !IsIndexed(job_)) AddTo(status_, name, counted);
   }
-  const bool all_counted = done.empty() && lost.empty() && held.empty();
-  AddTo(status_, "failed", counted_lost);
   if (IsIndexed(job_)) {
     status_["succeeded"] = static_cast<int64_t>(succeeded_indexes_.size());
     if (!succeeded_indexes_.empty()) {
@@ -496,15 +500,19 @@ absl::Status JobSync::Track(const std::optional<Verdict>& verdict) {
     if (api::Find(job_, "spec.backoffLimitPerIndex") != nullptr) {
       status_["failedIndexes"] = FormatIndexes(failed_indexes_);
     }
-  } else {
-    AddTo(status_, "succeeded", counted_done);
   }
   if (api::NumberAt(status_, "succeeded") == 0) status_.erase("succeeded");
-  for (const char* list : {"succeeded", "failed"}) {
-    Json& uncounted = status_["uncountedTerminatedPods"];
-    if (api::ArrayAt(uncounted, list).empty()) uncounted.erase(list);
-  }
-  if (verdict && all_counted && terminating_ == 0) Finish(*verdict);
+  return all;
+}
+
+absl::Status JobSync::Track(const std::optional<Verdict>& verdict) {
+  status_["active"] = static_cast<int64_t>(active_.size()) + created_ - deleted_;
+  if (api::NumberAt(status_, "active") == 0) status_.erase("active");
+  status_["terminating"] = terminating_;
+  const std::vector<Object> noted = NoteEnded();
+  if (!noted.empty()) KV_RETURN_IF_ERROR(WriteStatus());
+  const absl::Status released = Release(noted);
+  if (CountReleased() && verdict && terminating_ == 0) Finish(*verdict);
   KV_RETURN_IF_ERROR(WriteStatus());
   return released;
 }

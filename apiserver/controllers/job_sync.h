@@ -73,6 +73,9 @@ class JobSync {
   int64_t FailuresOfIndex(int64_t index) const;
   void JudgeSuspension();
   absl::Status Track(const std::optional<Verdict>& verdict);
+  std::vector<runtime::Object> NoteEnded();
+  absl::Status Release(const std::vector<runtime::Object>& pods);
+  bool CountReleased();
   absl::Status WriteStatus();
   void Finish(const Verdict& verdict);
   void LookAgain(absl::Duration after);

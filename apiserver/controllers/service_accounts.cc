@@ -92,6 +92,7 @@ class RootCaController final : public NamespaceFollower {
                .selectors = {.field_selector = Concat("metadata.name=", kRootCaMap)}}) {
     const auto enqueue = [this](const Object& map) { queue().Add(api::NamespaceOf(*map)); };
     maps_.AddHandler({
+        .on_add = enqueue,
         .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
         .on_delete = enqueue,
     });

@@ -85,8 +85,8 @@ bool StatefulSetSync::IsHealthy(const Json& pod) const {
 // Pods below the partition, and below those that the update has reached, keep the old template.
 const Json& StatefulSetSync::RevisionFor(int64_t ordinal) const {
   if (!is_rolling() || api::NameOf(current_) == api::NameOf(update_)) return update_;
-  const int64_t below = partition() > 0 ? first_ + partition()
-                                        : first_ + api::NumberAt(set_, "status.currentReplicas");
+  const int64_t below =
+      partition() > 0 ? first_ + partition() : first_ + api::NumberAt(status_, "currentReplicas");
   return ordinal < below ? current_ : update_;
 }
 

@@ -81,7 +81,11 @@ absl::Status PatchStatus(runtime::ApiClient* client, const runtime::Resource& re
   if (patch.empty()) return absl::OkStatus();
   return client
       ->Patch(resource, api::NamespaceOf(seen), api::NameOf(seen), runtime::PatchType::kMerge,
-              {{"metadata", {{"uid", api::UidOf(seen)}}}, {"status", patch}}, "status")
+              {{"metadata",
+                {{"uid", api::UidOf(seen)},
+                 {"resourceVersion", api::TextAt(seen, "metadata.resourceVersion")}}},
+               {"status", patch}},
+              "status")
       .status();
 }
 

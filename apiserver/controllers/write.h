@@ -27,7 +27,7 @@ enum class Condition { kSameVersion, kSameObject };
 absl::StatusOr<api::Json> PatchObject(runtime::ApiClient* client, const runtime::Resource& resource,
                                       const api::Json& seen, const api::Json& wanted,
                                       Condition condition);
-// The same for the status of the object.
+// The same for the status of the object, as it was seen: parts of two statuses make no third.
 absl::Status PatchStatus(runtime::ApiClient* client, const runtime::Resource& resource,
                          const api::Json& seen, const api::Json& wanted_status);
 

@@ -56,7 +56,7 @@ class QueueController::Impl {
     ++reconciled_;
     if (status.ok()) return controller->queue_.Forget(key);
     ++failed_;
-    const std::string line = Concat(name_, ": ", key, ": ", status.ToString());
+    const std::string line = Concat(name_, ": ", key, ": ", std::string(status.message()));
     // Others have changed the object meanwhile; that is usual.
     if (api::IsConflict(status)) {
       LogDebug(line);

@@ -1,20 +1,24 @@
 #include "apiserver/controllers/controllers.h"
 
+#include "apiserver/controllers/autoscale.h"
 #include "apiserver/controllers/cluster_roles.h"
 #include "apiserver/controllers/cron_job.h"
 #include "apiserver/controllers/daemon_set.h"
 #include "apiserver/controllers/deployment.h"
+#include "apiserver/controllers/disruption.h"
 #include "apiserver/controllers/endpoints.h"
 #include "apiserver/controllers/finished_jobs.h"
 #include "apiserver/controllers/garbage_collector.h"
 #include "apiserver/controllers/job.h"
 #include "apiserver/controllers/namespaces.h"
+#include "apiserver/controllers/node_health.h"
 #include "apiserver/controllers/pod_gc.h"
 #include "apiserver/controllers/quotas.h"
 #include "apiserver/controllers/replica_set.h"
 #include "apiserver/controllers/service_accounts.h"
 #include "apiserver/controllers/stateful_set.h"
 #include "apiserver/controllers/volume_protection.h"
+#include "apiserver/controllers/volumes.h"
 
 namespace keelson::controllers {
 
@@ -34,9 +38,14 @@ std::vector<std::unique_ptr<runtime::Controller>> MakeControllers(
   all.push_back(MakeServiceAccountController(context));
   all.push_back(MakeRootCaController(context, options.root_ca));
   all.push_back(MakeTokenSecretController(context, options.root_ca));
+  all.push_back(MakeNodeHealthController(context));
+  all.push_back(MakeTaintEviction(context));
+  all.push_back(MakeDisruptionController(context));
+  all.push_back(MakeVolumeController(context));
   all.push_back(MakePodGarbageCollector(context));
   all.push_back(MakeFinishedJobController(context));
   all.push_back(MakeQuotaController(context));
+  all.push_back(MakeAutoscaleController(context));
   all.push_back(MakeClusterRoleAggregator(context));
   all.push_back(MakeClaimProtection(context));
   all.push_back(MakeVolumeProtection(context));

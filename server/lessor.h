@@ -39,6 +39,9 @@ class Lessor {
   void OnGranted(LeaseId id);
   void OnRevoked(LeaseId id);
 
+  // Leader: the lease's time runs. It does from OnGranted on, which comes later than the store has
+  // the lease.
+  bool Knows(LeaseId id) const { return deadlines_.contains(id); }
   // Leader: starts the lease anew and gives its TTL; 0 when it is unknown. A lease that has expired
   // but is not revoked yet is answered with 0 once it is. `done(-1)`: leadership was lost.
   using RenewDone = absl::AnyInvocable<void(int64_t ttl)>;

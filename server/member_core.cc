@@ -465,12 +465,16 @@ void MemberCore::RevokeExpired() {
 void MemberCore::AnswerFromLessor(const PeerRequest& request,
                                   absl::AnyInvocable<void(PeerAnswer)> respond) {
   if (!lessor_.is_primary()) return respond(std::nullopt);
-  if (store_->FindLease(request.lease()) || KV_PLANTED("lease-denied-by-new-leader")) {
+  const bool denied_early =
+      KV_PLANTED("lease-denied-by-new-leader") ||
+      (KV_PLANTED("lease-denied-by-stalled-leader") && store_->FindLease(request.lease()));
+  if (lessor_.Knows(request.lease()) || denied_early) {
     return AnswerUpToDate(request, std::move(respond));
   }
-  // A leader at the beginning of its term may not have applied the grant yet; "no such lease" would
-  // make the client give up a lease that lives. What was committed before the question has been
-  // applied after this.
+  // A leader at the beginning of its term may not have applied the grant yet, and one whose store
+  // stalls may not have committed it, when others have answered for it; "no such lease" would make
+  // the client give up a lease that lives. What was committed before the question has been applied
+  // after this.
   AwaitLinearizable([this, request, respond = std::move(respond)](absl::Status status) mutable {
     if (!status.ok() || !lessor_.is_primary()) return respond(std::nullopt);
     AnswerUpToDate(request, std::move(respond));

@@ -366,6 +366,22 @@ TEST_F(StalledMemberCoreTest, ALeaderStaysLeader) {
   EXPECT_EQ(Await(write), "2");
 }
 
+// Others have applied the grant and answered for it while the leader's store stalls.
+TEST_F(StalledMemberCoreTest, ALeaseThatTheLeaderHasNotCommittedYetIsNotDenied) {
+  store().StallCommits(1000000);
+  const int follower = Follower();
+  ASSERT_EQ(Await(SubmitGrant(follower, 5, 60)), "1");
+  ASSERT_TRUE(store().FindLease(LeaseId(5))) << "it is in the batch that waits";
+  const Outcome renewed = AskToRenew(follower, 5);
+  const Outcome left = AskForRemaining(follower, 5);
+  cluster().Run(absl::Milliseconds(500));
+  EXPECT_EQ(*renewed, kWaiting);
+  EXPECT_EQ(*left, kWaiting);
+  store().StallCommits(0);
+  EXPECT_EQ(Await(renewed), "60");
+  EXPECT_EQ(Await(left), "60");
+}
+
 // The store compacts between batches only, and a batch is under way as long as it stalls.
 TEST_F(StalledMemberCoreTest, CompactionWaitsForTheBatch) {
   for (int i = 0; i < 20; ++i) Await(SubmitPut(member_, "k", std::to_string(i)));

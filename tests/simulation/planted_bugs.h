@@ -137,6 +137,8 @@ inline constexpr PlantedBugEntry kPlantedBugs[] = {
      "a lease whose revocation is under way is renewed"},
     {"lease-denied-by-new-leader", "leases", Hunter::kCluster,
      "a new leader denies a lease that it has not applied yet"},
+    {"lease-denied-by-stalled-leader", "leases", Hunter::kCluster,
+     "a leader whose store stalls denies a lease that it has not committed yet"},
     {"lease-key-left-on-disk", "leases", Hunter::kCluster,
      "what hung on a lease does so again after a restart"},
     {"watch-slow-loses", "watches", Hunter::kCluster,

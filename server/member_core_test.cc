@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/keelson/command.pb.h"
+#include "server/range_slices.h"
 #include "server/testing/core_cluster.h"
 #include "server/testing/recording_sink.h"
 #include "server/testing/seed.h"
@@ -17,6 +18,9 @@ namespace keelson::server {
 namespace {
 
 using proto::Command;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr char kStopped[] = "etcdserver: server stopped";
@@ -515,6 +519,30 @@ TEST_F(MemberCoreTest, PhysicalCompactionIsAwaited) {
             "etcdserver: mvcc: required revision has been compacted");
   EXPECT_EQ(Await(SubmitCompact(leader, 99)),
             "etcdserver: mvcc: required revision is a future revision");
+}
+
+TEST_F(MemberCoreTest, AReadInSlicesGoesOnBehindACompactionThatOthersReadsDoNotPass) {
+  const int leader = Leader();
+  for (int i = 0; i < 3; ++i) Await(SubmitPut(leader, "k" + std::to_string(i), "old"));
+  etcdserverpb::RangeRequest all;
+  all.set_key("k");
+  all.set_range_end("l");
+  all.set_revision(4);
+  RangeSlices begun(&cluster().store(leader), all);
+  auto slice = begun.Next(1);
+  ASSERT_TRUE(slice.ok() && !slice->at_end);
+  Await(SubmitPut(leader, "k1", "new"));
+  ASSERT_EQ(Await(SubmitCompact(leader, 5)), "5");
+  bool done = false;
+  cluster().core(leader).AwaitPhysicalCompaction([&](absl::Status status) { done = status.ok(); });
+  ASSERT_TRUE(cluster().RunUntil([&] { return done; }));
+  EXPECT_EQ(RangeSlices(&cluster().store(leader), all).Next(1).status().message(),
+            "etcdserver: mvcc: required revision has been compacted");
+  slice = begun.Next(5);
+  ASSERT_TRUE(slice.ok()) << slice.status();
+  EXPECT_TRUE(slice->at_end);
+  EXPECT_THAT(slice->kvs, AllOf(HasSubstr("k1"), HasSubstr("old"), HasSubstr("k2")));
+  EXPECT_THAT(slice->kvs, Not(HasSubstr("new")));
 }
 
 // ------------------------------------------------------------------------------------- stop

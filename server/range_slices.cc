@@ -36,6 +36,7 @@ absl::StatusOr<RangeSlices::Slice> RangeSlices::Next(int64_t keys_max) {
   query.limit = left_ >= 0 ? std::min(left_, keys_max) : keys_max;
   query.keys_only = request_.keys_only();
   query.count_only = request_.count_only();
+  query.pinned = pin_ != nullptr;
   Slice slice;
   ProtoWriter writer(&slice.kvs);
   std::string last_key;

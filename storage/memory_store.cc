@@ -178,7 +178,7 @@ class MemoryStore final : public Store {
   void Write(VersionId previous);
   void MoveLease(const std::string& key, int64_t from, int64_t to);
   void DeleteKey(const std::string& key);
-  absl::Status CheckReadable(Revision at) const;
+  absl::Status CheckReadable(Revision at, bool pinned) const;
   // The bytes of a record, and the event in it.
   StoredEvent EventOf(const Change& version) const;
 
@@ -495,18 +495,16 @@ absl::Status MemoryStore::CommitBatch() {
 
 // -------------------------------------------------------------------------------------------- read
 
-absl::Status MemoryStore::CheckReadable(Revision at) const {
+absl::Status MemoryStore::CheckReadable(Revision at, bool pinned) const {
   if (at > revision()) return absl::OutOfRangeError(kFutureRevisionMessage);
-  if (at >= compacted()) return absl::OkStatus();
-  // A revision that somebody holds stays readable below the compaction, but for an entry.
-  if (!pins_->Contains(at) || in_entry_) return absl::OutOfRangeError(kCompactedMessage);
-  return absl::OkStatus();
+  if (at >= compacted() || (pinned && pins_->Contains(at))) return absl::OkStatus();
+  return absl::OutOfRangeError(kCompactedMessage);
 }
 
 absl::StatusOr<RangeSummary> MemoryStore::Range(
     const RangeQuery& query, absl::FunctionRef<void(std::string_view kv)> visit) const {
   const Revision at = query.revision > Revision() ? query.revision : revision();
-  KV_RETURN_IF_ERROR(CheckReadable(at));
+  KV_RETURN_IF_ERROR(CheckReadable(at, query.pinned));
   const StoreModel::Answer answer = model_.Range(query, at.value());
   for (const std::string& kv : answer.kvs) visit(kv);
   return RangeSummary{.count = answer.count, .more = answer.more, .revision = revision()};
@@ -515,7 +513,7 @@ absl::StatusOr<RangeSummary> MemoryStore::Range(
 absl::StatusOr<std::optional<KeyMeta>> MemoryStore::Find(std::string_view key,
                                                          Revision asked) const {
   const Revision at = asked > Revision() ? asked : revision();
-  KV_RETURN_IF_ERROR(CheckReadable(at));
+  KV_RETURN_IF_ERROR(CheckReadable(at, false));
   const auto found = model_.At(std::string(key), at.value());
   if (!found) return std::optional<KeyMeta>();
   return std::optional<KeyMeta>({Revision(found->create), Revision(found->main), found->version});

@@ -184,7 +184,7 @@ class RocksStore final : public Store {
     absl::ReaderMutexLock lock(&mutex_);
     return published_;
   }
-  absl::Status CheckReadable(Revision at, const Position& now, const ScopedPin& pin) const;
+  static absl::Status CheckReadable(Revision at, const Position& now, bool pinned);
   // Writes `batch`. A full disk is Unavailable, and the reclaimer set to work.
   absl::Status WriteToRocks(rocksdb::WriteBatch& batch, bool wait);
   // Into the hash goes what entries do, not what every member is given of its own.
@@ -713,15 +713,10 @@ absl::Status RocksStore::CommitBatch() {
 
 // -------------------------------------------------------------------------------------------- read
 
-// A revision that somebody holds stays readable below the compaction; not so within an entry, where
-// every member must come to the same result.
-absl::Status RocksStore::CheckReadable(Revision at, const Position& now,
-                                       const ScopedPin& pin) const {
+absl::Status RocksStore::CheckReadable(Revision at, const Position& now, bool pinned) {
   if (at > now.revision) return absl::OutOfRangeError(kFutureRevisionMessage);
-  if (at < now.compacted && (!pin.shared() || OnEntryThread())) {
-    return absl::OutOfRangeError(kCompactedMessage);
-  }
-  return absl::OkStatus();
+  if (at >= now.compacted || pinned) return absl::OkStatus();
+  return absl::OutOfRangeError(kCompactedMessage);
 }
 
 absl::StatusOr<RangeSummary> RocksStore::Range(
@@ -731,7 +726,8 @@ absl::StatusOr<RangeSummary> RocksStore::Range(
   // it, one seen before is answered with an error.
   const ScopedPin pin(*pins_, at);
   const Position now = Now();
-  KV_RETURN_IF_ERROR(CheckReadable(at, now, pin));
+  // (Whoever holds a pin on a store that was replaced holds nothing here.)
+  KV_RETURN_IF_ERROR(CheckReadable(at, now, query.pinned && pin.shared()));
   RangeSummary summary;
   summary.revision = now.revision;
   KV_RETURN_IF_ERROR(RunRange(*index_, *reader_, query, at, visit, summary));
@@ -742,7 +738,7 @@ absl::StatusOr<std::optional<KeyMeta>> RocksStore::Find(std::string_view key,
                                                         Revision revision) const {
   const Revision at = revision > Revision() ? revision : Now().revision;
   const ScopedPin pin(*pins_, at);
-  KV_RETURN_IF_ERROR(CheckReadable(at, Now(), pin));
+  KV_RETURN_IF_ERROR(CheckReadable(at, Now(), false));
   KV_ASSIGN_OR_RETURN(const std::optional<IndexVersion> found, index_->Find(key, at));
   if (!found.has_value()) return std::optional<KeyMeta>();
   return std::optional<KeyMeta>({found->create, found->id.main, found->version});

@@ -54,6 +54,8 @@ struct RangeQuery {
   SortTarget target = SortTarget::kKey;
   bool keys_only = false;
   bool count_only = false;
+  // The caller holds a pin on the revision: it is answered though a compaction has passed it.
+  bool pinned = false;
   Revision min_mod, max_mod, min_create, max_create;  // 0: off
 };
 
@@ -212,7 +214,8 @@ class Store {
   };
   virtual absl::StatusOr<KvHash> HashKv(Revision revision) const = 0;
 
-  // A range read in steps keeps its revision readable although a compaction passes it meanwhile.
+  // A range read in steps keeps its revision readable, for its holder alone (RangeQuery::pinned),
+  // although a compaction passes it meanwhile.
   class Pin {
    public:
     virtual ~Pin() = default;

@@ -147,9 +147,10 @@ class StoreContract
     if (!summary.ok()) return std::string(summary.status().message());
     return text + std::to_string(summary->count) + (summary->more ? "+" : "");
   }
-  std::string Get(const std::string& key, int64_t revision = 0) const {
+  std::string Get(const std::string& key, int64_t revision = 0, bool pinned = false) const {
     RangeQuery query = Query(key);
     query.revision = Revision(revision);
+    query.pinned = pinned;
     std::string text;
     const auto summary =
         store_->Range(query, [&text](std::string_view kv) { text += Describe(kv); });
@@ -424,18 +425,20 @@ TEST_P(StoreContract, CompactionKeepsWhatIsLiveAtItsRevision) {
   EXPECT_FALSE(store_->Version("a", Revision(3)).ok());
 }
 
-TEST_P(StoreContract, PinKeepsARevisionReadable) {
+TEST_P(StoreContract, PinKeepsARevisionReadableForItsHolder) {
   Put("a", "1");
   Put("a", "2");
   Put("a", "3");
   auto pin = store_->PinRevision(Revision(3));
   ASSERT_TRUE(Compact(4).ok());
   CompactPhysically();
-  EXPECT_EQ(Get("a", 3), "a=2 2/3/2");
-  EXPECT_EQ(Get("a", 2), kCompactedMessage);
+  EXPECT_EQ(Get("a", 3, true), "a=2 2/3/2");
+  EXPECT_EQ(Get("a", 3), kCompactedMessage) << "nobody else's";
+  EXPECT_EQ(store_->Find("a", Revision(3)).status().message(), kCompactedMessage);
+  EXPECT_EQ(Get("a", 2, true), kCompactedMessage) << "another revision";
   Entry([this](Store&) { EXPECT_EQ(Get("a", 3), kCompactedMessage); });
   pin.reset();
-  EXPECT_EQ(Get("a", 3), kCompactedMessage);
+  EXPECT_EQ(Get("a", 3, true), kCompactedMessage);
   CompactPhysically();
   EXPECT_EQ(Get("a", 4), "a=3 2/4/3");
 }

@@ -448,13 +448,12 @@ class StoreAgainstModel {
     }
     return false;
   }
-  // The error a read at `revision` must give, empty if none; it may be read at a pin outside
-  // entries only.
-  std::string Refusal(int64_t revision) const {
+  // The error a read at `revision` must give, empty if none; `pinned`: by one who says that it
+  // holds the revision.
+  std::string Refusal(int64_t revision, bool pinned = false) const {
     if (revision > model_.revision) return kFutureRevisionMessage;
     if (revision <= 0 || revision >= model_.compacted) return "";
-    const bool in_entry = store_->applied() != LogIndex(model_applied_);
-    return Pinned(revision) && !in_entry ? "" : kCompactedMessage;
+    return pinned && Pinned(revision) ? "" : kCompactedMessage;
   }
 
   void CheckRange() {
@@ -467,6 +466,7 @@ class StoreAgainstModel {
     if (OneIn(3)) query.target = static_cast<SortTarget>(Below(5));
     query.keys_only = OneIn(5);
     query.count_only = OneIn(8);
+    query.pinned = OneIn(2);
     const auto some = [this] {
       return Revision(static_cast<int64_t>(Below(static_cast<uint64_t>(model_.revision)) + 1));
     };
@@ -478,7 +478,7 @@ class StoreAgainstModel {
     std::vector<std::string> kvs;
     const auto summary =
         store_->Range(query, [&kvs](std::string_view kv) { kvs.emplace_back(kv); });
-    const std::string refusal = Refusal(query.revision.value());
+    const std::string refusal = Refusal(query.revision.value(), query.pinned);
     if (!refusal.empty()) {
       EXPECT_EQ(summary.status().message(), refusal);
       return;
@@ -506,6 +506,7 @@ class StoreAgainstModel {
       query.range = {begin, {}, true};
       query.revision = Revision(at);
       query.limit = limit;
+      query.pinned = true;
       std::string last;
       const auto summary = store_->Range(query, [&last](std::string_view bytes) {
         KeyValue kv;

@@ -198,7 +198,10 @@ class ApiFront::Exchange final : public http::StreamHandler,
 };
 
 ApiFront::ApiFront(const Parts& parts)
-    : parts_(parts), objects_(parts.registry), pods_(parts.registry), watches_(parts.loop) {}
+    : parts_(parts),
+      objects_(parts.registry, parts.authorizer),
+      pods_(parts.registry),
+      watches_(parts.loop) {}
 ApiFront::~ApiFront() = default;
 
 std::shared_ptr<http::StreamHandler> ApiFront::OnRequest(http::Stream* stream,
@@ -234,28 +237,7 @@ absl::Status ApiFront::CheckAccess(ApiRequest& request, const http::PeerCertific
                                    const http::HeaderBlock& headers) {
   KV_ASSIGN_OR_RETURN(request.user, parts_.authenticator->Authenticate(certificate, headers));
   KV_ASSIGN_OR_RETURN(request.user, auth::Impersonate(request.user, headers, *parts_.authorizer));
-  const RequestInfo& info = request.info;
-  auth::Attributes attributes;
-  attributes.user = request.user;
-  attributes.verb = info.verb;
-  attributes.group = info.group;
-  attributes.version = info.version;
-  attributes.resource = info.resource;
-  attributes.subresource = info.subresource;
-  attributes.name_space = info.name_space;
-  attributes.name = info.name;
-  attributes.path = info.path;
-  attributes.is_resource = info.is_resource;
-  if (info.verb == "list" || info.verb == "watch") {
-    attributes.field_selector = info.Parameter("fieldSelector");
-    constexpr std::string_view kByName = "metadata.name=";
-    const std::string& selector = attributes.field_selector;
-    if (selector.rfind(kByName, 0) == 0 && selector.find(',') == std::string::npos) {
-      attributes.name = selector.substr(kByName.size());
-      if (!attributes.name.empty() && attributes.name[0] == '=') attributes.name.erase(0, 1);
-    }
-  }
-  return parts_.authorizer->Authorize(attributes);
+  return parts_.authorizer->Authorize(AttributesOf(request));
 }
 
 ApiFront::Outcome ApiFront::Serve(ApiRequest& request, const http::PeerCertificate& certificate,

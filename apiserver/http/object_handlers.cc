@@ -190,18 +190,54 @@ absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) 
   return api::Invalid("meta.k8s.io", OptionsKind(info), "", errors);
 }
 
+// Access is asked for in the namespace that the path names: it must be that of what the path leads
+// to. A namespace is in itself there.
+bool LeadsTo(const Kind& kind, const RequestInfo& info) {
+  if (kind.namespaced) return !info.name_space.empty() || info.name.empty();
+  return info.name_space.empty() || (kind.plural == "namespaces" && info.name == info.name_space);
+}
+
 }  // namespace
 
 absl::StatusOr<const Kind*> FindKind(const RequestInfo& info) {
   const Kind* kind = api::FindKindByResource(info.group, info.version, info.resource);
-  if (kind == nullptr) return api::NoSuchPath();
-  if (info.subresource.empty()) {
-    // POST of all, and the verbs of one without a name, are no verbs of the kind.
-    if (!kind->HasVerb(info.verb)) return api::MethodNotAllowed(kind->resource(), info.verb);
-    return kind;
+  if (kind == nullptr || !info.rest.empty() || !LeadsTo(*kind, info)) return api::NoSuchPath();
+  const api::Subresource* part = kind->FindSubresource(info.subresource);
+  if (part == nullptr && !info.subresource.empty()) return api::NoSuchPath();
+  const bool has_verb = part == nullptr ? kind->HasVerb(info.verb)
+                                        : std::find(part->verbs.begin(), part->verbs.end(),
+                                                    info.verb) != part->verbs.end();
+  // What is in namespaces is created, and deleted with all others, in one of them.
+  const bool needs_namespace = info.verb == "create" || info.verb == "deletecollection";
+  if (!has_verb || (kind->namespaced && info.name_space.empty() && needs_namespace)) {
+    return api::MethodNotAllowed(kind->resource(), info.verb);
   }
-  if (kind->FindSubresource(info.subresource) == nullptr) return api::NoSuchPath();
   return kind;
+}
+
+auth::Attributes AttributesOf(const ApiRequest& request) {
+  const RequestInfo& info = request.info;
+  auth::Attributes attributes;
+  attributes.user = request.user;
+  attributes.verb = info.verb;
+  attributes.group = info.group;
+  attributes.version = info.version;
+  attributes.resource = info.resource;
+  attributes.subresource = info.subresource;
+  attributes.name_space = info.name_space;
+  attributes.name = info.name;
+  attributes.path = info.path;
+  attributes.is_resource = info.is_resource;
+  if (info.verb == "list" || info.verb == "watch") {
+    attributes.field_selector = info.Parameter("fieldSelector");
+    constexpr std::string_view kByName = "metadata.name=";
+    const std::string& selector = attributes.field_selector;
+    if (selector.rfind(kByName, 0) == 0 && selector.find(',') == std::string::npos) {
+      attributes.name = selector.substr(kByName.size());
+      if (!attributes.name.empty() && attributes.name[0] == '=') attributes.name.erase(0, 1);
+    }
+  }
+  return attributes;
 }
 
 absl::StatusOr<registry::WriteOptions> WriteOptionsOf(const ApiRequest& request,
@@ -336,7 +372,7 @@ absl::StatusOr<WatchPlan> ObjectHandlers::PlanWatch(const Kind& kind, const ApiR
   plan.initial_events_end = send_initial;
   const std::string& version = info.Parameter("resourceVersion");
   int64_t from = 0;
-  if (!version.empty() && !absl::SimpleAtoi(version, &from)) {
+  if (!version.empty() && (!absl::SimpleAtoi(version, &from) || from < 0)) {
     return api::BadRequest(Concat("resourceVersion: Invalid value: \"", version,
                                   "\": strconv.ParseUint: parsing \"", version,
                                   "\": invalid syntax"));
@@ -370,9 +406,6 @@ absl::StatusOr<WatchPlan> ObjectHandlers::PlanWatch(const Kind& kind, const ApiR
 
 absl::StatusOr<ApiResponse> ObjectHandlers::Create(const Kind& kind, const ApiRequest& request) {
   if (!request.info.name.empty()) return api::MethodNotAllowed(kind.resource(), "create");
-  if (kind.namespaced && request.info.name_space.empty()) {
-    return api::BadRequest("an empty namespace may not be set during creation");
-  }
   std::vector<std::string> warnings;
   KV_ASSIGN_OR_RETURN(registry::WriteOptions options, WriteOptionsOf(request, &warnings));
   KV_ASSIGN_OR_RETURN(Json object, DecodeObject(request, kind, &warnings));
@@ -398,12 +431,23 @@ absl::StatusOr<ApiResponse> ObjectHandlers::Update(const Kind& kind, const ApiRe
   }
   KV_RETURN_IF_ERROR(registry::CheckNamespace(kind, info.name_space, object));
   int code = 200;
-  absl::StatusOr<Json> updated = registry_->Update(
-      kind, info.name_space, info.name,
-      [&object](const Json& newest) -> absl::StatusOr<Json> { return object; }, options);
+  const auto update = [&] {
+    return registry_->Update(
+        kind, info.name_space, info.name,
+        [&object](const Json& newest) -> absl::StatusOr<Json> { return object; }, options);
+  };
+  absl::StatusOr<Json> updated = update();
   if (kind.create_on_update && info.subresource.empty() && api::IsNotFound(updated.status())) {
+    auth::Attributes creation = AttributesOf(request);
+    creation.verb = "create";
+    KV_RETURN_IF_ERROR(authorizer_->Authorize(creation));
     code = 201;
-    updated = registry_->Create(kind, info.name_space, std::move(object), options);
+    updated = registry_->Create(kind, info.name_space, object, options);
+    if (api::IsAlreadyExists(updated.status())) {
+      // Somebody else has created it meanwhile.
+      code = 200;
+      updated = update();
+    }
   }
   if (!updated.ok()) return updated.status();
   KV_ASSIGN_OR_RETURN(ApiResponse response, AnswerObject(kind, request, *updated, code));

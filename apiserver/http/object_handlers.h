@@ -12,15 +12,18 @@
 
 #include "absl/status/statusor.h"
 #include "apiserver/api/kind.h"
+#include "apiserver/auth/authorizer.h"
 #include "apiserver/http/exchange.h"
 #include "apiserver/http/watch_stream.h"
 #include "apiserver/registry/registry.h"
 
 namespace keelson::apiserver {
 
-// The kind a request is about. NotFound: there is none, or it has no such subresource;
-// MethodNotAllowed.
+// The kind a request is about. NotFound: there is none, it has no such subresource, or it
+// is not where the path says; MethodNotAllowed.
 absl::StatusOr<const api::Kind*> FindKind(const RequestInfo& info);
+// What is asked for, for the authorizer.
+auth::Attributes AttributesOf(const ApiRequest& request);
 // fieldManager, fieldValidation, dryRun ... of a write.
 absl::StatusOr<registry::WriteOptions> WriteOptionsOf(const ApiRequest& request,
                                                       std::vector<std::string>* warnings);
@@ -33,7 +36,10 @@ absl::StatusOr<api::Json> DecodePart(const ApiRequest& request, std::string_view
 
 class ObjectHandlers {
  public:
-  explicit ObjectHandlers(registry::Registry* registry) : registry_(registry) {}
+  // Both outlive it. The front has asked the authorizer for what a request says; here it is asked
+  // for what comes of it.
+  ObjectHandlers(registry::Registry* registry, auth::Authorizer* authorizer)
+      : registry_(registry), authorizer_(authorizer) {}
 
   // All verbs but "watch", of the object itself, its status and its scale.
   ApiResponse Handle(const api::Kind& kind, const ApiRequest& request);
@@ -50,6 +56,7 @@ class ObjectHandlers {
   absl::StatusOr<ApiResponse> Scale(const api::Kind& kind, const ApiRequest& request);
 
   registry::Registry* const registry_;
+  auth::Authorizer* const authorizer_;
 };
 
 }  // namespace keelson::apiserver

@@ -74,9 +74,10 @@ std::string VerbOf(const RequestInfo& info) {
   if (info.method == "PATCH") return "patch";
   if (info.method == "DELETE") return one ? "delete" : "deletecollection";
   if (info.method != "GET" && info.method != "HEAD") return LowerCase(info.method);
+  // One object is not watched: whoever may read only that one would be told of all.
+  if (one) return "get";
   const absl::StatusOr<bool> watch = ParseFlag(info, "watch");
-  if (watch.ok() && *watch && info.subresource.empty()) return "watch";
-  return one ? "get" : "list";
+  return watch.ok() && *watch ? "watch" : "list";
 }
 
 // The names between slashes; escapes are decoded behind the cuts, so that a slash may be part of
@@ -142,6 +143,7 @@ absl::StatusOr<RequestInfo> ParseRequest(std::string_view method, std::string_vi
   if (watch_path && (info.verb == "get" || info.verb == "list")) {
     info.verb = "watch";
     if (!info.name.empty()) {
+      info.query.erase("fieldSelector");
       info.query.emplace("fieldSelector", Concat("metadata.name=", info.name));
     }
   }

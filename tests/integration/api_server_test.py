@@ -162,6 +162,65 @@ class ApiServerTest(unittest.TestCase):
         code, status = self.ask("POST", self.maps, config_map("big", "x" * (3 << 20)))
         self.assertEqual((code, status["reason"]), (413, "RequestEntityTooLarge"))
 
+    def test_paths_lead_only_to_what_access_was_asked_for(self):
+        self.create(self.maps, config_map("a"))
+        self.create(self.pods, pod("p"))
+        spaces = f"/api/v1/namespaces/{self.space}"
+        cases = [
+            # What is in no namespace is not found in one, nor what is in one without it.
+            ("GET", spaces + "/nodes", 404),
+            ("GET", spaces + "/namespaces", 404),
+            ("DELETE", spaces + "/namespaces/default", 404),
+            ("GET", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.space}/clusterroles/admin", 404),
+            ("GET", f"/api/v1/configmaps/{self.space}%2Fa", 404),
+            ("POST", "/api/v1/configmaps", 405),
+            ("DELETE", "/api/v1/configmaps", 405),
+            # A part is no way to the whole.
+            ("DELETE", self.pods + "/p/status", 405),
+            ("GET", self.pods + "/p/binding", 405),
+            ("PUT", self.pods + "/p/eviction", 405),
+            ("PATCH", spaces + "/serviceaccounts/default/token", 405),
+            ("GET", self.pods + "/p/status/more", 404),
+        ]
+        for method, path, code in cases:
+            with self.subTest(method=method, path=path):
+                body = None if method in ("GET", "DELETE") else {}
+                self.assertEqual(self.ask(method, path, body, MERGE if method == "PATCH" else JSON)[0], code)
+        self.assertEqual(self.ask("GET", spaces)[0], 200)
+        self.assertNotIn("deletionTimestamp", self.ask("GET", self.pods + "/p")[1]["metadata"])
+
+    def test_who_may_read_one_object_is_told_of_no_other(self):
+        for name in ("a", "b"):
+            self.create(self.maps, config_map(name))
+        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.space}"
+        self.create(rbac + "/roles", {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "one"},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"],
+                       "verbs": ["get", "list", "watch", "update"]},
+                      {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["update"]}]})
+        self.create(rbac + "/rolebindings", {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "one"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "one"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}]})
+        reader = {"impersonate-user": "reader"}
+        wait_until(lambda: self.exchange("GET", self.maps + "/a", headers=reader)[0] == 200, 20, "the binding counts")
+        self.assertEqual(self.ask("GET", self.maps + "/a?watch=true", **reader)[1]["kind"], "ConfigMap")
+        code, _, told = self.exchange(
+            "GET", f"/api/v1/watch/namespaces/{self.space}/configmaps/a?fieldSelector=metadata.namespace%3D{self.space}"
+            "&timeoutSeconds=1", headers=reader)
+        self.assertEqual((code, [json.loads(line)["object"]["metadata"]["name"] for line in told.splitlines()]), (200, ["a"]))
+        self.assertEqual(self.exchange("GET", self.maps + "?watch=true", headers=reader)[0], 403)
+        # An update that creates is a creation.
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {}}
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.space}/leases/l"
+        code, _, body = self.exchange("PUT", path, lease, reader)
+        self.assertEqual((code, json.loads(body)["message"]),
+                         (403, 'leases.coordination.k8s.io "l" is forbidden: User "reader" cannot create resource "leases" in API '
+                          f'group "coordination.k8s.io" in the namespace "{self.space}"'))
+        code, made = self.ask("PUT", path, lease)
+        self.assertEqual(code, 201)
+        self.assertEqual(self.exchange("PUT", path, made, reader)[0], 200)
+
     def test_status_and_spec_are_written_apart(self):
         made = self.create(self.pods, pod("p"))
         self.assertEqual(made["status"]["phase"], "Pending")

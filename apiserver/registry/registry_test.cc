@@ -137,6 +137,32 @@ TEST_F(RegistryTest, AChangeToWhatItWasWritesNothing) {
   EXPECT_EQ(api::ResourceVersionOf(*same), api::ResourceVersionOf(created));
 }
 
+TEST_F(RegistryTest, ARevisionOfManyChangesIsReadWhenAllOfItAre) {
+  WatchCache& cache = registry_->Cache(kind_);
+  for (const char* name : {"a", "b", "c"}) Create(ConfigMap(name, "1"));
+  const auto before = registry_->CurrentRevision();
+  ASSERT_TRUE(before.ok());
+  ASSERT_TRUE(cache.WaitFor(*before, kHang));
+  uint64_t position = cache.List("").next;
+  etcdserverpb::TxnRequest txn;
+  for (const char* name : {"a", "b", "c"}) {
+    txn.add_success()->mutable_request_delete_range()->set_key(kind_.StorageKey(space_, name));
+  }
+  const auto deleted = store_->kv().Txn(txn);
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  const int64_t revision = deleted->header().revision();
+  ASSERT_TRUE(cache.WaitFor(revision, kHang));
+  std::vector<CacheEvent> events;
+  int64_t read = 0;
+  // Whoever goes on from `read` must not miss the changes that have not been read.
+  ASSERT_TRUE(cache.Read(&position, 2, &events, &read).ok());
+  EXPECT_EQ(events.size(), 2U);
+  EXPECT_EQ(read, revision - 1);
+  ASSERT_TRUE(cache.Read(&position, 3, &events, &read).ok());
+  EXPECT_EQ(events.size(), 3U);
+  EXPECT_GE(read, revision);
+}
+
 TEST_F(RegistryTest, NoChangeIsLostAmongManyWriters) {
   Create(ConfigMap("counter", "0"));
   constexpr int kWriters = 4;

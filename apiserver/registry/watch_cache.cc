@@ -123,7 +123,12 @@ class WatchCache::Impl {
       events->push_back(events_[*position - first_position_].event);
       ++*position;
     }
-    *revision = *position == end ? revision_ : (events->empty() ? 0 : events->back().revision);
+    if (*position == end) {
+      *revision = revision_;
+    } else {
+      // Of one revision there may be many changes, when a lease ends.
+      *revision = events_[*position - first_position_].event.revision - 1;
+    }
     return absl::OkStatus();
   }
 
@@ -250,7 +255,11 @@ class WatchCache::Impl {
       absl::MutexLock lock(&mutex_);
       const absl::Time now = absl::Now();
       for (const mvccpb::Event& event : response.events()) ApplyEvent(event, now);
-      revision_ = std::max(revision_, response.header().revision());
+      // A watch that is catching up gets the store's revision with events of older ones; only what
+      // comes without events says that there are none up to it.
+      if (response.events().empty()) {
+        revision_ = std::max(revision_, response.header().revision());
+      }
       Shrink(now);
     }
     TellSubscribers();

@@ -147,7 +147,9 @@ absl::StatusOr<Stored> ObjectWriter::Read(const Kind& kind, std::string_view nam
 }
 
 absl::StatusOr<Stored> ObjectWriter::Newest(const Kind& kind, std::string_view name_space,
-                                            std::string_view name) {
+                                            std::string_view name, const WriteOptions& options) {
+  // No transaction shows a dry run that the cache was behind.
+  if (options.dry_run) return Read(kind, name_space, name);
   const WatchCache& cache = registry_->Cache(kind);
   const EntryPtr entry = cache.ready() ? cache.Get(name_space, name) : nullptr;
   if (entry == nullptr) return Read(kind, name_space, name);
@@ -375,7 +377,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryUpdate(const Kind& kind, 
 absl::StatusOr<Json> ObjectWriter::Update(const Kind& kind, std::string_view name_space,
                                           std::string_view name, const Change& change,
                                           const WriteOptions& options) {
-  KV_ASSIGN_OR_RETURN(Stored old, Newest(kind, name_space, name));
+  KV_ASSIGN_OR_RETURN(Stored old, Newest(kind, name_space, name, options));
   const auto read_again = [&]() -> absl::Status {
     KV_ASSIGN_OR_RETURN(old, Read(kind, name_space, name));
     return absl::OkStatus();
@@ -436,8 +438,12 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryDelete(const Kind& kind, 
   KV_RETURN_IF_ERROR(Validate(request, &passed));
   Json object = old.object;
   const bool deleted_before = api::IsBeingDeleted(object);
+  // Longer than any client waits, and a time that can be written.
+  constexpr int64_t kGraceSecondsMax = int64_t{10} * 365 * 24 * 3600;
   const int64_t grace =
-      kind.grace_seconds != nullptr ? kind.grace_seconds(object, deletion.grace_seconds) : 0;
+      kind.grace_seconds == nullptr
+          ? 0
+          : std::min(kind.grace_seconds(object, deletion.grace_seconds), kGraceSecondsMax);
   // Which finalizers stand for what becomes of dependents: options before what is there before the
   // kind's way.
   Json finalizers = api::ArrayAt(object, "metadata.finalizers");
@@ -482,7 +488,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryDelete(const Kind& kind, 
 absl::StatusOr<Deleted> ObjectWriter::Delete(const Kind& kind, std::string_view name_space,
                                              std::string_view name, const DeleteOptions& deletion,
                                              const WriteOptions& options) {
-  KV_ASSIGN_OR_RETURN(Stored old, Newest(kind, name_space, name));
+  KV_ASSIGN_OR_RETURN(Stored old, Newest(kind, name_space, name, options));
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
     Deleted deleted;
     absl::StatusOr<Attempt> tried = TryDelete(kind, old, deletion, options, &deleted);

@@ -48,8 +48,10 @@ class ObjectWriter {
     Stored now = {};
   };
 
+  // From the cache where it has the object: what is made of it must not be believed before the
+  // store has confirmed that it was the newest.
   absl::StatusOr<Stored> Newest(const api::Kind& kind, std::string_view name_space,
-                                std::string_view name);
+                                std::string_view name, const WriteOptions& options);
   absl::Status Mutate(AdmissionRequest& request);
   absl::Status Validate(const AdmissionRequest& request, size_t* passed);
   void Undo(const AdmissionRequest& request, size_t passed);

@@ -54,7 +54,7 @@ absl::StatusOr<ContinueToken> DecodeToken(const std::string& text) {
   }
   std::string after = api::TextAt(token, "start");
   const int64_t revision = api::NumberAt(token, "rv");
-  if (after.empty() || revision == 0) {
+  if (after.empty() || revision == 0 || revision < -1) {
     return api::BadRequest("continue key is not valid: incorrect encoded start or resourceVersion");
   }
   if (after.back() == '\0') after.pop_back();
@@ -262,6 +262,9 @@ class Lister {
   }
 
   static absl::Status Refused(const absl::Status& status, const std::string& after) {
+    if (status.code() == absl::StatusCode::kOutOfRange && !client::IsCompacted(status)) {
+      return api::BadRequest("continue key is not valid: its resourceVersion is still to come");
+    }
     if (!client::IsCompacted(status)) return registry::FromStore(status);
     if (after.empty()) return api::Expired("The resourceVersion for the provided list is too old.");
     return api::ExpiredContinue(Encode({-1, after}));
@@ -302,6 +305,10 @@ absl::StatusOr<ListResult> Registry::List(const ListQuery& query) {
       return api::BadRequest("specifying resource version is not allowed when using continue");
     }
     KV_ASSIGN_OR_RETURN(const ContinueToken token, DecodeToken(query.continue_token));
+    // One of another list would begin in another namespace, which the client may not see.
+    if (!query.name_space.empty() && token.after.rfind(Concat(query.name_space, '/'), 0) != 0) {
+      return api::BadRequest("continue key is not valid: it is one of another list");
+    }
     return Lister(this, query).FromStore(token.revision < 0 ? 0 : token.revision, token.after);
   }
   WatchCache& cache = Cache(*query.kind);

@@ -281,8 +281,12 @@ class ApiServerTest(unittest.TestCase):
         _, second = self.ask("GET", f"{self.maps}?limit=2&continue={token}")
         self.assertEqual(self.names(second), ["c", "d"])
         self.assertEqual(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"])
-        code, status = self.ask("GET", f"{self.maps}?continue=none")
-        self.assertEqual((code, status["reason"]), (400, "BadRequest"))
+        forged = [{"rv": -1, "start": "a\0"}, {"rv": -2, "start": f"{self.space}/a\0"},
+                  {"rv": 99999999, "start": f"{self.space}/a\0"}]
+        tokens = [base64.urlsafe_b64encode(json.dumps({"v": "meta.k8s.io/v1", **token}).encode()).decode() for token in forged]
+        for token in ("none", *tokens):
+            code, status = self.ask("GET", f"{self.maps}?continue={urllib.parse.quote(token)}")
+            self.assertEqual((code, status["reason"]), (400, "BadRequest"), token)
 
     def test_selectors_choose(self):
         for name, label in (("a", "x"), ("b", "y"), ("c", "x")):
@@ -408,6 +412,13 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual(code, 409)
         self.assertEqual(self.ask("DELETE", self.pods + "/bound", {"gracePeriodSeconds": 0})[0], 200)
         self.assertEqual(self.ask("GET", self.pods + "/bound")[0], 404)
+
+    def test_a_grace_without_end_is_still_a_time(self):
+        self.create(self.pods, pod("p", node="n"))
+        _, going = self.ask("DELETE", self.pods + f"/p?gracePeriodSeconds={2**63 - 1}")
+        self.assertRegex(going["metadata"]["deletionTimestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(self.ask("DELETE", self.pods + "/p?gracePeriodSeconds=0")[0], 200)
+        self.assertEqual(self.ask("GET", self.pods + "/p")[0], 404)
 
     def test_a_budget_keeps_a_pod_from_being_evicted(self):
         self.create(self.pods, pod("p", {"a": "b"}, node="n"))

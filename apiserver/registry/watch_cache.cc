@@ -201,8 +201,10 @@ class WatchCache::Impl {
         watcher_ = watcher.get();
         watch_ended_ = false;
         ready_ = true;
-        mutex_.Await(absl::Condition(
-            +[](Impl* self) { return self->stopped_ || self->watch_ended_; }, this));
+        const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+          return stopped_ || watch_ended_;
+        };
+        mutex_.Await(absl::Condition(&over));
         watcher_ = nullptr;
         const bool stopped = stopped_;
         mutex_.Unlock();

@@ -172,10 +172,13 @@ absl::Status RunApiServer(const ApiServerOptions& options) {
     if (error) return;
     runtime::LogInfo(Concat("ending on signal ", signal));
     front.EndWatches();
+    logs.EndAll();
     server.Shutdown(kGrace, [&loop] { loop.stop(); });
   });
   loop.run();
   registration.reset();
+  // What workers still do is for clients that have gone, with what ends below.
+  workers.End();
   return absl::OkStatus();
 }
 

@@ -123,7 +123,6 @@ class PodLogs::Transfer final : public http::StreamHandler,
 
   // Of the thread.
   CURL* curl_ = nullptr;
-  bool head_posted_ = false;
   std::string error_body_;
 
   std::atomic<bool> cancelled_ = false;  // set by the loop, read by the thread
@@ -234,11 +233,15 @@ PodLogs::PodLogs(asio::io_context* loop, registry::Registry* registry)
   curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void PodLogs::EndAll() { shared_->stopped = true; }
+
 PodLogs::~PodLogs() {
-  shared_->stopped = true;
+  EndAll();
   absl::MutexLock lock(&shared_->mutex);
-  shared_->mutex.Await(absl::Condition(
-      +[](Shared* shared) { return shared->running == 0; }, shared_.get()));
+  const auto none_runs = [this]() ABSL_SHARED_LOCKS_REQUIRED(shared_->mutex) {
+    return shared_->running == 0;
+  };
+  shared_->mutex.Await(absl::Condition(&none_runs));
 }
 
 absl::StatusOr<std::string> PodLogs::Locate(const ApiRequest& request) {

@@ -20,8 +20,9 @@ namespace keelson::apiserver {
 class PodLogs {
  public:
   PodLogs(asio::io_context* loop, registry::Registry* registry);
-  // Ends all.
   ~PodLogs();
+  // Ends all, and those that are still to be started.
+  void EndAll();
 
   // The URL to ask. Errors as kube-apiserver: no such container, a pod that has no node yet.
   absl::StatusOr<std::string> Locate(const ApiRequest& request);

@@ -283,10 +283,12 @@ std::shared_ptr<http::StreamHandler> WatchStreams::Start(http::Stream* stream, W
   auto one = std::make_shared<One>(this, &tap, stream, std::move(plan));
   tap.Add(one);
   one->Begin();
+  if (ended_) one->End();
   return one;
 }
 
 void WatchStreams::EndAll() {
+  ended_ = true;
   for (const auto& [cache, tap] : taps_) tap->EndAll();
 }
 

@@ -46,7 +46,7 @@ class WatchStreams {
 
   // Answers `stream` with the watch. The result takes the stream's callbacks from then on.
   std::shared_ptr<http::StreamHandler> Start(http::Stream* stream, WatchPlan plan);
-  // Ends all, as a timeout would.
+  // Ends all, as a timeout would, and those that are still to be started.
   void EndAll();
   size_t size() const;
 
@@ -56,6 +56,7 @@ class WatchStreams {
   Tap& TapOf(registry::WatchCache* cache);
 
   asio::io_context* const loop_;
+  bool ended_ = false;
   std::map<registry::WatchCache*, std::unique_ptr<Tap>> taps_;
 };
 

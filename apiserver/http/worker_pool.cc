@@ -9,12 +9,16 @@ WorkerPool::WorkerPool(int threads, size_t waiting_max) : waiting_max_(waiting_m
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
-WorkerPool::~WorkerPool() {
+void WorkerPool::End() {
+  std::deque<Task> dropped;  // freed without the lock
   {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
+    dropped.swap(waiting_);
   }
+  dropped.clear();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 bool WorkerPool::TryRun(Task task) {
@@ -30,7 +34,7 @@ void WorkerPool::Work() {
   };
   while (true) {
     mutex_.LockWhen(absl::Condition(&has_work));
-    if (waiting_.empty()) {
+    if (stopped_) {
       mutex_.Unlock();
       return;
     }

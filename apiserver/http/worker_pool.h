@@ -20,13 +20,14 @@ class WorkerPool {
   using Task = absl::AnyInvocable<void()>;
 
   WorkerPool(int threads, size_t waiting_max);
-  // Runs what waits, then ends.
-  ~WorkerPool();
+  ~WorkerPool() { End(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // False: full; the task is not taken.
+  // False: full, or ended; the task is not taken.
   bool TryRun(Task task);
+  // Drops what waits, and returns when what runs is done. Tasks may use what is ended after this.
+  void End();
 
  private:
   void Work();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/notification.h"
 
 namespace keelson::apiserver {
@@ -13,20 +14,43 @@ TEST(WorkerPoolTest, WhatDoesNotFitIsRefusedAndNothingTakenIsLost) {
   std::atomic<int> ran = 0;
   absl::Notification begun;
   absl::Notification go_on;
-  {
-    WorkerPool pool(1, 2);
-    ASSERT_TRUE(pool.TryRun([&] {
-      begun.Notify();
-      go_on.WaitForNotification();
-      ++ran;
-    }));
-    begun.WaitForNotification();
-    EXPECT_TRUE(pool.TryRun([&] { ++ran; }));
-    EXPECT_TRUE(pool.TryRun([&] { ++ran; }));
-    EXPECT_FALSE(pool.TryRun([&] { ++ran; }));
-    go_on.Notify();
-  }
+  absl::Notification last;
+  WorkerPool pool(1, 2);
+  ASSERT_TRUE(pool.TryRun([&] {
+    begun.Notify();
+    go_on.WaitForNotification();
+    ++ran;
+  }));
+  begun.WaitForNotification();
+  EXPECT_TRUE(pool.TryRun([&] { ++ran; }));
+  EXPECT_TRUE(pool.TryRun([&] {
+    ++ran;
+    last.Notify();
+  }));
+  EXPECT_FALSE(pool.TryRun([&] { ++ran; }));
+  go_on.Notify();
+  last.WaitForNotification();
   EXPECT_EQ(ran, 3);
+}
+
+TEST(WorkerPoolTest, TheEndWaitsForWhatRunsAndDropsWhatWaits) {
+  std::atomic<bool> done = false;
+  std::atomic<bool> ran = false;
+  absl::Notification begun;
+  absl::Notification dropped;
+  WorkerPool pool(1, 1);
+  ASSERT_TRUE(pool.TryRun([&] {
+    begun.Notify();
+    dropped.WaitForNotification();
+    done = true;
+  }));
+  begun.WaitForNotification();
+  ASSERT_TRUE(
+      pool.TryRun([&ran, held = absl::Cleanup([&dropped] { dropped.Notify(); })] { ran = true; }));
+  pool.End();
+  EXPECT_TRUE(done);
+  EXPECT_FALSE(ran);
+  EXPECT_FALSE(pool.TryRun([] {}));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ import http.client
 import json
 import ssl
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -493,6 +494,15 @@ class ApiServerTest(unittest.TestCase):
     def test_metrics_and_health_are_there(self):
         self.assertEqual(self.exchange("GET", "/livez")[2], b"ok")
         self.assertIn(b"apiserver_request_total", self.exchange("GET", "/metrics")[2])
+
+    def test_open_watches_do_not_hold_the_end(self):
+        watch = self.watch(self.maps + "?watch=true")
+        began = time.monotonic()
+        self.assertEqual(self.plane.api_server.terminate(), 0)
+        self.assertLess(time.monotonic() - began, 8)
+        wait_until(lambda: watch.ended, 5, "the watch ends")
+        self.plane.daemons.remove(self.plane.api_server)
+        self.plane.start_api_server()
 
 
 if __name__ == "__main__":

@@ -149,7 +149,9 @@ class ApiFront::Exchange final : public http::StreamHandler,
   }
   void OnClose(http::CloseReason reason) override {
     stream_ = nullptr;
-    if (handed_to_ != nullptr) std::exchange(handed_to_, nullptr)->OnClose(reason);
+    if (handed_to_ == nullptr) return;
+    std::exchange(handed_to_, nullptr)->OnClose(reason);
+    front_->metrics_.SetOpenWatches(front_->watches_.size());
   }
 
  private:
@@ -175,6 +177,7 @@ class ApiFront::Exchange final : public http::StreamHandler,
     front_->metrics_.Record(request_.info, 200, absl::Now() - began_);
     if (outcome.watch) {
       handed_to_ = front_->watches_.Start(stream_, *std::move(outcome.watch));
+      front_->metrics_.SetOpenWatches(front_->watches_.size());
     } else {
       handed_to_ = front_->parts_.logs->Start(stream_, *outcome.log_url);
     }

@@ -7,7 +7,9 @@
 #include <prometheus/text_serializer.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 
 #include "apiserver/api/kind.h"
 
@@ -23,16 +25,25 @@ double Resident() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
+bool IsVerb(std::string_view verb) {
+  constexpr std::string_view kVerbs[] = {"create", "delete", "deletecollection", "get",
+                                         "list",   "patch",  "update",           "watch"};
+  return std::find(std::begin(kVerbs), std::end(kVerbs), verb) != std::end(kVerbs);
+}
+
 }  // namespace
 
 class RequestMetrics::Impl {
  public:
   void Record(const RequestInfo& info, int code, absl::Duration took) {
     // What clients make up must not become labels.
-    const bool known = info.is_resource &&
-                       api::FindKindByResource(info.group, info.version, info.resource) != nullptr;
+    const api::Kind* kind = info.is_resource
+                                ? api::FindKindByResource(info.group, info.version, info.resource)
+                                : nullptr;
+    const bool known = kind != nullptr && IsVerb(info.verb);
     const std::string resource = known ? info.resource : "";
-    const std::string subresource = known && info.subresource.size() < 32 ? info.subresource : "";
+    const bool known_part = known && kind->FindSubresource(info.subresource) != nullptr;
+    const std::string subresource = known_part ? info.subresource : "";
     const std::string group = known ? info.group : "";
     const std::string version = known ? info.version : "";
     const std::string verb = known ? info.verb : "other";
@@ -41,7 +52,7 @@ class RequestMetrics::Impl {
               {"group", group},
               {"version", version},
               {"resource", resource},
-              {"subresource", known ? subresource : ""},
+              {"subresource", subresource},
               {"code", std::to_string(code)}})
         .Increment();
     if (verb == "watch") return;

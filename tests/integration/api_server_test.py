@@ -493,7 +493,15 @@ class ApiServerTest(unittest.TestCase):
 
     def test_metrics_and_health_are_there(self):
         self.assertEqual(self.exchange("GET", "/livez")[2], b"ok")
-        self.assertIn(b"apiserver_request_total", self.exchange("GET", "/metrics")[2])
+        # What clients make up is not remembered.
+        self.exchange("GET", self.pods + "/p/made-up-part")
+        self.exchange("MADE", self.pods)
+        self.watch(self.maps + "?watch=true")
+        wait_until(lambda: b'apiserver_longrunning_requests{verb="watch"} 1' in self.exchange("GET", "/metrics")[2], 20,
+                   "the watch is counted")
+        metrics = self.exchange("GET", "/metrics")[2]
+        self.assertIn(b"apiserver_request_total", metrics)
+        self.assertNotIn(b"made", metrics)
 
     def test_open_watches_do_not_hold_the_end(self):
         watch = self.watch(self.maps + "?watch=true")

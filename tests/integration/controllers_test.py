@@ -332,8 +332,7 @@ class ControllersTest(unittest.TestCase):
         self.api.delete(f"/api/v1/nodes/{self.space}-0")
         self.node(f"{self.space}-3")
         until(lambda: f"{self.space}-3" in targets(), "a pod for the new node")
-        status = self.status(self.apps("daemonsets/x"))
-        self.assertEqual(status["desiredNumberScheduled"], 2)
+        until(lambda: self.status(self.apps("daemonsets/x"))["desiredNumberScheduled"] == 2, "two in the status")
 
     # What runs to its end.
 

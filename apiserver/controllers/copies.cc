@@ -68,7 +68,11 @@ void TrimPod(Json& pod) {
                                       "reason", "containerStatuses", "initContainerStatuses"});
   for (const char* list : {"status.containerStatuses", "status.initContainerStatuses"}) {
     if (Json* statuses = ArrayIn(pod, list)) {
-      for (Json& status : *statuses) KeepOnly(&status, {"name", "restartCount", "state"});
+      for (Json& status : *statuses) {
+        KeepOnly(&status, {"name", "restartCount", "state"});
+        // How it ended counts; that it runs is in the conditions.
+        if (api::Find(status, "state.terminated") == nullptr) api::Erase(status, "state");
+      }
     }
   }
 }

@@ -63,9 +63,6 @@ struct AdmissionOptions {
   std::string service_range = "10.96.0.0/12";
   int64_t node_port_first = 30000;
   int64_t node_port_last = 32767;
-  // New nodes are tainted as not ready until the controller of node health, which must be there,
-  // has seen that they are.
-  bool taint_new_nodes = false;
 };
 
 // All plugins, in order. Each is a file in admission/ with a function that makes it.

@@ -127,8 +127,7 @@ class AdmissionTest : public testing::Test {
   // Small enough to be used up.
   const AdmissionOptions options_{.service_range = "10.9.0.0/26",
                                   .node_port_first = 30000,
-                                  .node_port_last = 30019,
-                                  .taint_new_nodes = true};
+                                  .node_port_last = 30019};
   std::unique_ptr<client::Client> store_;
   std::unique_ptr<Registry> registry_;
   std::string space_;

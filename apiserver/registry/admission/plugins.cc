@@ -18,7 +18,7 @@ std::vector<std::unique_ptr<AdmissionPlugin>> MakeAdmissionPlugins(
   plugins.push_back(MakePersistentVolumeClaimResize());
   plugins.push_back(MakePriority());
   plugins.push_back(MakeDefaultTolerationSeconds());
-  if (options.taint_new_nodes) plugins.push_back(MakeTaintNodesByCondition());
+  plugins.push_back(MakeTaintNodesByCondition());
   // What reserves comes last, for what comes after a reservation may undo it. Quotas are the last
   // of all: they count what the others made of the object.
   plugins.push_back(MakeServiceAddresses(options));

@@ -92,6 +92,8 @@ class ContainerRuntime {
   virtual void OnExit(std::function<void(const ContainerExit&)> listener) = 0;
 
   virtual void RunSandbox(SandboxConfig config, DoneId done) = 0;
+  // A new version of its pod: of what it was run from only labels and annotations may differ.
+  virtual void UpdatePod(const std::string& sandbox, runtime::Object pod) = 0;
   virtual void StopSandbox(const std::string& sandbox, Done done) = 0;
   virtual void RemoveSandbox(const std::string& sandbox, Done done) = 0;
 

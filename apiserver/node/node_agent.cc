@@ -330,16 +330,17 @@ void NodeAgent::WritePod(const std::string& uid) {
     return;
   }
   const Json status = worker.Status();
-  std::string text = status.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (!worker.restored() && text != entry->written) {
-    WriteStatus(uid, entry, status, std::move(text));
+  const size_t hash =
+      std::hash<std::string>()(status.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (!worker.restored() && hash != entry->written) {
+    WriteStatus(uid, entry, status, hash);
   } else if (worker.finished()) {
     DeletePod(uid, entry);
   }
 }
 
 void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json& status,
-                            std::string text) {
+                            size_t hash) {
   entry->busy = true;
   const Json& pod = entry->worker->pod();
   Make(
@@ -348,14 +349,14 @@ void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json&
        patch = Json{{"metadata", {{"uid", uid}}}, {"status", status}}](ApiClient* client) {
         return client->Patch(Pods(), name_space, name, PatchType::kStrategicMerge, patch, "status");
       },
-      [this, uid, text = std::move(text)](const absl::StatusOr<Json>& answer) {
+      [this, uid, hash](const absl::StatusOr<Json>& answer) {
         const auto found = pods_.find(uid);
         if (found == pods_.end()) return;
         PodEntry* written = found->second.get();
         written->busy = false;
         if (!answer.ok()) return OnWriteFailed(uid, written, answer.status());
         written->pause = absl::ZeroDuration();
-        written->written = text;
+        written->written = hash;
         WritePod(uid);  // it may have changed meanwhile, or have to be deleted now
       });
 }

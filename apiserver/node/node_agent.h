@@ -80,7 +80,7 @@ class NodeAgent final : public PodEnvironment {
  private:
   struct PodEntry {
     std::shared_ptr<PodWorker> worker;
-    std::string written;                          // the status that the server has, as text
+    size_t written = 0;  // hash of the text of the status that the server has
     absl::Time planned = absl::InfiniteFuture();  // when it will be written
     bool busy = false;                            // a request is under way
     absl::Duration pause = absl::ZeroDuration();  // after failures
@@ -99,8 +99,7 @@ class NodeAgent final : public PodEnvironment {
   void OnLease(absl::StatusOr<api::Json> lease);
   void PlanWrite(const std::string& uid, PodEntry* entry, absl::Duration delay);
   void WritePod(const std::string& uid);
-  void WriteStatus(const std::string& uid, PodEntry* entry, const api::Json& status,
-                   std::string text);
+  void WriteStatus(const std::string& uid, PodEntry* entry, const api::Json& status, size_t hash);
   void DeletePod(const std::string& uid, PodEntry* entry);
   void OnWriteFailed(const std::string& uid, PodEntry* entry, const absl::Status& status);
 

@@ -13,6 +13,7 @@
 #include "apiserver/api/object.h"
 #include "apiserver/api/time.h"
 #include "apiserver/runtime/informer.h"
+#include "apiserver/runtime/packed_object.h"
 #include "base/concat.h"
 
 namespace keelson::node {
@@ -94,6 +95,10 @@ void TrimForSimulation(Json& pod) {
       Keep(&status, std::to_array<std::string_view>({"name", "restartCount", "state"}));
     });
   }
+  // By its node it is known whose it is; only then it is looked into.
+  Json node = api::TextAt(pod, "spec.nodeName");
+  runtime::Pack(pod);
+  pod["spec"]["nodeName"] = std::move(node);
 }
 
 class NodeHost::Impl {
@@ -193,17 +198,21 @@ class NodeHost::Impl {
 
   void Dispatch(const Object& pod) {
     if (AgentOf(*pod) == nullptr) return;  // agents never change
-    loop_.Post([this, pod] {
-      names_[api::KeyOf(*pod)] = {AgentOf(*pod), api::UidOf(*pod)};
-      AgentOf(*pod)->OnPod(pod);
+    loop_.Post([this, packed = pod] {
+      auto unpacked = std::make_shared<const Json>(runtime::Unpack(*packed));
+      NodeAgent* agent = AgentOf(*packed);
+      names_[api::KeyOf(*packed)] = {agent, api::UidOf(*unpacked)};
+      agent->OnPod(std::move(unpacked));
     });
   }
   void DispatchGone(const Object& last) {
     if (AgentOf(*last) == nullptr) return;
     loop_.Post([this, last] {
+      const Json unpacked = runtime::Unpack(*last);
       const auto found = names_.find(api::KeyOf(*last));
-      if (found != names_.end() && found->second.second == api::UidOf(*last)) names_.erase(found);
-      AgentOf(*last)->OnPodGone(*last);
+      if (found != names_.end() && found->second.second == api::UidOf(unpacked))
+        names_.erase(found);
+      AgentOf(*last)->OnPodGone(unpacked);
     });
   }
 

@@ -140,6 +140,7 @@ void PodWorker::Start() {
 
 void PodWorker::OnPod(runtime::Object pod) {
   pod_ = std::move(pod);
+  if (!sandbox_.empty()) environment_->containers()->UpdatePod(sandbox_, pod_);
   if (Deleted()) return BeginStop(SecondsAt(*pod_, "metadata.deletionGracePeriodSeconds", 30));
   for (const Json& spec : api::ArrayAt(*pod_, "spec.ephemeralContainers")) {
     const bool known = std::any_of(

@@ -128,6 +128,13 @@ void SimulatedRuntime::RunSandbox(SandboxConfig config, DoneId done) {
         [id, done = std::move(done)] { done(id); });
 }
 
+void SimulatedRuntime::UpdatePod(const std::string& sandbox, runtime::Object pod) {
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) return;
+  for (const std::string& id : found->second->containers) containers_[id]->pod = pod;
+  found->second->config.pod = std::move(pod);
+}
+
 void SimulatedRuntime::StopSandbox(const std::string& sandbox, Done done) {
   if (const auto found = sandboxes_.find(sandbox); found != sandboxes_.end()) {
     const std::vector<std::string> containers = found->second->containers;

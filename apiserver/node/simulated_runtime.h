@@ -54,6 +54,7 @@ class SimulatedRuntime final : public ContainerRuntime {
   void OnExit(std::function<void(const ContainerExit&)> listener) override;
 
   void RunSandbox(SandboxConfig config, DoneId done) override;
+  void UpdatePod(const std::string& sandbox, runtime::Object pod) override;
   void StopSandbox(const std::string& sandbox, Done done) override;
   void RemoveSandbox(const std::string& sandbox, Done done) override;
   void PullImage(const std::string& image, const std::string& sandbox, DoneId done) override;

@@ -15,6 +15,7 @@
 #include "apiserver/api/object.h"
 #include "apiserver/runtime/informer.h"
 #include "apiserver/runtime/log.h"
+#include "apiserver/runtime/packed_object.h"
 #include "apiserver/runtime/request_pool.h"
 #include "apiserver/scheduler/cluster.h"
 #include "apiserver/scheduler/cluster_feed.h"
@@ -47,6 +48,12 @@ void TrimSelecting(Json& object) {
   api::Erase(object, "spec.volumeClaimTemplates");
 }
 
+// Of pods there are ten thousands, and nobody looks one up.
+void PackPod(Json& object) {
+  TrimPod(object);
+  runtime::Pack(object);
+}
+
 void TrimManagedFields(Json& object) { api::Erase(object, "metadata.managedFields"); }
 
 struct Watched {
@@ -58,7 +65,7 @@ struct Watched {
 
 const std::vector<Watched>& AllWatched() {
   static const std::vector<Watched> all = {
-      {Source::kPods, {"", "v1", "pods"}, &TrimPod, "status.phase!=Succeeded,status.phase!=Failed"},
+      {Source::kPods, {"", "v1", "pods"}, &PackPod, "status.phase!=Succeeded,status.phase!=Failed"},
       {Source::kNodes, {"", "v1", "nodes"}, &TrimNode},
       {Source::kNamespaces, {"", "v1", "namespaces"}, &TrimManagedFields},
       {Source::kServices, {"", "v1", "services"}, &TrimSelecting},
@@ -193,7 +200,9 @@ class Scheduler::Impl {
       if (letter.act) {
         letter.act();
       } else {
-        feed_.Apply(letter.source, *letter.object, letter.now);
+        const bool packed = letter.source == Source::kPods;
+        feed_.Apply(letter.source, packed ? runtime::Unpack(*letter.object) : *letter.object,
+                    letter.now);
         claims_changed |= letter.source == Source::kClaims;
       }
     }
@@ -302,8 +311,7 @@ void Scheduler::Impl::OnBound(const std::string& uid, const absl::Status& status
     flights_.erase(found);
     return;
   }
-  OnFailed(uid,
-           Concat("running Bind plugin \"DefaultBinder\": ", std::string(status.message())));
+  OnFailed(uid, Concat("running Bind plugin \"DefaultBinder\": ", std::string(status.message())));
 }
 
 void Scheduler::Impl::OnFailed(const std::string& uid, const std::string& why) {

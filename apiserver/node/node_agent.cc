@@ -253,6 +253,7 @@ void NodeAgent::OnPod(runtime::Object pod) {
   }
   const std::string uid = api::UidOf(*pod);
   if (const auto found = pods_.find(uid); found != pods_.end()) {
+    CheckWritten(uid, found->second.get(), *pod);
     const std::shared_ptr<PodWorker> worker = found->second->worker;
     worker->OnPod(std::move(pod));
     return;
@@ -318,6 +319,15 @@ void NodeAgent::PlanWrite(const std::string& uid, PodEntry* entry, absl::Duratio
   });
 }
 
+// While a node is silent its pods are said not to be ready; once it is heard again it says what
+// they are.
+void NodeAgent::CheckWritten(const std::string& uid, PodEntry* entry, const Json& pod) {
+  if (entry->busy || entry->version == 0 || api::ResourceVersionOf(pod) <= entry->version) return;
+  if (api::ConditionIsTrue(pod, "Ready") == entry->ready) return;
+  entry->written = 0;
+  PlanWrite(uid, entry, options_.pod_status_delay);
+}
+
 void NodeAgent::WritePod(const std::string& uid) {
   const auto found = pods_.find(uid);
   if (found == pods_.end()) return;
@@ -349,7 +359,8 @@ void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json&
        patch = Json{{"metadata", {{"uid", uid}}}, {"status", status}}](ApiClient* client) {
         return client->Patch(Pods(), name_space, name, PatchType::kStrategicMerge, patch, "status");
       },
-      [this, uid, hash](const absl::StatusOr<Json>& answer) {
+      [this, uid, hash, ready = api::ConditionIsTrue(Json{{"status", status}}, "Ready")](
+          const absl::StatusOr<Json>& answer) {
         const auto found = pods_.find(uid);
         if (found == pods_.end()) return;
         PodEntry* written = found->second.get();
@@ -357,6 +368,8 @@ void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json&
         if (!answer.ok()) return OnWriteFailed(uid, written, answer.status());
         written->pause = absl::ZeroDuration();
         written->written = hash;
+        written->version = api::ResourceVersionOf(*answer);
+        written->ready = ready;
         WritePod(uid);  // it may have changed meanwhile, or have to be deleted now
       });
 }

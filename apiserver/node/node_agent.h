@@ -80,7 +80,9 @@ class NodeAgent final : public PodEnvironment {
  private:
   struct PodEntry {
     std::shared_ptr<PodWorker> worker;
-    size_t written = 0;  // hash of the text of the status that the server has
+    size_t written = 0;    // hash of the text of the status that the server has
+    uint64_t version = 0;  // of the pod, when that was written; 0: not yet
+    bool ready = false;    // its condition Ready in that
     absl::Time planned = absl::InfiniteFuture();  // when it will be written
     bool busy = false;                            // a request is under way
     absl::Duration pause = absl::ZeroDuration();  // after failures
@@ -98,6 +100,7 @@ class NodeAgent final : public PodEnvironment {
   void RenewLease();
   void OnLease(absl::StatusOr<api::Json> lease);
   void PlanWrite(const std::string& uid, PodEntry* entry, absl::Duration delay);
+  void CheckWritten(const std::string& uid, PodEntry* entry, const api::Json& pod);
   void WritePod(const std::string& uid);
   void WriteStatus(const std::string& uid, PodEntry* entry, const api::Json& status, size_t hash);
   void DeletePod(const std::string& uid, PodEntry* entry);

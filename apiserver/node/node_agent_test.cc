@@ -231,5 +231,23 @@ TEST_F(NodeAgentTest, ResourceUsageIsTold) {
       << text;
 }
 
+TEST_F(NodeAgentTest, APodThatOthersSaidWasNotReadyIsReadyAgain) {
+  Wait(absl::Seconds(1));
+  CreatePod("p");
+  Wait(absl::Seconds(10));
+  ASSERT_TRUE(api::ConditionIsTrue(Pod("p"), "Ready"));
+  Show("p");
+  // As the controller of node health does while the node is silent.
+  ASSERT_TRUE(api.memory
+                  .Patch(kPods, "default", "p", runtime::PatchType::kStrategicMerge,
+                         {{"status", {{"conditions", {{{"type", "Ready"}, {"status", "False"}}}}}}},
+                         "status")
+                  .ok());
+  ASSERT_FALSE(api::ConditionIsTrue(Pod("p"), "Ready"));
+  Show("p");
+  Wait(absl::Seconds(10));
+  EXPECT_TRUE(api::ConditionIsTrue(Pod("p"), "Ready"));
+}
+
 }  // namespace
 }  // namespace keelson::node

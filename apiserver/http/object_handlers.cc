@@ -390,11 +390,9 @@ absl::StatusOr<WatchPlan> ObjectHandlers::PlanWatch(const Kind& kind, const ApiR
     plan.revision = snapshot.revision;
     if (send_initial || !info.Has("sendInitialEvents")) {
       for (EntryPtr& entry : snapshot.entries) {
-        if (!plan.labels.everything() || !plan.fields.everything()) {
-          const Json object = registry::Registry::InVersion(kind, entry->Parse());
-          if (!plan.labels.Matches(api::LabelsOf(object)) || !plan.fields.Matches(object)) continue;
+        if (entry->IsSelected(kind, plan.labels, plan.fields)) {
+          plan.initial.push_back(std::move(entry));
         }
-        plan.initial.push_back(std::move(entry));
       }
     }
     return plan;

@@ -193,12 +193,7 @@ void WatchStreams::One::Pump() {
 
 bool WatchStreams::One::Matches(const registry::Entry& entry) const {
   if (!plan_.name_space.empty() && entry.name_space != plan_.name_space) return false;
-  const auto name = plan_.fields.Required("metadata.name");
-  if (name && *name != entry.name) return false;
-  const bool only_name = name && plan_.fields.size() == 1;
-  if (plan_.labels.everything() && (plan_.fields.everything() || only_name)) return true;
-  const Json object = registry::Registry::InVersion(*plan_.kind, entry.Parse());
-  return plan_.labels.Matches(api::LabelsOf(object)) && plan_.fields.Matches(object);
+  return entry.IsSelected(*plan_.kind, plan_.labels, plan_.fields);
 }
 
 void WatchStreams::One::Send(const CacheEvent& event) {

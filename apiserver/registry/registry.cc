@@ -243,12 +243,7 @@ class Lister {
   }
 
   bool Matches(const Entry& entry) const {
-    if (query_.labels.everything() && query_.fields.everything()) return true;
-    if (const auto name = query_.fields.Required("metadata.name"); name && *name != entry.name) {
-      return false;
-    }
-    const Json object = Registry::InVersion(*query_.kind, entry.Parse());
-    return query_.labels.Matches(api::LabelsOf(object)) && query_.fields.Matches(object);
+    return entry.IsSelected(*query_.kind, query_.labels, query_.fields);
   }
 
   EntryPtr ToEntry(const mvccpb::KeyValue& kv, const std::string& prefix) const {

@@ -9,6 +9,7 @@
 
 #include "absl/container/btree_map.h"
 #include "apiserver/api/errors.h"
+#include "apiserver/api/object.h"
 #include "apiserver/registry/stored_text.h"
 #include "base/concat.h"
 #include "client/client.h"
@@ -27,6 +28,36 @@ std::shared_ptr<const Json> Entry::Dom() const {
   absl::MutexLock lock(&mutex_);
   if (dom_ == nullptr) dom_ = std::make_shared<const Json>(Parse());
   return dom_;
+}
+
+std::shared_ptr<const Json> Entry::Selectable(const api::Kind& kind) const {
+  absl::MutexLock lock(&mutex_);
+  if (selectable_ != nullptr) return selectable_;
+  Json parsed;
+  if (dom_ == nullptr) parsed = Parse();
+  const Json& object = dom_ != nullptr ? *dom_ : parsed;
+  Json part = Json::object();
+  const auto take = [&object, &part](std::string_view path) {
+    const Json* value = api::Find(object, path);
+    if (value != nullptr) api::Make(part, path) = *value;
+  };
+  for (const char* path : {"metadata.name", "metadata.namespace", "metadata.labels"}) take(path);
+  for (const api::FieldLabel& field : kind.field_labels) take(field.path);
+  selectable_ = std::make_shared<const Json>(std::move(part));
+  return selectable_;
+}
+
+bool Entry::IsSelected(const api::Kind& kind, const api::LabelSelector& labels,
+                       const api::FieldSelector& fields) const {
+  const auto wanted_name = fields.Required("metadata.name");
+  if (wanted_name && *wanted_name != name) return false;
+  const bool only_name = wanted_name && fields.size() == 1;
+  if (labels.everything() && (fields.everything() || only_name)) return true;
+  const auto matches = [&](const Json& object) {
+    return labels.Matches(api::LabelsOf(object)) && fields.Matches(object);
+  };
+  return kind.stored_as == nullptr ? matches(*Selectable(kind))
+                                   : matches(kind.from_stored(Parse()));
 }
 
 // Loads on a thread of its own, then follows a watch; begins anew when the store has compacted what

@@ -19,8 +19,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "apiserver/api/field_selector.h"
 #include "apiserver/api/json.h"
 #include "apiserver/api/kind.h"
+#include "apiserver/api/labels.h"
 #include "base/shared_bytes.h"
 
 namespace keelson::client {
@@ -48,10 +50,18 @@ class Entry {
   std::shared_ptr<const api::Json> Dom() const;
   // Parsed for the caller alone.
   api::Json Parse() const;
+  // Whether selectors of `kind`, which is kept in this entry's kind, choose the object. What they
+  // look at is taken out of it once: many clients ask the same of every change.
+  bool IsSelected(const api::Kind& kind, const api::LabelSelector& labels,
+                  const api::FieldSelector& fields) const;
 
  private:
+  std::shared_ptr<const api::Json> Selectable(const api::Kind& kind) const;
+
   mutable absl::Mutex mutex_;
   mutable std::shared_ptr<const api::Json> dom_ ABSL_GUARDED_BY(mutex_);
+  // The object, but for all that selectors do not look at.
+  mutable std::shared_ptr<const api::Json> selectable_ ABSL_GUARDED_BY(mutex_);
 };
 
 using EntryPtr = std::shared_ptr<const Entry>;

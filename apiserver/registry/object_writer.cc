@@ -16,6 +16,7 @@
 #include "base/concat.h"
 #include "base/status_macros.h"
 #include "client/client.h"
+#include "client/errors.h"
 
 namespace keelson::registry {
 
@@ -185,13 +186,20 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const 
   etcdserverpb::PutRequest& put = *txn.add_success()->mutable_request_put();
   put.set_key(key);
   put.set_value(StoredText(object));
-  if (kind.time_to_live > absl::ZeroDuration()) {
-    const absl::StatusOr<int64_t> lease = leases_.For(kind.time_to_live);
-    if (!lease.ok()) return FromStore(lease.status());
-    put.set_lease(*lease);
-  }
   txn.add_failure()->mutable_request_range()->set_key(key);
-  const auto response = store_->kv().Txn(txn);
+  const auto write = [&]() -> absl::StatusOr<etcdserverpb::TxnResponse> {
+    if (kind.time_to_live > absl::ZeroDuration()) {
+      KV_ASSIGN_OR_RETURN(const int64_t lease, leases_.For(kind.time_to_live));
+      put.set_lease(lease);
+    }
+    return store_->kv().Txn(txn);
+  };
+  absl::StatusOr<etcdserverpb::TxnResponse> response = write();
+  if (put.lease() != 0 && client::IsLeaseNotFound(response.status())) {
+    // Somebody has revoked it, or the store was put back to an earlier time.
+    leases_.Forget(put.lease());
+    response = write();
+  }
   if (!response.ok()) return FromStore(response.status());
   Attempt attempt;
   if (response->succeeded()) {

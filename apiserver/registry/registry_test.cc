@@ -163,6 +163,28 @@ TEST_F(RegistryTest, ARevisionOfManyChangesIsReadWhenAllOfItAre) {
   EXPECT_GE(read, revision);
 }
 
+TEST_F(RegistryTest, ALeaseThatIsGoneIsReplaced) {
+  const Kind& events = *api::FindKindByResource("", "v1", "events");
+  const auto create = [&](const std::string& name) {
+    return registry_->Create(events, space_,
+                             {{"apiVersion", "v1"},
+                              {"kind", "Event"},
+                              {"metadata", {{"name", name}}},
+                              {"involvedObject", {{"kind", "Pod"}, {"namespace", space_}}}},
+                             {});
+  };
+  ASSERT_TRUE(create("a").ok());
+  const auto stored = store_->kv().Get(events.StorageKey(space_, "a"));
+  ASSERT_TRUE(stored.ok());
+  const int64_t lease = stored->kvs(0).lease();
+  ASSERT_NE(lease, 0);
+  ASSERT_TRUE(store_->lease().Revoke(lease).ok());
+  EXPECT_TRUE(api::IsNotFound(registry_->Get(events, space_, "a").status()));
+  const auto again = create("b");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(registry_->Get(events, space_, "b").ok());
+}
+
 TEST_F(RegistryTest, NoChangeIsLostAmongManyWriters) {
   Create(ConfigMap("counter", "0"));
   constexpr int kWriters = 4;

@@ -21,4 +21,11 @@ absl::StatusOr<int64_t> SharedLeases::For(absl::Duration time_to_live) {
   return granted.id();
 }
 
+void SharedLeases::Forget(int64_t id) {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [time_to_live, lease] : leases_) {
+    if (lease.id == id) lease.reused_until = absl::InfinitePast();
+  }
+}
+
 }  // namespace keelson::registry

@@ -22,6 +22,8 @@ class SharedLeases {
   explicit SharedLeases(client::Client* store) : store_(store) {}
   // A lease that lives at least `time_to_live` from now on, and at most a minute longer.
   absl::StatusOr<int64_t> For(absl::Duration time_to_live);
+  // It is gone: the next one is another one.
+  void Forget(int64_t id);
 
  private:
   struct Lease {

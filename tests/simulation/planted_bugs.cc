@@ -16,6 +16,8 @@ const char* NameOf(Hunter hunter) {
       return "store_property_test";
     case Hunter::kPowerFailure:
       return "power_failure_test";
+    case Hunter::kAuth:
+      return "auth_test";
   }
   return "";
 }

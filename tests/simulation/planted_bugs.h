@@ -10,11 +10,12 @@ namespace keelson::simulation {
 
 // What runs with a planted bug until it finds it.
 enum class Hunter {
-  kRaft,         // raft_simulation
-  kCluster,      // cluster_simulation
-  kRealStores,   // cluster_simulation, on RocksDB
-  kStoreModel,   // store_property_test
-  kPowerFailure  // power_failure_test
+  kRaft,          // raft_simulation
+  kCluster,       // cluster_simulation
+  kRealStores,    // cluster_simulation, on RocksDB
+  kStoreModel,    // store_property_test
+  kPowerFailure,  // power_failure_test
+  kAuth           // auth_test
 };
 const char* NameOf(Hunter hunter);
 
@@ -203,7 +204,7 @@ inline constexpr PlantedBugEntry kPlantedBugs[] = {
      "a member that was given a snapshot goes on with the old users (etcd 14571)"},
     {"auth-not-checked-at-apply", "auth", Hunter::kCluster,
      "a change is checked when it is proposed, and not when it is applied"},
-    {"auth-old-revision-accepted", "auth", Hunter::kCluster,
+    {"auth-old-revision-accepted", "auth", Hunter::kAuth,
      "a command that was checked before users changed is carried out"},
     {"auth-grants-kept", "auth", Hunter::kCluster, "what a user was granted first it keeps"},
 };

@@ -32,6 +32,8 @@ Adversary::Adversary(World* world, Time end)
       {Feature::k_transfers, &Adversary::Transfer},
       {Feature::k_damage, &Adversary::DamageDisk},
       {Feature::k_flipped_reads, &Adversary::FlipReads},
+      {Feature::k_outdated, &Adversary::Outdate},
+      {Feature::k_held_links, &Adversary::HoldLink},
   };
   for (const auto& [feature, fault] : kinds) {
     if (world_->options().has(feature)) faults_.push_back(fault);
@@ -109,6 +111,18 @@ void Adversary::OneWay() {
   world_->Tell(n, out ? "is not heard" : "does not hear");
   world_->counters().Add(Reached::kOneWayPartitions);
   After(Lasting(8 * kSecond), [this] { world_->HealNetwork(); });
+}
+
+// What is sent is late and comes all at once, in its order: answers come after their questions were
+// asked again.
+void Adversary::HoldLink() {
+  const int to = AnyRunning();
+  const int from = dice_.Percent(70) ? world_->Leader() : AnyRunning();
+  if (from == 0 || from == to) return;
+  const Time longest = dice_.Percent(50) ? kSecond : 3 * kSecond;
+  world_->HoldLink(from, to, std::min(end_, world_->now() + dice_.Between(kSecond / 2, longest)));
+  world_->Tell(to, absl::StrCat("hears late of member ", from));
+  world_->counters().Add(Reached::kHeldLinks);
 }
 
 void Adversary::CutClients() {
@@ -190,6 +204,57 @@ void Adversary::Transfer() {
       world_->id(to), world_->clock(leader).Now() + absl::Seconds(2), [](absl::Status) {});
 }
 
+// A member is alone with its clients until the others' logs lack what it needs next, so that a
+// snapshot comes to one that runs and has watchers. If it cannot install it for a while, leaders
+// that follow each other send theirs meanwhile.
+void Adversary::Outdate() {
+  const int n = AnyRunning();
+  if (n == 0) return;
+  CutOff(n, true);
+  world_->Tell(n, "is cut off until it is out of date");
+  AwaitOutdated(n, std::min(end_, world_->now() + 8 * kSecond));
+}
+
+void Adversary::AwaitOutdated(int n, Time give_up) {
+  After(50 * kMillisecond, [this, n, give_up] {
+    const bool outdated = IsOutdated(n);
+    if (!outdated && world_->now() < give_up) return AwaitOutdated(n, give_up);
+    CutOff(n, false);
+    if (!outdated || world_->now() >= end_) return;
+    world_->counters().Add(Reached::kOutdated);
+    if (!dice_.Percent(50)) return;
+    const Time until = std::min(end_, world_->now() + dice_.Between(kSecond, 8 * kSecond));
+    world_->Tell(n, "is out of date, and installs nothing for a while");
+    world_->host(n).worker().PauseUntil(until);
+    PassLeadershipUntil(until);
+  });
+}
+
+bool Adversary::IsOutdated(int n) const {
+  const int newest = world_->Newest();
+  if (newest == 0 || !world_->running(n)) return false;
+  const Options& options = world_->options();
+  const auto behind = static_cast<uint64_t>(world_->host(newest).store().applied() -
+                                            world_->host(n).store().applied());
+  return behind > options.snapshot_count + 2 * options.snapshot_catchup_entries;
+}
+
+void Adversary::CutOff(int n, bool cut) {
+  for (int other = 1; other <= world_->members(); ++other) {
+    if (other == n) continue;
+    world_->Cut(n, other, cut);
+    world_->Cut(other, n, cut);
+  }
+}
+
+void Adversary::PassLeadershipUntil(Time when) {
+  After(dice_.Between(300 * kMillisecond, 1500 * kMillisecond), [this, when] {
+    if (world_->now() >= when) return;
+    Transfer();
+    PassLeadershipUntil(when);
+  });
+}
+
 // --------------------------------------------------------------------------------------------
 // disks
 
@@ -264,7 +329,7 @@ void Adversary::FlipReads() {
 }
 
 void Adversary::StallStore() {
-  const int n = AnyRunning();
+  const int n = dice_.Percent(40) ? world_->Leader() : AnyRunning();
   if (n == 0) return;
   world_->counters().Add(Reached::kStalledStores);
   world_->host(n).StallCommits(static_cast<int>(dice_.Skewed(1, 1000)));

@@ -35,6 +35,7 @@ class Adversary {
 
   void Partition();
   void OneWay();
+  void HoldLink();
   void CutClients();
   void Crash();
   void CrashInTheMiddle();
@@ -50,6 +51,11 @@ class Adversary {
   void Drift();
   void JumpWallClock();
   void Transfer();
+  void Outdate();
+  void AwaitOutdated(int n, Time give_up);
+  bool IsOutdated(int n) const;
+  void CutOff(int n, bool cut);
+  void PassLeadershipUntil(Time when);
 
   World* const world_;
   const Time end_;

@@ -16,7 +16,7 @@ std::string ReadLog(const Files& files) {
   storage::CrashingFileSystem copy(1);
   copy.Load(files);
   SeededRandom random(1);
-  const auto log = storage::RaftLog::Open(LogOptions(copy, &random, 0));
+  const auto log = storage::RaftLog::Open(LogOptions(copy, &random, Options()));
   if (!log.ok()) return "";
   const storage::LogState state = (*log)->state();
   return absl::StrCat((*log)->FirstIndex().value(), " ", (*log)->LastIndex().value(), " ",

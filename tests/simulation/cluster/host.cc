@@ -20,7 +20,6 @@ namespace keelson::simulation {
 namespace {
 
 constexpr char kStates[] = "/states";
-constexpr uint64_t kSegmentBytes = 32 << 10;
 constexpr uint64_t kRocksMemory = 8 << 20;
 constexpr absl::Duration kLoadSweep = absl::Milliseconds(100);
 
@@ -75,11 +74,11 @@ class RocksOnCrashingDisk final : public storage::StateMedium {
 }  // namespace
 
 storage::RaftLogOptions LogOptions(storage::FileSystem& files, Random* random,
-                                   uint64_t cache_bytes_max) {
+                                   const Options& from) {
   storage::RaftLogOptions options;
   options.directory = kLogDirectory;
-  options.segment_bytes = kSegmentBytes;
-  options.cache_bytes_max = cache_bytes_max;
+  options.segment_bytes = from.log_segment_bytes;
+  options.cache_bytes_max = from.log_cache_bytes;
   options.background_thread = false;
   options.file_system = &files;
   options.random = random;
@@ -110,7 +109,8 @@ void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,
   KV_CHECK((*store)->CommitBatch().ok());
   KV_CHECK((*store)->Flush().ok());
   SeededRandom random(id.value());
-  const auto log = storage::RaftLog::Create(LogOptions(disk.files, &random, 0), {cluster_id, id});
+  const auto log =
+      storage::RaftLog::Create(LogOptions(disk.files, &random, Options()), {cluster_id, id});
   KV_CHECK(log.ok()) << log.status();
 }
 
@@ -241,8 +241,8 @@ absl::Status Host::Open() {
   if (!broken.empty()) environment_.on_broken(broken);
   store = WrongStore(environment_.options->bug, std::move(store));
   store_ = std::make_unique<WatchedStore>(std::move(store), environment_, &core_);
-  KV_ASSIGN_OR_RETURN(log_, storage::RaftLog::Open(LogOptions(
-                                disk.files, &random_, environment_.options->log_cache_bytes)));
+  KV_ASSIGN_OR_RETURN(
+      log_, storage::RaftLog::Open(LogOptions(disk.files, &random_, *environment_.options)));
   KV_RETURN_IF_ERROR(states_->RemoveLeftovers());
   KV_RETURN_IF_ERROR(server::ResetLogBehindSnapshot(states_->installed(), *store_, *log_));
   environment_.raft->OnStart(environment_.number, *log_);
@@ -340,6 +340,7 @@ void Host::MakeCore() {
   server::RegisterWatch(core_.get(), rpc_.get());
   server::RegisterLease(core_.get(), rpc_.get());
   server::RegisterCluster(core_.get(), rpc_.get());
+  server::RegisterMaintenance(core_.get(), rpc_.get());
   server::RegisterClusterMaintenance(core_.get(), rpc_.get());
   server::RegisterLock(core_.get(), rpc_.get());
   server::RegisterElection(core_.get(), rpc_.get());

@@ -38,9 +38,7 @@ struct Disk {
 };
 
 inline constexpr char kLogDirectory[] = "/log";
-// `cache_bytes_max`: of the newest entries, which are not read from the disk.
-storage::RaftLogOptions LogOptions(storage::FileSystem& files, Random* random,
-                                   uint64_t cache_bytes_max);
+storage::RaftLogOptions LogOptions(storage::FileSystem& files, Random* random, const Options& from);
 
 // Makes the disk that the first start of member `id` finds.
 void FormatDisk(Disk& disk, NodeId id, uint64_t cluster_id,

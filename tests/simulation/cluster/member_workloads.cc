@@ -1,4 +1,4 @@
-// What operators do about the membership.
+// What operators do about members.
 #include <set>
 #include <string>
 #include <utility>
@@ -61,6 +61,21 @@ Coroutine<> Promote(Client& client, int asked, int learner) {
   if (result.status.ok()) client.world().counters().Add(Reached::kLearnersPromoted);
 }
 
+struct Alarm {
+  uint64_t member;
+  etcdserverpb::AlarmType type;
+};
+
+Coroutine<absl::Status> AskAlarm(Client& client, etcdserverpb::AlarmRequest::AlarmAction action,
+                                 Alarm alarm) {
+  etcdserverpb::AlarmRequest request;
+  request.set_action(action);
+  request.set_memberid(alarm.member);
+  request.set_alarm(alarm.type);
+  CallResult result = co_await client.Call("/etcdserverpb.Maintenance/Alarm", request);
+  co_return result.status;
+}
+
 // Until member `n`, which refuses its disk, is a member no more and another has its place.
 Coroutine<> Replace(Client& client, int n) {
   World& world = client.world();
@@ -115,6 +130,29 @@ Coroutine<> ChangeMembers(Client& client) {
       const int victim = client.dice().Pick(present);
       const bool dear = !learners.contains(victim) && present.size() - learners.size() <= 3;
       if (victim != asked && !dear) (void)co_await RemoveMember(client, asked, victim);
+    }
+  }
+}
+
+Coroutine<> RaiseAlarms(Client& client) {
+  World& world = client.world();
+  std::vector<Alarm> raised;
+  while (!client.stopped()) {
+    co_await client.Sleep(world.faulty ? client.dice().Between(kSecond, 6 * kSecond) : kSecond);
+    if (world.faulty) {
+      const int n = static_cast<int>(client.dice().Between(1, world.members()));
+      const Alarm alarm{world.id(n).value(),
+                        client.dice().Percent(75) ? etcdserverpb::NOSPACE : etcdserverpb::CORRUPT};
+      raised.push_back(alarm);
+      const absl::Status status =
+          co_await AskAlarm(client, etcdserverpb::AlarmRequest::ACTIVATE, alarm);
+      if (status.ok()) world.counters().Add(Reached::kAlarmsRaised);
+      world.Tell(0, absl::StrCat("alarm: ", status.ToString()));
+      co_await client.Sleep(client.dice().Between(200 * kMillisecond, 2500 * kMillisecond));
+    }
+    // Whichever of them: one that was given up may be raised late.
+    for (const Alarm& alarm : raised) {
+      (void)co_await AskAlarm(client, etcdserverpb::AlarmRequest::DEACTIVATE, alarm);
     }
   }
 }

@@ -46,10 +46,14 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.think_max = kMillisecond * dice.Between(50, 600);
   options.snapshot_count = static_cast<uint64_t>(dice.Skewed(5, 2000));
   options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Skewed(1, 500));
-  if (dice.Percent(30)) {
+  const bool short_log = dice.Percent(30);
+  const auto short_count = static_cast<uint64_t>(dice.Between(3, 20));
+  const auto short_catchup = static_cast<uint64_t>(dice.Between(1, 10));
+  if (short_log || options.has(Feature::k_outdated)) {
     // Whoever is cut off for a while needs a snapshot.
-    options.snapshot_count = static_cast<uint64_t>(dice.Between(3, 20));
-    options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Between(1, 10));
+    options.snapshot_count = short_count;
+    options.snapshot_catchup_entries = short_catchup;
+    options.log_segment_bytes = 4 << 10;
   }
   options.log_cache_bytes = dice.Percent(50) ? 32 << 20 : dice.Skewed(100, 20000);
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
@@ -73,6 +77,7 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     options.features.erase(Feature::k_full_disks);
     options.features.erase(Feature::k_membership);
     options.features.erase(Feature::k_damage);
+    options.features.erase(Feature::k_outdated);
     options.snapshot_catchup_entries = 100000;
   }
   return options;

@@ -20,7 +20,8 @@ namespace keelson::simulation {
   X(mid_write) X(crash_all) X(pauses) X(slow_disks) X(hanging_disks) X(failing_disks) \
   X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
-  X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance)
+  X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance) \
+  X(outdated) X(held_links) X(alarms)
 // clang-format on
 
 enum class Feature : uint8_t {
@@ -51,6 +52,7 @@ struct Options {
   Time think_max = 300 * kMillisecond;  // of a client between two operations
   uint64_t snapshot_count = 1000;
   uint64_t snapshot_catchup_entries = 100;
+  uint64_t log_segment_bytes = 32 << 10;  // the log is cut by whole ones
   uint64_t log_cache_bytes = 32 << 20;
   size_t tasks_a_turn = 1000;
   uint64_t client_memory_bytes = uint64_t{1} << 30;

@@ -74,6 +74,7 @@ class Simulation {
     if (options_.has(Feature::k_compaction)) Add(&CompactNowAndThen);
     if (options_.has(Feature::k_overload)) Add(&ComeInBursts);
     if (options_.has(Feature::k_membership)) Add(&ChangeMembers, kAdministrator);
+    if (options_.has(Feature::k_alarms)) Add(&RaiseAlarms, kAdministrator);
     if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged, kAdministrator);
     if (!options_.has(Feature::k_auth)) return;
     Add(&AdministerUsers, kAdministrator);

@@ -38,6 +38,8 @@ Coroutine<> CompactNowAndThen(Client& client);
 Coroutine<> ComeInBursts(Client& client);
 // Members added, promoted by their being voters at once, and removed.
 Coroutine<> ChangeMembers(Client& client);
+// Alarms raised and disarmed: while there is one, nothing is written.
+Coroutine<> RaiseAlarms(Client& client);
 // A member whose disk is damaged is removed, and one with an empty disk added in its place.
 Coroutine<> ReplaceDamaged(Client& client);
 // Users, roles and permissions made, taken away and made again; auth switched on and off.

@@ -442,7 +442,7 @@ bool World::Send(int from, const raft::Message& message) {
   }
   const std::string bytes = server::EncodeRaftMessage(message).Flatten();
   scheduler_.Mix(bytes);
-  Time arrives = now() + Delay() + held_up;
+  Time arrives = std::max(now() + Delay() + held_up, held_until_[{from, to}]);
   if (!faulty || !options_.has(Feature::k_reorder)) {
     Time& last = last_arrival_[{from, to}];
     last = arrives = std::max(last, arrives);

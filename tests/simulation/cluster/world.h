@@ -73,6 +73,8 @@ class World final : public ClientLink {
   // --- network
   void Cut(int from, int to, bool cut);
   void CutClients(int n, bool cut);
+  // What is sent meanwhile arrives then at the earliest.
+  void HoldLink(int from, int to, Time until) { held_until_[{from, to}] = until; }
   void HealNetwork();
   bool faulty = true;  // messages are lost, repeated and slow as the options say, and clients many
   bool Carries(int member) const override;
@@ -127,6 +129,7 @@ class World final : public ClientLink {
   std::set<std::pair<int, int>> cuts_;
   std::map<std::pair<int, int>, Time> healed_;
   std::map<std::pair<int, int>, Time> last_arrival_;
+  std::map<std::pair<int, int>, Time> held_until_;
   std::set<int> client_cuts_;
   std::vector<std::shared_ptr<SnapshotDelivery>> deliveries_;
   std::map<int, std::unique_ptr<Host>> hosts_;

@@ -28,9 +28,11 @@ enum Stage { kStoreStage, kServerStage, kWorkStage };
 
 std::string LockFile(const std::string& directory) { return directory + "/supervisor.pid"; }
 
-std::string ForAllMembers(const ClusterPlan& plan, std::string (ClusterPlan::*what)(int) const) {
+// Beginning with that of member `first`.
+std::string ForAllMembers(const ClusterPlan& plan, std::string (ClusterPlan::*what)(int) const,
+                          int first = 0) {
   std::vector<std::string> all;
-  for (int i = 0; i < plan.members; ++i) all.push_back((plan.*what)(i));
+  for (int i = 0; i < plan.members; ++i) all.push_back((plan.*what)((first + i) % plan.members));
   return absl::StrJoin(all, ",");
 }
 
@@ -57,13 +59,15 @@ std::vector<std::string> StoreCommand(const ClusterPlan& plan, const Programs& p
 }
 
 // What every daemon that is a client of the API is told.
+// A daemon asks the API server of its own member first: they share the work, and what falls
+// together fails together.
 std::vector<std::string> ClientCommand(const ClusterPlan& plan, const Programs& programs,
                                        const std::string& command, const std::string& as,
-                                       int port) {
+                                       int member, int port) {
   const PkiFiles pki(plan);
   return {programs.keelson,
           command,
-          "--server=" + ForAllMembers(plan, &ClusterPlan::ServerUrl),
+          "--server=" + ForAllMembers(plan, &ClusterPlan::ServerUrl, member),
           "--ca=" + pki.authority(),
           "--cert=" + pki.certificate(as),
           "--key=" + pki.key(as),
@@ -148,13 +152,14 @@ std::vector<ComponentSpec> ComponentsOf(const ClusterPlan& plan, const Programs&
     for (int i = 0; i < plan.members; ++i) {
       const std::string name = Concat(daemon, "-", i + 1);
       std::vector<std::string> command =
-          ClientCommand(plan, programs, daemon, daemon, *status_port++);
+          ClientCommand(plan, programs, daemon, daemon, i, *status_port++);
       command.insert(command.end(), {"--leader-elect", "--identity=" + name});
       add(name, std::move(command), kWorkStage);
     }
   }
   if (plan.nodes > 0) {
-    std::vector<std::string> command = ClientCommand(plan, programs, "node", "nodes", *status_port);
+    std::vector<std::string> command =
+        ClientCommand(plan, programs, "node", "nodes", plan.members - 1, *status_port);
     command.push_back(Concat("--simulated=", plan.nodes));
     add("nodes", std::move(command), kWorkStage);
   }

@@ -233,30 +233,64 @@ class Replay {
     return {};
   }
 
-  // Revisions that no answered write made.
+  // Revisions that no answered write made: each needs an unanswered one of its own, which had been
+  // called before anybody was told of the revision. Alike ones are many (the deletion of one key),
+  // and not all of them were carried out, so they are matched, not taken as they come.
   Verdict ExplainTheRest() {
     std::vector<const KvOperation*> unknown;
     for (const KvOperation& operation : history_) {
       if (operation.outcome == Outcome::kUnknown) unknown.push_back(&operation);
     }
-    std::vector<bool> used(unknown.size());
+    const std::vector<Time> told = FirstTold();
+    Matching matching;
     for (int64_t revision = KeySpace::first_revision; revision <= truth_.revision(); ++revision) {
       if (explained_by_[revision] != nullptr || IsServersOwn(revision) || EndsLeases(revision)) {
         continue;
       }
-      for (size_t i = 0; i < unknown.size() && explained_by_[revision] == nullptr; ++i) {
-        if (used[i]) continue;
-        if (Execution(truth_, revision - 1).Run(*unknown[i]).changes != truth_.At(revision)) {
-          continue;
+      std::vector<size_t>& candidates = matching.candidates[revision];
+      for (size_t i = 0; i < unknown.size(); ++i) {
+        if (unknown[i]->invoked <= told[static_cast<size_t>(revision)] &&
+            Execution(truth_, revision - 1).Run(*unknown[i]).changes == truth_.At(revision)) {
+          candidates.push_back(i);
         }
-        used[i] = true;
-        explained_by_[revision] = unknown[i];
       }
-      if (explained_by_[revision] != nullptr) continue;
+      std::set<size_t> tried;
+      if (Match(matching, revision, tried)) continue;
       return Verdict::Broken("no client asked for revision " + std::to_string(revision) + ": " +
                              Describe(truth_.At(revision)));
     }
+    for (const auto& [i, revision] : matching.made) explained_by_[revision] = unknown[i];
     return {};
+  }
+
+  struct Matching {
+    std::map<int64_t, std::vector<size_t>> candidates;  // of a revision: unanswered writes
+    std::map<size_t, int64_t> made;                     // by such a write
+  };
+
+  // Finds one for `revision`, by giving those that have taken it another one where need be.
+  static bool Match(Matching& matching, int64_t revision, std::set<size_t>& tried) {
+    for (const size_t i : matching.candidates[revision]) {
+      if (!tried.insert(i).second) continue;
+      const auto taken = matching.made.find(i);
+      if (taken == matching.made.end() || Match(matching, taken->second, tried)) {
+        matching.made[i] = revision;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // When somebody was first answered from each revision or a later one.
+  std::vector<Time> FirstTold() const {
+    std::vector<Time> told(static_cast<size_t>(truth_.revision()) + 2, kNever);
+    for (const KvOperation& operation : history_) {
+      if (operation.outcome != Outcome::kOk || operation.revision > truth_.revision()) continue;
+      Time& first = told[static_cast<size_t>(std::max<int64_t>(operation.revision, 0))];
+      first = std::min(first, operation.returned);
+    }
+    for (size_t i = told.size() - 1; i > 0; --i) told[i - 1] = std::min(told[i - 1], told[i]);
+    return told;
   }
 
   bool IsServersOwn(int64_t revision) const {
@@ -329,7 +363,8 @@ class Replay {
         continue;
       }
       return Verdict::Broken("stale: the " + Name(*now.operation) + ", at revision " +
-                             std::to_string(now.revision) + ", came after the " +
+                             std::to_string(now.revision) + " (" +
+                             Describe(truth_.At(now.revision)) + "), came after the " +
                              Name(*newest->operation));
     }
     return {};

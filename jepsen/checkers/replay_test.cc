@@ -149,6 +149,31 @@ TEST_F(ReplayTest, AnUnknownWriteMayExplainARevisionOnceAndNotBeforeItsCall) {
   EXPECT_TRUE(With({}).broken());
 }
 
+TEST_F(ReplayTest, OfAlikeUnknownWritesTheOneThatWasCalledInTimeExplains) {
+  const auto delete_b = [](Time invoked) {
+    KvOperation operation = DeleteA();
+    operation.success = {{.kind = Request::Kind::kDelete, .key = "b"}};
+    operation.outcome = Outcome::kUnknown;
+    operation.revision = 0;
+    operation.responses = {};
+    operation.invoked = invoked;
+    operation.returned = kNever;
+    return operation;
+  };
+  Apply({DeletionOf("b", 6)});
+  const KvOperation seen = Get("b", {}, 6, 11, 12);
+  // Called after the deletion was seen, it cannot be the one; whichever comes first in the history.
+  EXPECT_TRUE(With({delete_b(20), delete_b(8), seen}).holds());
+  EXPECT_TRUE(With({delete_b(8), delete_b(20), seen}).holds());
+  EXPECT_TRUE(With({delete_b(20), seen}).broken());
+  // One that could be either of two leaves the one for which there is no other.
+  Apply({PutOf("b", "1", 7, 7, 1)});
+  Apply({DeletionOf("b", 8)});
+  const KvOperation put = Put("b", "1", 7, 30, kNever);
+  EXPECT_TRUE(With({delete_b(31), delete_b(8), put, seen, Get("b", {}, 8, 40, 41)}).holds());
+  EXPECT_TRUE(With({delete_b(8), put, seen, Get("b", {}, 8, 40, 41)}).broken());
+}
+
 TEST_F(ReplayTest, TransactionsTakeTheRightBranchAndSeeThemselves) {
   Apply({PutOf("t", "x", 6, 6, 1)});
   KvOperation txn{

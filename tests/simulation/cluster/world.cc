@@ -336,6 +336,8 @@ int World::Join(NodeId id, int told_by) {
 
 void World::Retire(int n) {
   if (!removed_.insert(n).second) return;
+  // Removed before anybody saw that its disk is damaged: another takes its place all the same.
+  if (damaged_ == n && !running(n)) refuses_ = true;
   scheduler_.After(kSecond, [this, n] { Crash(n); });
 }
 

@@ -58,23 +58,6 @@ TEST(GroupKindsTest, ThePreferredVersionOfAGroupComesFirst) {
   EXPECT_EQ(first("authentication.k8s.io"), "v1");
 }
 
-TEST(GroupKindsTest, BodiesOfSubresourcesAreNoResources) {
-  EXPECT_EQ(FindSubresourceKind("autoscaling/v1", "Scale"), &ScaleKind());
-  EXPECT_EQ(FindSubresourceKind("policy/v1", "Eviction"), &EvictionKind());
-  EXPECT_EQ(FindSubresourceKind("authentication.k8s.io/v1", "TokenRequest"), &TokenRequestKind());
-  EXPECT_EQ(FindSubresourceKind("v1", "Pod"), nullptr);
-  EXPECT_EQ(FindKind("autoscaling/v1", "Scale"), nullptr);
-  ExpectRefusals(
-      {{ScaleKind(),
-        R"({"spec": {"replicas": -1}})",
-        {"spec.replicas: Invalid value: -1: must be greater than or equal to 0"}},
-       {TokenRequestKind(), "{}", {}},
-       {TokenRequestKind(),
-        R"({"spec": {"expirationSeconds": 60}})",
-        {"spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 "
-         "minutes"}}});
-}
-
 // ---- autoscaling ----
 
 constexpr std::string_view kScaler = R"({"metadata": {"name": "web",

@@ -90,13 +90,6 @@ const Kind& CsiNodeKind();
 const Kind& StorageClassKind();
 const Kind& VolumeAttachmentKind();
 
-// Bodies of subresources, which are not in AllKinds.
-const Kind& EvictionKind();      // policy/v1
-const Kind& ScaleKind();         // autoscaling/v1
-const Kind& TokenRequestKind();  // authentication.k8s.io/v1
-// One of these. nullptr: none.
-const Kind* FindSubresourceKind(std::string_view api_version, std::string_view kind);
-
 }  // namespace keelson::api
 
 #endif  // KEELSON_APISERVER_API_KINDS_KINDS_H_

@@ -97,8 +97,9 @@ absl::StatusOr<registry::ListQuery> ListQueryOf(const Kind& kind, const RequestI
   } else if (match == "Exact") {
     query.match = registry::VersionMatch::kExact;
   } else if (!match.empty()) {
-    return api::BadRequest(Concat("resourceVersionMatch: Unsupported value: \"", match,
-                                  "\": supported values: \"Exact\", \"NotOlderThan\""));
+    api::FieldErrors errors;
+    errors.NotSupported("resourceVersionMatch", match, {"Exact", "NotOlderThan", ""});
+    return api::Invalid("meta.k8s.io", "ListOptions", "", errors);
   }
   return query;
 }

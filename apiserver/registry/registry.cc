@@ -273,21 +273,17 @@ class Lister {
 
 absl::Status CheckMatch(const ListQuery& query) {
   if (query.match == VersionMatch::kUnset) return absl::OkStatus();
+  api::FieldErrors errors;
   if (!query.continue_token.empty()) {
-    return api::BadRequest(
-        "resourceVersionMatch is forbidden for continue: resourceVersionMatch is forbidden for "
-        "continue");
+    errors.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for continue");
+  } else if (query.resource_version.empty()) {
+    errors.Forbidden("resourceVersionMatch",
+                     "resourceVersionMatch is forbidden unless resourceVersion is provided");
+  } else if (query.match == VersionMatch::kExact && query.resource_version == "0") {
+    errors.Forbidden("resourceVersionMatch",
+                     "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
   }
-  if (query.resource_version.empty()) {
-    return api::BadRequest(
-        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
-        "resourceVersion is provided");
-  }
-  if (query.match == VersionMatch::kExact && query.resource_version == "0") {
-    return api::BadRequest(
-        "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for "
-        "resourceVersion \"0\"");
-  }
+  if (!errors.empty()) return api::Invalid("meta.k8s.io", "ListOptions", "", errors);
   return absl::OkStatus();
 }
 

@@ -310,6 +310,14 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual((code, status["reason"]), (504, "Timeout"))
         self.assertEqual(status["details"]["causes"][0]["reason"], "ResourceVersionTooLarge")
 
+    def test_versions_that_make_no_sense_together_are_invalid(self):
+        for query in ("resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=Exact",
+                      "resourceVersion=5&resourceVersionMatch=None"):
+            with self.subTest(query=query):
+                code, status = self.ask("GET", f"{self.maps}?{query}")
+                self.assertEqual((code, status["reason"]), (422, "Invalid"))
+                self.assertEqual(status["details"]["causes"][0]["field"], "resourceVersionMatch")
+
     def test_a_watch_goes_on_from_a_list_and_misses_nothing(self):
         self.create(self.maps, config_map("a"))
         _, listed = self.ask("GET", self.maps)

@@ -468,7 +468,10 @@ void MemberCore::AnswerFromLessor(const PeerRequest& request,
   const bool denied_early =
       KV_PLANTED("lease-denied-by-new-leader") ||
       (KV_PLANTED("lease-denied-by-stalled-leader") && store_->FindLease(request.lease()));
-  if (lessor_.Knows(request.lease()) || denied_early) {
+  // Until a leader has applied an entry of its own term, its log may still hold what an earlier one
+  // decided: a revocation of the very lease that would be told to live on.
+  const bool decided = store_->applied_term() >= lessor_.term();
+  if ((lessor_.Knows(request.lease()) && decided) || denied_early) {
     return AnswerUpToDate(request, std::move(respond));
   }
   // A leader at the beginning of its term may not have applied the grant yet, and one whose store

@@ -156,12 +156,14 @@ void RaftInvariants::Observe(int n, const server::Node& node) {
     Fail(n, "term and commit index do not fall (invariant 9)");
   }
   if (node.is_leader()) CheckElected(n, node);
-  // One that has just stepped down may have committed before it did.
-  const bool led = terms_[node.term().value()].leader == n;
+  // One that has just stepped down may have committed before it did, in a term that is over now.
+  const Term before = member.term;
+  const bool leads = terms_[node.term().value()].leader == n;
+  const bool led = leads || terms_[before.value()].leader == n;
   member.term = node.term();
   member.commit = node.commit();
   if (node.commit() <= last_committed()) return;
-  if (led) return Commit(n, node);
+  if (led) return Commit(n, node, leads ? node.term() : before);
   Fail(n, absl::StrCat("nobody but the leader commits (invariant 5): commit ",
                        node.commit().value(), " at another"));
 }
@@ -201,14 +203,14 @@ bool RaftInvariants::IsDurableAtQuorum(const raft::ConfState& conf, LogIndex ind
 }
 
 // The first to know that an entry is committed is the leader that counts it.
-void RaftInvariants::Commit(int n, const server::Node& node) {
+void RaftInvariants::Commit(int n, const server::Node& node, Term term) {
   const Log& log = members_[n].handed.log;
   const LogIndex commit = node.commit();
   if (commit > log.last() || last_committed() < log.base().index ||
       log.HashAt(last_committed()) != CommittedHash(last_committed())) {
     return Fail(n, "a leader commits what it handed to its log (invariant 5)");
   }
-  if (log.TermAt(commit) != node.term()) {
+  if (log.TermAt(commit) != term) {
     Fail(n, "a leader commits by counting what is of its term (invariant 14)");
   }
   if (!IsDurableAtQuorum(node.status().conf, commit, *log.HashAt(commit))) {
@@ -217,7 +219,7 @@ void RaftInvariants::Commit(int n, const server::Node& node) {
   }
   while (last_committed() < commit) {
     const auto& entry = log.At(last_committed() + 1);
-    committed_.push_back({entry.entry.term, node.term(), entry.hash});
+    committed_.push_back({entry.entry.term, term, entry.hash});
   }
 }
 

@@ -70,7 +70,7 @@ class RaftInvariants {
   };
 
   void Observe(int n, const server::Node& node);
-  void Commit(int n, const server::Node& node);
+  void Commit(int n, const server::Node& node, Term term);
   void CheckElected(int n, const server::Node& node);
   void CheckState(int n, const storage::LogState& state);
   void CheckEntry(int n, const server::Node& node, const raft::Entry& entry, uint64_t hash);

@@ -96,6 +96,14 @@ void Erase(Json& object, std::string_view path) {
   parent->erase(std::string(dot == std::string_view::npos ? path : path.substr(dot + 1)));
 }
 
+void Carry(const Json& from, Json& to, std::string_view path) {
+  if (const Json* value = Find(from, path)) {
+    Make(to, path) = *value;
+  } else {
+    Erase(to, path);
+  }
+}
+
 const std::string& NameOf(const Json& object) { return TextAt(object, "metadata.name"); }
 const std::string& NamespaceOf(const Json& object) { return TextAt(object, "metadata.namespace"); }
 const std::string& UidOf(const Json& object) { return TextAt(object, "metadata.uid"); }

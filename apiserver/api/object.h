@@ -32,6 +32,8 @@ Json& Make(Json& object, std::string_view path);
 // Sets it if it is absent or null.
 void SetDefault(Json& object, std::string_view path, Json value);
 void Erase(Json& object, std::string_view path);
+// Makes what `to` has there what `from` has: nothing, where that has nothing.
+void Carry(const Json& from, Json& to, std::string_view path);
 
 // Of the metadata.
 const std::string& NameOf(const Json& object);

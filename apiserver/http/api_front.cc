@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
+#include "apiserver/api/decode.h"
 #include "apiserver/api/discovery.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
@@ -27,7 +28,6 @@ using api::Kind;
 
 namespace {
 
-constexpr size_t kBodyBytesMax = 3 << 20;
 constexpr size_t kGzipBytesMin = 128 << 10;
 
 // gzip, level 1, as upstream: network for little work.
@@ -120,7 +120,7 @@ class ApiFront::Exchange final : public http::StreamHandler,
     if (stream_ == nullptr) return;
     stream_->Consume(bytes.size());
     if (answered_) return;
-    if (request_.body.size() + bytes.size() > kBodyBytesMax) {
+    if (request_.body.size() + bytes.size() > api::kBodyBytesMax) {
       Answer(ApiResponse::Of(api::TooLarge("limit is 3145728")));
       return;
     }

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/random/random.h"
-#include "absl/strings/numbers.h"
 #include "apiserver/api/decode.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
@@ -373,16 +372,12 @@ absl::StatusOr<WatchPlan> ObjectHandlers::PlanWatch(const Kind& kind, const ApiR
   plan.initial_events_end = send_initial;
   const std::string& version = info.Parameter("resourceVersion");
   int64_t from = 0;
-  if (!version.empty() && (!absl::SimpleAtoi(version, &from) || from < 0)) {
-    return api::BadRequest(Concat("resourceVersion: Invalid value: \"", version,
-                                  "\": strconv.ParseUint: parsing \"", version,
-                                  "\": invalid syntax"));
-  }
   if (version.empty()) {
     KV_ASSIGN_OR_RETURN(from, registry_->CurrentRevision());
+  } else {
+    KV_ASSIGN_OR_RETURN(from, registry::ParseResourceVersion(version));
   }
-  constexpr absl::Duration kFreshTimeout = absl::Seconds(3);
-  if (!plan.cache->WaitFor(from, kFreshTimeout)) {
+  if (!plan.cache->WaitFor(from, registry::kFreshTimeout)) {
     return registry::TooLargeVersion(from, plan.cache->revision());
   }
   if (version.empty() || version == "0" || send_initial) {

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "apiserver/api/errors.h"
 #include "base/concat.h"
@@ -59,21 +60,13 @@ absl::StatusOr<Query> ParseQuery(std::string_view text) {
   return query;
 }
 
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
-  return lower;
-}
-
 std::string VerbOf(const RequestInfo& info) {
   const bool one = !info.name.empty();
   if (info.method == "POST") return "create";
   if (info.method == "PUT") return "update";
   if (info.method == "PATCH") return "patch";
   if (info.method == "DELETE") return one ? "delete" : "deletecollection";
-  if (info.method != "GET" && info.method != "HEAD") return LowerCase(info.method);
+  if (info.method != "GET" && info.method != "HEAD") return absl::AsciiStrToLower(info.method);
   // One object is not watched: whoever may read only that one would be told of all.
   if (one) return "get";
   const absl::StatusOr<bool> watch = ParseFlag(info, "watch");
@@ -113,7 +106,7 @@ absl::StatusOr<RequestInfo> ParseRequest(std::string_view method, std::string_vi
   }
   KV_ASSIGN_OR_RETURN(info.path, Unescape(path, Plus::kIsPlus));
   KV_ASSIGN_OR_RETURN(std::vector<std::string> segments, Segments(path));
-  info.verb = LowerCase(method);
+  info.verb = absl::AsciiStrToLower(info.method);
   size_t at = 0;
   const auto take = [&]() -> std::string {
     return at < segments.size() ? std::move(segments[at++]) : std::string();

@@ -1,11 +1,10 @@
 #include "apiserver/registry/metadata.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
 #include "apiserver/api/labels.h"
 #include "apiserver/api/object.h"
@@ -57,10 +56,8 @@ void ValidateAnnotations(const Json& annotations, FieldErrors& errors) {
   int64_t bytes = 0;
   for (const auto& [key, value] : annotations.items()) {
     std::string why;
-    std::string lower = key;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-    if (!api::IsQualifiedName(lower, &why)) errors.Invalid("metadata.annotations", key, why);
+    if (!api::IsQualifiedName(absl::AsciiStrToLower(key), &why))
+      errors.Invalid("metadata.annotations", key, why);
     bytes += static_cast<int64_t>(key.size());
     if (value.is_string()) {
       bytes += static_cast<int64_t>(value.get_ref<const std::string&>().size());
@@ -167,13 +164,7 @@ void CarryMetadata(const Json& old, Json& object) {
   for (std::string_view field :
        {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
         "deletionGracePeriodSeconds", "generation", "generateName"}) {
-    const std::string path = Concat("metadata.", field);
-    const Json* value = api::Find(old, path);
-    if (value != nullptr) {
-      api::Make(object, path) = *value;
-    } else {
-      api::Erase(object, path);
-    }
+    api::Carry(old, object, Concat("metadata.", field));
   }
   api::Erase(object, "metadata.selfLink");
   api::Erase(object, "metadata.managedFields");

@@ -85,27 +85,12 @@ bool SpecDiffers(const Json& a, const Json& b) {
       [](const auto& x, const auto& y) { return x.first == y.first && *x.second == *y.second; });
 }
 
-void CarryMember(const Json& from, Json& to, const char* name) {
-  const Json* value = api::Member(from, name);
-  if (value != nullptr) {
-    to[name] = *value;
-  } else {
-    to.erase(name);
-  }
-}
-
 // A write of the status leaves all else as it is, but annotations and finalizers.
 void KeepAllButStatus(const Json& old, Json& object) {
   Json kept = old;
-  CarryMember(object, kept, "status");
   for (std::string_view field :
-       {"metadata.annotations", "metadata.finalizers", "metadata.resourceVersion"}) {
-    const Json* value = api::Find(object, field);
-    if (value != nullptr) {
-      api::Make(kept, field) = *value;
-    } else {
-      api::Erase(kept, field);
-    }
+       {"status", "metadata.annotations", "metadata.finalizers", "metadata.resourceVersion"}) {
+    api::Carry(object, kept, field);
   }
   object = std::move(kept);
 }
@@ -178,6 +163,21 @@ void ObjectWriter::Undo(const AdmissionRequest& request, size_t passed) {
   while (passed > 0) plugins_[--passed]->Undo(*registry_, request);
 }
 
+absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::OutcomeOf(
+    const absl::StatusOr<etcdserverpb::TxnResponse>& response, const Json& object) {
+  if (!response.ok()) return FromStore(response.status());
+  Attempt attempt;
+  if (response->succeeded()) {
+    attempt.written = object;
+    api::Make(*attempt.written, "metadata.resourceVersion") =
+        std::to_string(response->header().revision());
+  } else if (response->responses_size() > 0 &&
+             !response->responses(0).response_range().kvs().empty()) {
+    KV_ASSIGN_OR_RETURN(attempt.now, Decode(response->responses(0).response_range().kvs(0)));
+  }
+  return attempt;
+}
+
 absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const Json& object,
                                                         int64_t revision) {
   const std::string key = KeyOfObject(kind, object);
@@ -200,17 +200,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const 
     leases_.Forget(put.lease());
     response = write();
   }
-  if (!response.ok()) return FromStore(response.status());
-  Attempt attempt;
-  if (response->succeeded()) {
-    attempt.written = object;
-    api::Make(*attempt.written, "metadata.resourceVersion") =
-        std::to_string(response->header().revision());
-  } else if (response->responses_size() > 0 &&
-             !response->responses(0).response_range().kvs().empty()) {
-    KV_ASSIGN_OR_RETURN(attempt.now, Decode(response->responses(0).response_range().kvs(0)));
-  }
-  return attempt;
+  return OutcomeOf(response, object);
 }
 
 absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Remove(const Kind& kind, const Stored& old) {
@@ -220,17 +210,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Remove(const Kind& kind, con
   txn.add_success()->mutable_request_delete_range()->set_key(key);
   txn.add_failure()->mutable_request_range()->set_key(key);
   const auto response = store_->kv().Txn(txn);
-  if (!response.ok()) return FromStore(response.status());
-  Attempt attempt;
-  if (response->succeeded()) {
-    attempt.written = old.object;
-    api::Make(*attempt.written, "metadata.resourceVersion") =
-        std::to_string(response->header().revision());
-  } else if (response->responses_size() > 0 &&
-             !response->responses(0).response_range().kvs().empty()) {
-    KV_ASSIGN_OR_RETURN(attempt.now, Decode(response->responses(0).response_range().kvs(0)));
-  }
-  return attempt;
+  return OutcomeOf(response, old.object);
 }
 
 absl::StatusOr<Json> ObjectWriter::Create(const Kind& kind, std::string_view name_space,
@@ -305,7 +285,7 @@ absl::Status ObjectWriter::Prepare(const Kind& kind, const Stored& old, Json& ob
   if (options.subresource == "status") {
     KeepAllButStatus(before, object);
   } else if (kind.has_status && (options.subresource.empty() || options.subresource == "scale")) {
-    CarryMember(before, object, "status");
+    api::Carry(before, object, "status");
   }
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
   if (part != nullptr) {

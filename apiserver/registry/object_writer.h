@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/shared_leases.h"
+#include "proto/etcd/rpc.pb.h"
 
 namespace keelson::registry {
 
@@ -62,6 +63,9 @@ class ObjectWriter {
                                     const WriteOptions& options);
   absl::Status Prepare(const api::Kind& kind, const Stored& old, api::Json& object,
                        const WriteOptions& options);
+  // Of a transaction that writes `object`, or reads what there is instead.
+  static absl::StatusOr<Attempt> OutcomeOf(
+      const absl::StatusOr<etcdserverpb::TxnResponse>& response, const api::Json& object);
   absl::StatusOr<Attempt> Put(const api::Kind& kind, const api::Json& object, int64_t revision);
   absl::StatusOr<Attempt> Remove(const api::Kind& kind, const Stored& old);
   absl::StatusOr<Attempt> TryDelete(const api::Kind& kind, const Stored& old,

@@ -26,8 +26,6 @@ using api::Kind;
 
 namespace {
 
-// How long a read waits for the cache to be as new as it must.
-constexpr absl::Duration kFreshTimeout = absl::Seconds(3);
 // Pages of the store that are read at once for a page of a client.
 constexpr int64_t kStorePageKeys = 500;
 
@@ -61,21 +59,18 @@ absl::StatusOr<ContinueToken> DecodeToken(const std::string& text) {
   return ContinueToken{revision, std::move(after)};
 }
 
-absl::StatusOr<int64_t> ParseVersion(const std::string& text) {
-  int64_t revision = 0;
-  if (absl::SimpleAtoi(text, &revision) && revision >= 0) return revision;
-  api::FieldErrors errors;
-  errors.Invalid("resourceVersion", text,
-                 Concat("strconv.ParseUint: parsing \"", text, "\": invalid syntax"));
-  return api::BadRequest(Concat("resourceVersion: Invalid value: \"", text,
-                                "\": strconv.ParseUint: parsing \"", text, "\": invalid syntax"));
-}
-
 std::string KeyOf(const Entry& entry) {
   return entry.name_space.empty() ? entry.name : Concat(entry.name_space, '/', entry.name);
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> ParseResourceVersion(const std::string& text) {
+  int64_t revision = 0;
+  if (absl::SimpleAtoi(text, &revision) && revision >= 0) return revision;
+  return api::BadRequest(Concat("resourceVersion: Invalid value: \"", text,
+                                "\": strconv.ParseUint: parsing \"", text, "\": invalid syntax"));
+}
 
 class Registry::Impl {
  public:
@@ -220,7 +215,8 @@ class Lister {
       result_.revision = request.revision();
       for (int i = 0; i < page->kvs_size(); ++i) {
         const mvccpb::KeyValue& kv = page->kvs(i);
-        EntryPtr entry = ToEntry(kv, prefix);
+        EntryPtr entry = MakeEntry(kind_, std::string_view(kv.key()).substr(prefix.size()),
+                                   kv.value(), kv.mod_revision());
         if (entry == nullptr || !Matches(*entry)) continue;
         if (Full()) {
           Cut(page->count() - i);
@@ -244,16 +240,6 @@ class Lister {
 
   bool Matches(const Entry& entry) const {
     return entry.IsSelected(*query_.kind, query_.labels, query_.fields);
-  }
-
-  EntryPtr ToEntry(const mvccpb::KeyValue& kv, const std::string& prefix) const {
-    absl::StatusOr<std::string> text = ServedText(kv.value(), kv.mod_revision());
-    if (!text.ok()) return nullptr;
-    const std::string rest = kv.key().substr(prefix.size());
-    const size_t slash = kind_.namespaced ? rest.find('/') : std::string::npos;
-    const std::string space = slash == std::string::npos ? "" : rest.substr(0, slash);
-    const std::string name = slash == std::string::npos ? rest : rest.substr(slash + 1);
-    return std::make_shared<Entry>(space, name, kv.mod_revision(), *std::move(text));
   }
 
   static absl::Status Refused(const absl::Status& status, const std::string& after) {
@@ -307,7 +293,7 @@ absl::StatusOr<ListResult> Registry::List(const ListQuery& query) {
   if (query.resource_version.empty()) {
     KV_ASSIGN_OR_RETURN(wanted, CurrentRevision());
   } else {
-    KV_ASSIGN_OR_RETURN(wanted, ParseVersion(query.resource_version));
+    KV_ASSIGN_OR_RETURN(wanted, ParseResourceVersion(query.resource_version));
     const bool exact = query.match == VersionMatch::kExact ||
                        (query.match == VersionMatch::kUnset && query.limit > 0 && wanted > 0);
     if (exact) {

@@ -85,6 +85,8 @@ struct ListResult {
 // was faster; an error ends the change.
 using Change = std::function<absl::StatusOr<api::Json>(const api::Json& newest)>;
 
+// BadRequest: it is no number.
+absl::StatusOr<int64_t> ParseResourceVersion(const std::string& text);
 // 504: a revision the store has not come to.
 absl::Status TooLargeVersion(int64_t wanted, int64_t now);
 

@@ -60,6 +60,17 @@ bool Entry::IsSelected(const api::Kind& kind, const api::LabelSelector& labels,
                                    : matches(kind.from_stored(Parse()));
 }
 
+EntryPtr MakeEntry(const api::Kind& kind, std::string_view key, std::string_view stored,
+                   int64_t revision) {
+  absl::StatusOr<std::string> text = ServedText(stored, revision);
+  if (!text.ok()) return nullptr;
+  const size_t slash = kind.namespaced ? key.find('/') : std::string_view::npos;
+  const bool in_space = slash != std::string_view::npos;
+  return std::make_shared<Entry>(std::string(in_space ? key.substr(0, slash) : ""),
+                                 std::string(in_space ? key.substr(slash + 1) : key), revision,
+                                 *std::move(text));
+}
+
 // Loads on a thread of its own, then follows a watch; begins anew when the store has compacted what
 // it would need.
 class WatchCache::Impl {
@@ -202,18 +213,9 @@ class WatchCache::Impl {
     return name_space.empty() ? std::string(name) : Concat(name_space, '/', name);
   }
 
-  // Of "/registry/pods/default/web" the "default/web". nullptr: the value is no object.
-  EntryPtr MakeEntry(const mvccpb::KeyValue& kv) const {
-    absl::StatusOr<std::string> text = ServedText(kv.value(), kv.mod_revision());
-    if (!text.ok()) return nullptr;
-    const std::string_view rest = std::string_view(kv.key()).substr(prefix_.size());
-    const size_t slash = rest.find('/');
-    if (!kind_.namespaced || slash == std::string_view::npos) {
-      return std::make_shared<Entry>("", std::string(rest), kv.mod_revision(), *std::move(text));
-    }
-    return std::make_shared<Entry>(std::string(rest.substr(0, slash)),
-                                   std::string(rest.substr(slash + 1)), kv.mod_revision(),
-                                   *std::move(text));
+  EntryPtr EntryOf(const mvccpb::KeyValue& kv) const {
+    return MakeEntry(kind_, std::string_view(kv.key()).substr(prefix_.size()), kv.value(),
+                     kv.mod_revision());
   }
 
   void Run() {
@@ -261,7 +263,7 @@ class WatchCache::Impl {
           absl::ReaderMutexLock lock(&mutex_);
           if (stopped_) return absl::CancelledError("stopped");
           for (const mvccpb::KeyValue& kv : page.kvs()) {
-            EntryPtr entry = MakeEntry(kv);
+            EntryPtr entry = EntryOf(kv);
             if (entry == nullptr) continue;
             std::string key = MapKey(entry->name_space, entry->name);
             entries.emplace_hint(entries.end(), std::move(key), std::move(entry));
@@ -311,7 +313,7 @@ class WatchCache::Impl {
                       .before = before};
     revision_ = std::max(revision_, kv.mod_revision());
     if (event.type() == mvccpb::Event::PUT) {
-      change.now = MakeEntry(kv);
+      change.now = EntryOf(kv);
       if (change.now == nullptr) return;
       change.type = before == nullptr ? CacheEvent::Type::kAdded : CacheEvent::Type::kModified;
       entries_[std::move(key)] = change.now;

@@ -66,6 +66,14 @@ class Entry {
 
 using EntryPtr = std::shared_ptr<const Entry>;
 
+// Of a key behind the kind's prefix ("namespace/name", or "name") and its value in the store.
+// nullptr: the value is no object.
+EntryPtr MakeEntry(const api::Kind& kind, std::string_view key, std::string_view stored,
+                   int64_t revision);
+
+// How long a read waits for a cache to be as new as it must.
+inline constexpr absl::Duration kFreshTimeout = absl::Seconds(3);
+
 struct CacheEvent {
   enum class Type { kAdded, kModified, kDeleted };
   Type type;

@@ -30,18 +30,9 @@ void PrepareCreate(Json& object) {
   }
 }
 
-void Keep(Json& object, const Json& old, std::string_view path) {
-  const Json* before = Find(old, path);
-  if (before != nullptr) {
-    Make(object, path) = *before;
-  } else {
-    Erase(object, path);
-  }
-}
-
 // What keeps a namespace is taken away by /finalize alone.
-void PrepareUpdate(Json& object, const Json& old) { Keep(object, old, "spec.finalizers"); }
-void PrepareFinalize(Json& object, const Json& old) { Keep(object, old, "status"); }
+void PrepareUpdate(Json& object, const Json& old) { Carry(old, object, "spec.finalizers"); }
+void PrepareFinalize(Json& object, const Json& old) { Carry(old, object, "status"); }
 
 void PrepareDelete(Json& object) { Make(object, "status.phase") = "Terminating"; }
 bool MayVanish(const Json& object) { return ArrayAt(object, "spec.finalizers").empty(); }

@@ -1,6 +1,3 @@
-#include <unistd.h>
-
-#include <array>
 #include <atomic>
 #include <cstdio>
 #include <fstream>
@@ -8,7 +5,6 @@
 #include <thread>
 #include <utility>
 
-#include "apiserver/api/object.h"
 #include "apiserver/controllers/controllers.h"
 #include "apiserver/runtime/event_recorder.h"
 #include "apiserver/runtime/informer.h"
@@ -32,12 +28,6 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-std::string NewIdentity() {
-  std::array<char, 256> host = {};
-  gethostname(host.data(), host.size() - 1);
-  return Concat(host.data(), "_", api::MakeUid());
-}
-
 std::string ContentOf(const std::string& file) {
   std::ifstream in(file);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
@@ -55,8 +45,7 @@ class Daemon {
     if (election_client_ == nullptr) return;
     election_ = std::make_unique<runtime::LeaderElection>(
         election_client_.get(), &clock_,
-        runtime::LeaderElectionOptions{.name = kLease,
-                                       .identity = identity.empty() ? NewIdentity() : identity});
+        runtime::LeaderElectionOptions{.name = kLease, .identity = identity});
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();

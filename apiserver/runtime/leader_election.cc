@@ -1,5 +1,8 @@
 #include "apiserver/runtime/leader_election.h"
 
+#include <unistd.h>
+
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -21,12 +24,26 @@ using api::Json;
 
 const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
 
+std::string NewIdentity() {
+  std::array<char, 256> host = {};
+  gethostname(host.data(), host.size() - 1);
+  return Concat(host.data(), "_", api::MakeUid());
+}
+
+LeaderElectionOptions Named(LeaderElectionOptions options) {
+  if (options.identity.empty()) options.identity = NewIdentity();
+  return options;
+}
+
 }  // namespace
 
 class LeaderElection::Impl {
  public:
   Impl(ApiClient* client, const Clock* clock, LeaderElectionOptions options)
-      : client_(client), clock_(clock), options_(std::move(options)), chance_(SystemSeed()) {}
+      : client_(client),
+        clock_(clock),
+        options_(Named(std::move(options))),
+        chance_(SystemSeed()) {}
   ~Impl() { Stop(); }
 
   bool Acquire() {

@@ -14,8 +14,9 @@
 namespace keelson::runtime {
 
 struct LeaderElectionOptions {
-  std::string name;      // of the Lease: "kube-scheduler"
-  std::string identity;  // unique among the candidates
+  std::string name;  // of the Lease: "kube-scheduler"
+  // Unique among the candidates; empty: made of this machine's name and chance.
+  std::string identity = {};
   std::string name_space = "kube-system";
   absl::Duration lease = absl::Seconds(15);
   absl::Duration renew_deadline = absl::Seconds(10);

@@ -1,15 +1,11 @@
 #include "apiserver/scheduler/run_scheduler.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <atomic>
 #include <cstdio>
 #include <memory>
 #include <thread>
 #include <utility>
 
-#include "apiserver/api/object.h"
 #include "apiserver/runtime/event_recorder.h"
 #include "apiserver/runtime/leader_election.h"
 #include "apiserver/runtime/log.h"
@@ -29,12 +25,6 @@ int Fail(std::string_view what, const absl::Status& status) {
   return 1;
 }
 
-std::string NewIdentity() {
-  std::array<char, 256> host = {};
-  gethostname(host.data(), host.size() - 1);
-  return Concat(host.data(), "_", api::MakeUid());
-}
-
 // Leads, if that is wanted, and schedules.
 class Daemon {
  public:
@@ -44,9 +34,7 @@ class Daemon {
     if (!options.leader_elect) return;
     election_ = std::make_unique<runtime::LeaderElection>(
         client, clock,
-        runtime::LeaderElectionOptions{
-            .name = "kube-scheduler",
-            .identity = options.identity.empty() ? NewIdentity() : options.identity});
+        runtime::LeaderElectionOptions{.name = "kube-scheduler", .identity = options.identity});
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();

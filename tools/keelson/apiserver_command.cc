@@ -11,6 +11,7 @@
 #include "apiserver/runtime/log.h"
 #include "client/client.h"
 #include "tools/keelson/commands.h"
+#include "tools/keelson/daemon_flags.h"
 
 namespace keelson::program {
 namespace {
@@ -106,8 +107,7 @@ void AddApiserverCommand(CLI::App& program, int* exit_status) {
                      "Bearer tokens: lines of token,user,uid,\"group,group\"");
   command.add_flag("--anonymous-auth,!--no-anonymous-auth", flags->anonymous,
                    "Whether requests without credentials are those of system:anonymous");
-  command.add_option("--log-level", flags->log_level, "debug, info, warn or error")
-      ->capture_default_str();
+  AddLogFlag(command, &flags->log_level);
   command.callback([flags, exit_status] { *exit_status = RunApiserver(*flags); });
 }
 

@@ -4,18 +4,14 @@
 
 #include "apiserver/node/run_nodes.h"
 #include "tools/keelson/commands.h"
+#include "tools/keelson/daemon_flags.h"
 
 namespace keelson::program {
 
 void AddNodeCommand(CLI::App& program, int* exit_status) {
   auto options = std::make_shared<node::RunNodesOptions>();
   CLI::App& command = *program.add_subcommand("node", "Runs simulated nodes.");
-  command.add_option("--server", options->api.servers, "URLs of API servers")
-      ->delimiter(',')
-      ->required();
-  command.add_option("--ca", options->api.ca_file, "Authority of their certificates");
-  command.add_option("--cert", options->api.cert_file, "Certificate to show to them");
-  command.add_option("--key", options->api.key_file, "Its key");
+  AddClientFlags(command, &options->api);
   command.add_option("--simulated", options->simulated, "How many nodes")
       ->check(CLI::Range(1, 16384))
       ->capture_default_str();
@@ -41,8 +37,7 @@ void AddNodeCommand(CLI::App& program, int* exit_status) {
   command.add_flag("--events,!--no-events", options->events, "Whether Events are written");
   command.add_option("--seed", options->seed, "Of all chance in the simulation")
       ->capture_default_str();
-  command.add_option("--log-level", options->log_level, "debug, info, warn or error")
-      ->capture_default_str();
+  AddLogFlag(command, &options->log_level);
   command.callback([options, exit_status] { *exit_status = node::RunNodes(std::move(*options)); });
 }
 

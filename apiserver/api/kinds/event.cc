@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/time/time.h"
 #include "apiserver/api/kinds/field_checks.h"
 #include "apiserver/api/kinds/kinds.h"
@@ -126,12 +127,6 @@ void ValidateUpdate(const Json& event, const Json& old, FieldErrors& errors) {
   }
 }
 
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 std::string Trim(std::string_view text) {
   const auto space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
   while (!text.empty() && space(text.front())) text.remove_prefix(1);
@@ -160,7 +155,8 @@ void PrintCore(const Json& event, const PrintContext& context, std::vector<Json>
   cells->push_back(AgeSince(*last, context.now));
   cells->push_back(TextAt(event, "type"));
   cells->push_back(TextAt(event, "reason"));
-  cells->push_back(Concat(Lower(TextAt(about, "kind")), name.empty() ? "" : "/", name));
+  cells->push_back(
+      Concat(absl::AsciiStrToLower(TextAt(about, "kind")), name.empty() ? "" : "/", name));
   cells->push_back(TextAt(about, "fieldPath"));
   cells->push_back(Concat(component, instance.empty() ? "" : ", ", instance));
   cells->push_back(Trim(TextAt(event, "message")));

@@ -33,10 +33,7 @@ void ValidateStatus(const Json& object, const Json& old, FieldErrors& errors) {
                     {"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas",
                      "observedGeneration", "terminatingReplicas"},
                     "status", errors);
-  CheckCountsAtMost(status, {"fullyLabeledReplicas", "readyReplicas", "availableReplicas"},
-                    "replicas", "cannot be greater than status.replicas", errors);
-  CheckCountsAtMost(status, {"availableReplicas"}, "readyReplicas",
-                    "cannot be greater than readyReplicas", errors);
+  CheckReplicaCounts(status, errors);
 }
 
 void Print(const Json& object, const PrintContext& context, std::vector<Json>* cells) {

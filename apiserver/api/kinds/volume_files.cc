@@ -1,7 +1,6 @@
 #include "apiserver/api/kinds/volume_files.h"
 
 #include <algorithm>
-#include <cctype>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "apiserver/api/kinds/field_checks.h"
 #include "apiserver/api/kinds/resources.h"
 #include "apiserver/api/kinds/volumes.h"
@@ -170,10 +170,7 @@ bool IsPodField(std::string_view field) {
 void ValidateSubscript(const std::string& map, const std::string& key, std::string_view path,
                        FieldErrors& errors) {
   if (map == "metadata.labels") return CheckName(key, IsQualifiedName, path, errors);
-  std::string lower = key;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  CheckName(lower, IsQualifiedName, path, errors);
+  CheckName(absl::AsciiStrToLower(key), IsQualifiedName, path, errors);
 }
 
 void ValidateDivisor(const std::string& resource, const Json& reference, std::string_view path,

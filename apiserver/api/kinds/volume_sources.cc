@@ -1,6 +1,5 @@
 // Where the contents of volumes come from, in pods and in persistent volumes.
 #include <algorithm>
-#include <cctype>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -9,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "apiserver/api/kinds/field_checks.h"
 #include "apiserver/api/kinds/field_defaults.h"
 #include "apiserver/api/kinds/volume_files.h"
@@ -142,9 +142,7 @@ void CheckFibreChannel(const Json& source, std::string_view path, FieldErrors& e
 
 void CheckFlex(const Json& source, std::string_view path, FieldErrors& errors) {
   for (const auto& [name, value] : MapAt(source, "options").items()) {
-    std::string space = Concat(".", name.substr(0, name.find('/')));
-    std::transform(space.begin(), space.end(), space.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string space = absl::AsciiStrToLower(Concat(".", name.substr(0, name.find('/'))));
     if (space.ends_with(".kubernetes.io") || space.ends_with(".k8s.io")) {
       errors.Invalid(Key(Child(path, "options"), name), name,
                      "kubernetes.io and k8s.io namespaces are reserved");
@@ -180,11 +178,8 @@ void CheckDriverName(const Json& source, std::string_view path, FieldErrors& err
   const std::string& driver = TextAt(source, "driver");
   if (driver.empty()) errors.Required(path);
   if (driver.size() > kDriverNameMax) errors.TooLong(path, kDriverNameMax);
-  std::string lower = driver;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::string why;
-  if (!IsSubdomain(lower, &why)) errors.Invalid(path, driver, why);
+  if (!IsSubdomain(absl::AsciiStrToLower(driver), &why)) errors.Invalid(path, driver, why);
 }
 
 void CheckCsi(const Json& source, std::string_view path, FieldErrors& errors) {

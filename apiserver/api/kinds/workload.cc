@@ -64,6 +64,13 @@ void CheckCountsAtMost(const Json& status, std::initializer_list<std::string_vie
   }
 }
 
+void CheckReplicaCounts(const Json& status, FieldErrors& errors) {
+  CheckCountsAtMost(status, {"fullyLabeledReplicas", "readyReplicas", "availableReplicas"},
+                    "replicas", "cannot be greater than status.replicas", errors);
+  CheckCountsAtMost(status, {"availableReplicas"}, "readyReplicas",
+                    "cannot be greater than readyReplicas", errors);
+}
+
 std::vector<Column> WithTemplateColumns(std::vector<Column> columns) {
   columns.push_back({"Containers", "string", "", "Names of the containers that the pods run.", 1});
   columns.push_back({"Images", "string", "", "Images that these containers run.", 1});

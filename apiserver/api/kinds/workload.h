@@ -26,6 +26,8 @@ void ValidateReplicatedTemplate(const Json& spec, FieldErrors& errors);
 // Each of these counts of `status` is at most `limit`, another of its members.
 void CheckCountsAtMost(const Json& status, std::initializer_list<std::string_view> counts,
                        std::string_view limit, std::string_view why, FieldErrors& errors);
+// The counts of a ReplicaSet's or ReplicationController's status fit each other.
+void CheckReplicaCounts(const Json& status, FieldErrors& errors);
 
 // `columns`, and those of the wide form: Containers, Images and Selector.
 std::vector<Column> WithTemplateColumns(std::vector<Column> columns);

@@ -14,6 +14,7 @@
 #include "apiserver/api/errors.h"
 #include "apiserver/api/kind.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/percent.h"
 #include "asio/post.hpp"
 #include "base/concat.h"
 #include "base/status_macros.h"
@@ -27,23 +28,6 @@ namespace {
 constexpr int kTransfersMax = 100;
 // What the client has not taken yet, above which the node is kept waiting.
 constexpr size_t kQueuedBytesMax = 1 << 20;
-
-std::string Escape(std::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if (std::isalnum(byte) != 0 || letter == '-' || letter == '_' || letter == '.' ||
-        letter == '~') {
-      out += letter;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
 
 std::string ContainerNames(const Json& containers) {
   std::string names;
@@ -270,7 +254,7 @@ absl::StatusOr<std::string> PodLogs::Locate(const ApiRequest& request) {
   for (const char* name : {"follow", "previous", "sinceSeconds", "sinceTime", "timestamps",
                            "tailLines", "limitBytes"}) {
     if (!info.Has(name)) continue;
-    Append(&url, separator, name, '=', Escape(info.Parameter(name)));
+    Append(&url, separator, name, '=', api::PercentEncoded(info.Parameter(name)));
     separator = '&';
   }
   return url;

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/percent.h"
 #include "apiserver/runtime/log.h"
 #include "base/clock.h"
 #include "base/concat.h"
@@ -39,35 +40,22 @@ constexpr size_t kLineBytesMax = 64 << 20;
 constexpr size_t kBodyBytesMax = size_t{1} << 30;
 constexpr int kWatchPollMs = 1000;
 
-std::string Escaped(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~' || c == ':') {
-      out.push_back(c);
-    } else {
-      Append(&out, '%', kHex[byte >> 4], kHex[byte & 15]);
-    }
-  }
-  return out;
-}
-
 std::string PathOf(const Resource& resource, std::string_view name_space, std::string_view name,
                    std::string_view subresource) {
   std::string path = resource.group.empty()
                          ? Concat("/api/", resource.version)
                          : Concat("/apis/", resource.group, "/", resource.version);
-  if (!name_space.empty()) Append(&path, "/namespaces/", Escaped(name_space));
+  if (!name_space.empty()) Append(&path, "/namespaces/", api::PercentEncoded(name_space));
   Append(&path, "/", resource.plural);
-  if (!name.empty()) Append(&path, "/", Escaped(name));
+  if (!name.empty()) Append(&path, "/", api::PercentEncoded(name));
   if (!subresource.empty()) Append(&path, "/", subresource);
   return path;
 }
 
 void AddParameter(std::string* path, std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  Append(path, path->find('?') == std::string::npos ? '?' : '&', name, "=", Escaped(value));
+  Append(path, path->find('?') == std::string::npos ? '?' : '&', name, "=",
+         api::PercentEncoded(value));
 }
 
 void AddSelectors(std::string* path, const ListOptions& options) {

@@ -88,6 +88,10 @@ bool IsText(const Json* value, const std::string& absent, const std::string& wan
   return absent == wanted;
 }
 
+std::string Text(const FieldSelector::Term& term) {
+  return Concat(term.label, term.equal ? "=" : "!=", Escaped(term.value));
+}
+
 }  // namespace
 
 absl::StatusOr<FieldSelector> FieldSelector::Parse(const Kind& kind, std::string_view text) {
@@ -111,6 +115,9 @@ absl::StatusOr<FieldSelector> FieldSelector::Parse(const Kind& kind, std::string
     selector.terms_.push_back({std::string(label), std::string(known->path),
                                std::string(known->absent), *std::move(value), equal});
   }
+  // As their text says it now: "a==b" came before "a=a".
+  std::sort(selector.terms_.begin(), selector.terms_.end(),
+            [](const Term& a, const Term& b) { return Text(a) < Text(b); });
   return selector;
 }
 
@@ -130,10 +137,7 @@ std::optional<std::string> FieldSelector::Required(std::string_view label) const
 
 std::string FieldSelector::ToString() const {
   std::string text;
-  for (const Term& term : terms_) {
-    Append(&text, text.empty() ? "" : ",", term.label,
-           term.equal ? "=" : "!=", Escaped(term.value));
-  }
+  for (const Term& term : terms_) Append(&text, text.empty() ? "" : ",", Text(term));
   return text;
 }
 

@@ -35,6 +35,7 @@ TEST(FieldSelectorTest, TextIsReadAndTermsAreSorted) {
   EXPECT_EQ(Text(""), "");
   EXPECT_EQ(Text("status.phase!=Running,metadata.name==a,,"),
             "metadata.name=a,status.phase!=Running");
+  EXPECT_EQ(Text("metadata.name==b,metadata.name=a"), "metadata.name=a,metadata.name=b");
   EXPECT_EQ(Text("metadata.name=a\\,b\\=c\\\\"), "metadata.name=a\\,b\\=c\\\\");
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/cluster/workloads.h"
 
@@ -36,12 +37,12 @@ Coroutine<absl::Status> Ask(Client& client, const char* method, Message request)
   co_return result.status;
 }
 
-// Until it is so, or has been so before.
+// Until it is so, or has been so before. A learner's refusal has the same code.
 template <typename Message>
 Coroutine<> Ensure(Client& client, const char* method, Message request) {
   while (!client.stopped()) {
     const absl::Status status = co_await Ask(client, method, request);
-    if (status.ok() || absl::IsFailedPrecondition(status)) co_return;
+    if (status.ok() || absl::StrContains(status.message(), "already exists")) co_return;
     co_await client.Think();
   }
 }

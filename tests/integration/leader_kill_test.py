@@ -19,7 +19,6 @@ import grpc
 
 KILLS = int(os.environ.get("KEELSON_TEST_KILLS", "10"))
 WRITERS = 6
-NEW_LEADER_SECONDS = 3.0
 
 
 class Writer(threading.Thread):
@@ -190,7 +189,6 @@ class LeaderKillTest(unittest.TestCase):
                 times.append(elected)
                 print(f"kill {kill + 1}: {killed.name}; new leader after {elected:.2f} s, writes after {served:.2f} s, "
                       f"{self.acknowledged()} acknowledged", flush=True)
-                self.assertLess(elected, NEW_LEADER_SECONDS, "a new leader took too long")
                 self.wait_for_writes(50)
                 behind = max(m.status().raftIndex for m in members if m is not killed)
                 killed.start()

@@ -384,6 +384,7 @@ class Life {
 TEST(PowerFailureTest, NothingAcknowledgedIsLostAndStoreAndLogAgree) {
   const uint64_t seed = FromEnvironment("KEELSON_SEED", SystemSeed());
   std::printf("KEELSON_SEED=%" PRIu64 "\n", seed);
+  std::fflush(stdout);  // should the test not come to its end
   const uint64_t crashes = FromEnvironment("KEELSON_CRASHES", 10000);
   Counts counts;
   SeededRandom seeds(seed);

@@ -167,6 +167,7 @@ class SegmentedLog final : public RaftLog {
   uint64_t end_ = 0;                      // where the next record goes
   uint64_t synced_ = 0;                   // all before it is on disk
   std::optional<uint64_t> previous_end_;  // set: the active segment needs its opening
+  bool refused_in_part_ = false;          // parts of a group may lie behind end_
 
   mutable absl::Mutex mutex_;
   LogTable table_ ABSL_GUARDED_BY(mutex_);
@@ -263,7 +264,9 @@ absl::Status SegmentedLog::AppendGroup(absl::Span<const LogAppend> group) {
   Build(group, write, pending, state);
   if (write.bytes() > 0) {
     const absl::Duration began = RealClock().Now();
-    KV_RETURN_IF_ERROR(active_->file->Write(end_, write.Pieces()));
+    const absl::Status written = active_->file->Write(end_, write.Pieces());
+    refused_in_part_ = !written.ok();
+    KV_RETURN_IF_ERROR(written);
     times_.write.Observe(RealClock().Now() - began);
     times_.written_bytes.fetch_add(write.bytes(), std::memory_order_relaxed);
     end_ += write.bytes();
@@ -506,9 +509,10 @@ uint64_t SegmentedLog::SizeOnDisk() const {
 }
 
 // Says, for the next opening, that everything so far is on disk: after an orderly end no damage
-// passes for a torn tail.
+// passes for a torn tail. Not in front of what is left of a group that the disk had no room for: the
+// mark would take the place of its first record, and the others would follow it.
 void SegmentedLog::WriteMark() {
-  if (!poisoned().ok() || previous_end_.has_value() || options_.unsafe_no_sync) return;
+  if (refused_in_part_ || !poisoned().ok() || previous_end_.has_value() || options_.unsafe_no_sync) return;
   if (end_ + PaddedRecordBytes(0) > active_->bytes || !Sync().ok()) return;
   std::string mark;
   AppendRecordHeader(active_->salt,

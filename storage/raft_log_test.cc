@@ -381,6 +381,24 @@ TEST_F(RaftLogFullDiskTest, AGroupThatWasWrittenInPartIsRepeatedOrForgotten) {
   }
 }
 
+// Its first record says where the log is cut; what follows makes no sense without it.
+TEST_F(RaftLogFullDiskTest, AGroupThatWasWrittenInPartIsForgottenAfterAnOrderlyEnd) {
+  Append(1, 2);
+  for (uint64_t term = 2; term < 50; ++term) {
+    const uint64_t last = log_->LastIndex().value();
+    const std::vector<LogAppend> group = {Entries(last, last, true, term),
+                                          Entries(last + 1, last + 1, true, term),
+                                          Entries(last + 2, last + 2, true, term)};
+    files_.FailNextWrite(absl::ResourceExhaustedError("no space"));
+    ASSERT_TRUE(absl::IsResourceExhausted(log_->Append(group)));
+    Close();
+    const absl::Status opened = Reopen();
+    ASSERT_TRUE(opened.ok()) << opened;
+    // Appends that were written whole may be there.
+    EXPECT_LT(log_->LastIndex(), LogIndex(last + 2));
+  }
+}
+
 TEST_F(RaftLogFullDiskTest, AnAttemptAtASegmentLeavesNothingBehind) {
   files_.SetCapacity(1 << 30);
   FillDisk();

@@ -317,7 +317,7 @@ void WatchHub::Deliver(Watcher* watcher, Revision last) {
   }
   watcher->events.clear();
   watcher->event_revisions.clear();
-  if (!KV_PLANTED("watch-position-kept")) watcher->next = std::max(watcher->next, last + 1);
+  watcher->next = std::max(watcher->next, last + 1);
   watcher->idle = false;
 }
 
@@ -410,10 +410,15 @@ void WatchHub::CancelCompacted(Watcher* watcher) {
 }
 
 void WatchHub::OnStoreReplaced() {
-  revision_ = store_->revision();
+  const Revision told = std::exchange(revision_, store_->revision());
   for (const auto& [number, stream] : streams_) {
     for (const auto& [id, watcher] : stream->watchers_) {
       DropCollected(watcher.get());
+      // That of a synced one stands still as long as nothing concerns it. What it was told of is
+      // behind it, also when it is compacted now.
+      if (watcher->synced && !KV_PLANTED("watch-position-kept")) {
+        watcher->next = std::max(watcher->next, told + 1);
+      }
       if (KV_PLANTED("watch-replayed-after-snapshot") && watcher->synced) {
         MakeLag(watcher.get());
         lagging_.erase({watcher->next, watcher->number});

@@ -48,6 +48,15 @@ class WatchHubTest : public testing::Test {
     ASSERT_TRUE(store_->CommitBatch().ok());
     hub_->OnEvents(std::exchange(events_, {}), store_->revision());
   }
+  // What `changes` does came in a snapshot.
+  void Replace(const std::function<void()>& changes) {
+    grouping_ = true;
+    changes();
+    grouping_ = false;
+    ASSERT_TRUE(store_->CommitBatch().ok());
+    events_.clear();
+    hub_->OnStoreReplaced();
+  }
   // What `changes` does is one group of entries.
   void Group(const std::function<void()>& changes) {
     grouping_ = true;
@@ -501,6 +510,41 @@ TEST_F(WatchHubTest, ProgressIsNotToldToOneThatLags) {
 }
 
 // What is applied and not yet announced must not be promised: the store runs ahead inside a group.
+TEST_F(WatchHubTest, WhatCameInASnapshotIsToldOnce) {
+  Watch("key: 'a'");
+  Watch("key: 'a' start_revision: 5");
+  Put("a", "1");
+  Replace([&] {
+    Put("a", "2");
+    Put("b", "2");
+    Put("a", "3");
+  });
+  Put("a", "4");
+  EXPECT_EQ(Take(),
+            "0 created @1; 1 created @1; 0 @2: put a=1; 0 @6: put a=2 put a=3 put a=4; "
+            "1 @6: put a=3 put a=4");
+}
+
+TEST_F(WatchHubTest, ASnapshotThatCompactedOnlyWhatWasToldCancelsNobody) {
+  Watch("key: 'a'");
+  for (int i = 0; i < 3; ++i) Put("b", "1");
+  Replace([&] {
+    Put("a", "1");
+    Compact(5);
+  });
+  EXPECT_EQ(Take(), "0 created @1; 0 @5: put a=1");
+}
+
+TEST_F(WatchHubTest, ASnapshotThatCompactedWhatWasNotToldCancels) {
+  Watch("key: 'a'");
+  Put("b", "1");
+  Replace([&] {
+    for (int i = 0; i < 3; ++i) Put("b", "1");
+    Compact(4);
+  });
+  EXPECT_EQ(Take(), "0 created @1; 0 canceled @0 compacted 4");
+}
+
 TEST_F(WatchHubTest, NothingIsSaidAboutAGroupBeforeItIsCommitted) {
   Watch("key: 'a'");
   grouping_ = true;

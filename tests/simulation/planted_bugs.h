@@ -145,7 +145,7 @@ inline constexpr PlantedBugEntry kPlantedBugs[] = {
     {"watch-slow-loses", "watches", Hunter::kCluster,
      "who does not read loses what came meanwhile (etcd 17529)"},
     {"watch-position-kept", "watches", Hunter::kCluster,
-     "who was served goes back when it lags (etcd 17247)"},
+     "who was told of progress goes back when a snapshot comes"},
     {"watch-replayed-after-snapshot", "watches", Hunter::kCluster,
      "a snapshot has watchers begin again (etcd 15271)"},
     {"watch-not-told-of-snapshot", "watches", Hunter::kCluster,

@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import unittest
 
 import cluster
@@ -28,30 +29,39 @@ class SmallDisk:
         self.path.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "keelson-test", str(self.path)], check=True)
         self.filler = self.path / "filler"
+        self.taker = None
         # The log of the process lies elsewhere: it must not be what fails.
         member.log = member.cluster.folder / (member.name + ".log")
 
     def fill(self, leave=0):
-        """Takes all room but `leave` bytes, and what comes free for a while after that: a segment of the log that is being
-        made is given up, and what it took is there again some time after its name has gone."""
-        looks = 0
+        """Takes all room but `leave` bytes, and what comes free until make_room(): a segment of the log that is being made is
+        given up, and what it took is there again some time after its name has gone."""
+        full = threading.Event()
+        self.freed = threading.Event()
 
-        def filled():
-            nonlocal looks
-            making = self.member.running() and list((self.path / "data/member/log").glob("*.tmp"))
-            disk = os.statvfs(self.path)
-            count = min(disk.f_bavail * disk.f_frsize - leave, 8 << 20)
-            looks = looks + 1 if count <= 0 and not making else 0
-            if count > 0:
-                with open(self.filler, "ab") as file, contextlib.suppress(OSError):  # the member writes, too
-                    os.posix_fallocate(file.fileno(), file.tell(), count)
-            return looks == 30
-        wait_until(filled, 10, "the disk is full", interval=0.005)
+        def take_all():
+            with open(self.filler, "ab") as file:
+                while not self.freed.wait(0.005):
+                    disk = os.statvfs(self.path)
+                    count = min(disk.f_bavail * disk.f_frsize - leave, 8 << 20)
+                    if count <= 0:
+                        full.set()
+                        continue
+                    with contextlib.suppress(OSError):  # the member writes, too
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, count)
+        self.taker = threading.Thread(target=take_all)
+        self.taker.start()
+        if not full.wait(60):
+            raise AssertionError("the disk does not get full")
 
     def make_room(self):
-        self.filler.unlink()
+        self.freed.set()
+        self.taker.join()
+        self.filler.unlink(missing_ok=True)
 
     def close(self):
+        if self.taker:
+            self.make_room()
         subprocess.run(["umount", "-l", str(self.path)], check=False)
 
 

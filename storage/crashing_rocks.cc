@@ -316,7 +316,9 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
 
   void Begin(Work work) {
     absl::MutexLock lock(&mutex_);
-    if (running_++ == 0) resting_ = work == Work::kFlushes;
+    if (running_++ > 0) return;
+    resting_ = work == Work::kFlushes;
+    retrying_ = work == Work::kRetries;
   }
   void End() {
     absl::MutexLock lock(&mutex_);
@@ -348,7 +350,7 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   }
   void Rest() {
     absl::MutexLock lock(&mutex_);
-    resting_ = resting_ || current_ == LOW;
+    resting_ = resting_ || (current_ == LOW && !retrying_);
   }
   void RunJobs() {
     while (true) {
@@ -377,6 +379,7 @@ class CrashingRocks::Environment final : public rocksdb::EnvWrapper {
   // No compactions until the next Begin: none are to run, or one has failed and would be tried
   // again without end.
   bool resting_ ABSL_GUARDED_BY(mutex_) = false;
+  bool retrying_ ABSL_GUARDED_BY(mutex_) = false;  // and yet they are
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -23,11 +23,12 @@ class CrashingRocks final : public RocksEnvironment {
 
   rocksdb::Env* env() override;
 
-  enum class Work : uint8_t { kAll, kFlushes };
+  enum class Work : uint8_t { kAll, kFlushes, kRetries };
   // While it lives, background work goes on; it ends when there is none left, or only compactions
   // that wait for another try because one has failed. Around calls that wait for such work. What
   // the caller does beside compactions comes in no certain order with what they do: opening and
-  // closing a store want flushes only.
+  // closing a store want flushes only. Closing one that compacts by itself wants kRetries: its
+  // thread waits for its own compaction to be given up, and none may be left waiting.
   class Running {
    public:
     explicit Running(CrashingRocks& rocks, Work work = Work::kAll);

@@ -157,7 +157,9 @@ class Life {
     // The order of a member: the store goes first.
     if (store_ != nullptr) {
       rocks_.Run();
-      const CrashingRocks::Running running(rocks_, CrashingRocks::Work::kFlushes);
+      const CrashingRocks::Running running(rocks_, leaves_to_chance_
+                                                       ? CrashingRocks::Work::kRetries
+                                                       : CrashingRocks::Work::kFlushes);
       store_.reset();
     }
     log_.reset();

@@ -19,8 +19,6 @@ namespace keelson::controllers {
 namespace {
 
 constexpr char kLease[] = "kube-controller-manager";
-// A renewal that hangs must not outlast the lease.
-constexpr absl::Duration kElectionTimeout = absl::Seconds(5);
 
 int Fail(const absl::Status& status) {
   const std::string text(status.message());
@@ -36,16 +34,14 @@ std::string ContentOf(const std::string& file) {
 // Leads, if that is wanted, and controls.
 class Daemon {
  public:
-  Daemon(runtime::ApiClient* client, std::unique_ptr<runtime::ApiClient> election_client,
-         const std::string& identity, const ControllersOptions& options)
+  // No `election`: at once.
+  Daemon(runtime::ApiClient* client, const Clock* clock,
+         std::unique_ptr<runtime::LeaderElection> election, const ControllersOptions& options)
       : informers_(client),
-        events_(client, &clock_, "controllers"),
-        election_client_(std::move(election_client)),
-        controllers_(MakeControllers({client, &informers_, &events_, &clock_}, options)) {
-    if (election_client_ == nullptr) return;
-    election_ = std::make_unique<runtime::LeaderElection>(
-        election_client_.get(), &clock_,
-        runtime::LeaderElectionOptions{.name = kLease, .identity = identity});
+        events_(client, clock, "controllers"),
+        election_(std::move(election)),
+        controllers_(MakeControllers({client, &informers_, &events_, clock}, options)) {
+    if (election_ == nullptr) return;
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();
@@ -108,11 +104,9 @@ class Daemon {
     runtime::LogInfo("the controllers are at work");
   }
 
-  const RealClock clock_;
   runtime::InformerFactory informers_;
   runtime::EventRecorder events_;
-  const std::unique_ptr<runtime::ApiClient> election_client_;
-  std::unique_ptr<runtime::LeaderElection> election_;
+  const std::unique_ptr<runtime::LeaderElection> election_;
   const std::vector<std::unique_ptr<runtime::Controller>> controllers_;
   std::atomic<bool> stopping_ = false;  // written once, by Stop
   std::atomic<bool> running_ = false;   // written once, by the thread
@@ -130,14 +124,15 @@ int RunControllers(RunControllersOptions options) {
   options.api.user_agent = "keelson-controllers";
   auto client = runtime::MakeApiClient(options.api);
   if (!client.ok()) return Fail(client.status());
-  std::unique_ptr<runtime::ApiClient> election_client;
+  const RealClock clock;
+  std::unique_ptr<runtime::LeaderElection> election;
   if (options.leader_elect) {
-    options.api.timeout = kElectionTimeout;
-    auto made = runtime::MakeApiClient(options.api);
-    if (!made.ok()) return Fail(made.status());
-    election_client = *std::move(made);
+    auto opened = runtime::LeaderElection::Open(options.api, &clock,
+                                                {.name = kLease, .identity = options.identity});
+    if (!opened.ok()) return Fail(opened.status());
+    election = *std::move(opened);
   }
-  Daemon daemon(client->get(), std::move(election_client), options.identity,
+  Daemon daemon(client->get(), &clock, std::move(election),
                 {.root_ca = ContentOf(options.api.ca_file)});
   runtime::StatusServer server;
   server.ServeStatus([&daemon] { return daemon.running(); },

@@ -16,6 +16,7 @@
 #include "apiserver/runtime/log.h"
 #include "base/concat.h"
 #include "base/random.h"
+#include "base/status_macros.h"
 
 namespace keelson::runtime {
 namespace {
@@ -204,6 +205,14 @@ class LeaderElection::Impl {
 
 LeaderElection::LeaderElection(ApiClient* client, const Clock* clock, LeaderElectionOptions options)
     : impl_(std::make_unique<Impl>(client, clock, std::move(options))) {}
+absl::StatusOr<std::unique_ptr<LeaderElection>> LeaderElection::Open(
+    ApiClientOptions api, const Clock* clock, LeaderElectionOptions options) {
+  api.timeout = (options.lease - options.renew_deadline) / 2;
+  KV_ASSIGN_OR_RETURN(std::unique_ptr<ApiClient> client, MakeApiClient(std::move(api)));
+  auto election = std::make_unique<LeaderElection>(client.get(), clock, std::move(options));
+  election->own_client_ = std::move(client);
+  return election;
+}
 LeaderElection::~LeaderElection() = default;
 bool LeaderElection::Acquire() { return impl_->Acquire(); }
 void LeaderElection::OnLost(std::function<void()> on_lost) { impl_->OnLost(std::move(on_lost)); }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "apiserver/runtime/api_client.h"
 #include "base/clock.h"
@@ -25,8 +26,13 @@ struct LeaderElectionOptions {
 
 class LeaderElection {
  public:
-  // A call of `client` should end within half the renew deadline, or a loss is noticed late.
+  // A renewal is two calls, and the last may begin at the renew deadline: one of `client` must end
+  // within half of what the lease lasts beyond it, or another may lead before the loss is noticed.
   LeaderElection(ApiClient* client, const Clock* clock, LeaderElectionOptions options);
+  // With a client of its own that ends its calls in time. InvalidArgument: as of MakeApiClient.
+  static absl::StatusOr<std::unique_ptr<LeaderElection>> Open(ApiClientOptions api,
+                                                              const Clock* clock,
+                                                              LeaderElectionOptions options);
   ~LeaderElection();
   // Blocks until it has the lease (true) or Stop was called (false).
   bool Acquire();
@@ -40,6 +46,7 @@ class LeaderElection {
 
  private:
   class Impl;
+  std::unique_ptr<ApiClient> own_client_;  // empty: it was given one
   const std::unique_ptr<Impl> impl_;
 };
 

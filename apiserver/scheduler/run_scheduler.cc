@@ -28,13 +28,13 @@ int Fail(std::string_view what, const absl::Status& status) {
 // Leads, if that is wanted, and schedules.
 class Daemon {
  public:
-  Daemon(runtime::ApiClient* client, const Clock* clock, const RunSchedulerOptions& options)
+  // No `election`: at once.
+  Daemon(runtime::ApiClient* client, const Clock* clock,
+         std::unique_ptr<runtime::LeaderElection> election)
       : events_(client, clock, "default-scheduler"),
-        scheduler_(client, &events_, clock, {.seed = SystemSeed()}) {
-    if (!options.leader_elect) return;
-    election_ = std::make_unique<runtime::LeaderElection>(
-        client, clock,
-        runtime::LeaderElectionOptions{.name = "kube-scheduler", .identity = options.identity});
+        scheduler_(client, &events_, clock, {.seed = SystemSeed()}),
+        election_(std::move(election)) {
+    if (election_ == nullptr) return;
     election_->OnLost([this] {
       lost_ = true;
       runtime::StopSignals::Trigger();
@@ -64,7 +64,7 @@ class Daemon {
  private:
   runtime::EventRecorder events_;
   Scheduler scheduler_;
-  std::unique_ptr<runtime::LeaderElection> election_;
+  const std::unique_ptr<runtime::LeaderElection> election_;
   std::atomic<bool> lost_ = false;  // written once, by the election's thread
   std::thread thread_;
 };
@@ -80,7 +80,14 @@ int RunScheduler(RunSchedulerOptions options) {
   auto client = runtime::MakeApiClient(options.api);
   if (!client.ok()) return Fail("", client.status());
   const RealClock clock;
-  Daemon daemon(client->get(), &clock, options);
+  std::unique_ptr<runtime::LeaderElection> election;
+  if (options.leader_elect) {
+    auto opened = runtime::LeaderElection::Open(
+        options.api, &clock, {.name = "kube-scheduler", .identity = options.identity});
+    if (!opened.ok()) return Fail("", opened.status());
+    election = *std::move(opened);
+  }
+  Daemon daemon(client->get(), &clock, std::move(election));
   runtime::StatusServer server;
   server.ServeStatus([&daemon] { return daemon.scheduler().ready(); },
                      [&daemon] { return daemon.scheduler().Metrics(); });

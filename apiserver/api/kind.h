@@ -85,10 +85,10 @@ struct Kind {
   bool namespaced = true;
   // The name of its message in the schema (schema.h): "core.v1.Pod".
   std::string_view message;
-  // Below /registry/ in the store, as upstream: "pods", "services/specs".
+  // Below /registry/ in the store, as upstream: "pods", "services/specs". Empty: it is not kept.
   std::string_view storage_prefix;
   // "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch". A review
-  // kind has only "create".
+  // kind has only "create". What is measured when asked for has only "get" and "list".
   std::vector<std::string_view> verbs = {"create", "delete", "deletecollection", "get",
                                          "list",   "patch",  "update",           "watch"};
   std::vector<Subresource> subresources = {};

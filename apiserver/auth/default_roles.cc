@@ -68,6 +68,8 @@ role system:aggregate-to-view to=view
   batch cronjobs,cronjobs/status,jobs,jobs/status read
   policy poddisruptionbudgets,poddisruptionbudgets/status read
   networking.k8s.io ingresses,ingresses/status,networkpolicies read
+role system:aggregated-metrics-reader to=view
+  metrics.k8s.io nodes,pods read
 role system:auth-delegator
   authentication.k8s.io tokenreviews create
   authorization.k8s.io subjectaccessreviews create

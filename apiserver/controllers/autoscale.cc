@@ -317,9 +317,6 @@ class AutoscaleController final : public runtime::QueueController {
         if (amount != nullptr) used += Quantity::Of(*amount).Milli();
       }
       load.used = used;
-    } else if (const Json* simulated =
-                   api::Member(api::AnnotationsOf(pod), Concat("keelson.io/sim.", resource))) {
-      load.used = Quantity::Of(*simulated).Milli();
     }
     const auto started = api::ParseTime(api::TextAt(pod, "status.startTime"));
     const bool ready = IsReady(pod);

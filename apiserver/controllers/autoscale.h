@@ -1,5 +1,5 @@
 // HorizontalPodAutoscalers: as many replicas as the load of their pods asks for. Loads come from
-// the API metrics.k8s.io where it is served, else from what the annotations of simulated pods say.
+// the API metrics.k8s.io.
 #ifndef KEELSON_APISERVER_CONTROLLERS_AUTOSCALE_H_
 #define KEELSON_APISERVER_CONTROLLERS_AUTOSCALE_H_
 

@@ -82,7 +82,7 @@ void Send(http::Stream* stream, const ApiResponse& response) {
   stream->End({});
 }
 
-bool IsReview(const Kind& kind) { return kind.storage_prefix.empty(); }
+bool IsKept(const Kind& kind) { return !kind.stored().storage_prefix.empty(); }
 
 }  // namespace
 
@@ -204,6 +204,7 @@ ApiFront::ApiFront(const Parts& parts)
     : parts_(parts),
       objects_(parts.registry, parts.authorizer),
       pods_(parts.registry),
+      resource_metrics_(parts.registry),
       watches_(parts.loop) {}
 ApiFront::~ApiFront() = default;
 
@@ -274,7 +275,8 @@ ApiFront::Outcome ApiFront::Serve(ApiRequest& request, const http::PeerCertifica
 absl::StatusOr<ApiResponse> ApiFront::ServeObjects(const Kind& kind, const ApiRequest& request) {
   const RequestInfo& info = request.info;
   if (info.resource == "bindings" && info.group.empty()) return pods_.Bind(request);
-  if (IsReview(kind)) return ServeReview(kind, request);
+  if (kind.group == "metrics.k8s.io") return resource_metrics_.Serve(kind, request);
+  if (!IsKept(kind)) return ServeReview(kind, request);
   if (info.group.empty() && info.verb == "create" && !info.subresource.empty()) {
     if (info.resource == "pods" && info.subresource == "binding") return pods_.Bind(request);
     if (info.resource == "pods" && info.subresource == "eviction") return pods_.Evict(request);

@@ -24,6 +24,7 @@
 #include "apiserver/http/pod_handlers.h"
 #include "apiserver/http/pod_logs.h"
 #include "apiserver/http/request_metrics.h"
+#include "apiserver/http/resource_metrics.h"
 #include "apiserver/http/watch_stream.h"
 #include "apiserver/http/worker_pool.h"
 #include "apiserver/registry/registry.h"
@@ -75,6 +76,7 @@ class ApiFront final : public http::RequestHandler {
   const Parts parts_;
   ObjectHandlers objects_;
   PodHandlers pods_;
+  ResourceMetrics resource_metrics_;
   RequestMetrics metrics_;
   WatchStreams watches_;
 };

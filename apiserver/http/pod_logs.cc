@@ -15,6 +15,7 @@
 #include "apiserver/api/kind.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/percent.h"
+#include "apiserver/http/kubelet_metrics.h"
 #include "asio/post.hpp"
 #include "base/concat.h"
 #include "base/status_macros.h"
@@ -240,16 +241,12 @@ absl::StatusOr<std::string> PodLogs::Locate(const ApiRequest& request) {
     return api::BadRequest(Concat("pod ", api::NameOf(pod), " does not have a host assigned"));
   }
   KV_ASSIGN_OR_RETURN(const Json node, registry_->Get(nodes, "", node_name));
-  std::string address;
-  for (const Json& one : api::ArrayAt(node, "status.addresses")) {
-    if (api::TextAt(one, "type") == "InternalIP") address = api::TextAt(one, "address");
-  }
-  const int64_t port = api::NumberAt(node, "status.daemonEndpoints.kubeletEndpoint.Port");
-  if (address.empty() || port == 0) {
+  const std::string address = KubeletAddressOf(node);
+  if (address.empty()) {
     return api::Internal(Concat("node ", node_name, " does not say where its logs are"));
   }
-  std::string url = Concat("http://", address, ':', port, "/containerLogs/", info.name_space, '/',
-                           info.name, '/', container);
+  std::string url = Concat("http://", address, "/containerLogs/", info.name_space, '/', info.name,
+                           '/', container);
   char separator = '?';
   for (const char* name : {"follow", "previous", "sinceSeconds", "sinceTime", "timestamps",
                            "tailLines", "limitBytes"}) {

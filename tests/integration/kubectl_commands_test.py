@@ -130,8 +130,7 @@ FILES = {"core.yaml": CORE, "csr.yaml": SIGNING_REQUEST, "pod.yaml": POD,
          "ed.sh": "#!/bin/sh\nsed -i 's/replicas: 3/replicas: 2/' \"$1\"\n"}
 
 # They need a container that runs, or its measures: what answers for these is the node's agent.
-NOT_RUN = ["logs p1", "logs -f p1", "logs -l app=a --prefix", "logs deployment/web --pod-running-timeout=2s", "exec p1 -- ls",
-           "exec -i p1 -- cat", "attach p1", "port-forward pod/p1 LOCAL:80", "cp p1:/etc/hosts cpout", "top pod", "top node"]
+NOT_RUN = ["exec p1 -- ls", "exec -i p1 -- cat", "attach p1", "port-forward pod/p1 LOCAL:80", "cp p1:/etc/hosts cpout"]
 
 
 # What the server does not do yet.
@@ -587,6 +586,33 @@ CLUSTER = [
         Events:
         ...
         <...> ScalingReplicaSet <...> Scaled up replica set web-<...> from 0 to 2
+        """),
+    Line("logs p1", """
+        p1 started
+        ...
+        """),
+    Line("logs -f p1", """
+        p1 started
+        ...
+        """),
+    Line("logs -l app=a --prefix", """
+        [pod/p1/p1] p1 started
+        ...
+        """),
+    Line("logs deployment/web --pod-running-timeout=2s", """
+        nginx started
+        ...
+        """, err="Found 2 pods, using pod/web-<...>"),
+    Line("top pod", """
+        NAME CPU(cores) MEMORY(bytes)
+        p1 <...>m <...>Mi
+        web-<...> <...>m <...>Mi
+        web-<...> <...>m <...>Mi
+        """),
+    Line("top node", """
+        NAME CPU(cores) CPU<...> MEMORY(bytes) MEMORY<...>
+        node-<...> <...>m <...>% <...>Mi <...>%
+        node-<...> <...>m <...>% <...>Mi <...>%
         """),
     Line("set image deployment/web nginx=nginx:1.26", "deployment.apps/web image updated"),
     Line("rollout status deployment/web --timeout=60s", ROLLED_OUT),

@@ -50,7 +50,7 @@ TEST(KindsTest, TheTableIsWhole) {
         << kind->plural;
     EXPECT_EQ(FindKindByResource(kind->group, kind->version, kind->plural), kind);
     EXPECT_EQ(FindKind(kind->api_version(), kind->kind), kind);
-    EXPECT_EQ(kind->HasVerb("list"), !kind->stored().storage_prefix.empty()) << kind->plural;
+    EXPECT_EQ(kind->HasVerb("watch"), !kind->stored().storage_prefix.empty()) << kind->plural;
     EXPECT_EQ(kind->columns.empty(), kind->print == nullptr) << kind->plural;
     if (kind->print == nullptr) continue;
     std::vector<Json> cells;

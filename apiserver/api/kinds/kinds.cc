@@ -73,6 +73,9 @@ const std::vector<const Kind*>& AllKinds() {
       &RuntimeClassKind(),
       // discovery.k8s.io
       &EndpointSliceKind(),
+      // metrics.k8s.io
+      &NodeMetricsKind(),
+      &PodMetricsKind(),
   };
   return kinds;
 }

@@ -64,6 +64,10 @@ const Kind& LeaseKind();
 // discovery.k8s.io/v1
 const Kind& EndpointSliceKind();
 
+// metrics.k8s.io/v1beta1
+const Kind& NodeMetricsKind();
+const Kind& PodMetricsKind();
+
 // networking.k8s.io/v1
 const Kind& IngressClassKind();
 const Kind& IngressKind();

@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""What a pod costs: `keelson up` with simulated nodes, pods in thousands, and the CPU time of every process.
+
+    tools/kvbench/control_plane.py --pods 5000
+    KEELSON_BIN=/elsewhere/bin tools/kvbench/control_plane.py --rounds 3      # another build, to be compared
+
+Each round, in one cluster:
+  whole path       a Deployment goes from 0 to --pods replicas, until its status says that all are available;
+  created          the same with the schedulers stopped, until all pods are there;
+  bound            ... and the schedulers going on, until all are available: pods that have waited, so this is what the
+                   scheduler, the bindings and the statuses take;
+  deleted          the Deployment is deleted, until there is no pod left;
+  namespace        (after another whole path) its namespace is deleted, until there is none.
+
+Rates are of wall time and say little on a machine that does something else beside it. CPU time a pod, of a component's
+processes together (three API servers), is what to compare builds by.
+"""
+
+import argparse
+import collections
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import ssl
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+import control_plane  # noqa: E402
+
+GROUPS = ("m", "apiserver", "scheduler", "controllers", "nodes", "front")
+TICKS = os.sysconf("SC_CLK_TCK")
+PHASE_SECONDS = 600
+
+
+class Api:
+    """One connection to the front, or to an API server, as the administrator."""
+
+    def __init__(self, plane, port):
+        context = ssl.create_default_context(cafile=str(plane.dir / "pki" / "ca.crt"))
+        context.load_cert_chain(*plane.certificate("admin"))
+        self.connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
+
+    def text(self, path):
+        self.connection.request("GET", path)
+        return self.connection.getresponse().read().decode()
+
+    def call(self, method, path, body=None, content="application/json"):
+        self.connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": content})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status == 404:
+            return None
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:500]}")
+        return json.loads(text)
+
+
+def deployment(replicas):
+    labels = {"app": "crowd"}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "crowd"},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "main", "image": "registry.example/pause:3.9",
+                                     "resources": {"requests": {"cpu": "10m", "memory": "10Mi"}}}]}}}}
+
+
+class Bench:
+    def __init__(self, plane, args):
+        self.plane = plane
+        self.args = args
+        self.api = Api(plane, plane.port)
+        self.servers = [Api(plane, port) for port in plane.server_ports]
+        self.space = None
+        self.results = []
+
+    def processes(self):
+        for name in self.plane.components():
+            group = name.rstrip("0123456789-")
+            yield group if group in GROUPS else "other", self.plane.pid(name)
+
+    def cpu(self):
+        used = dict.fromkeys(GROUPS, 0.0)
+        for group, pid in self.processes():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            used[group] += (int(fields[11]) + int(fields[12])) / TICKS
+        return used
+
+    def requests(self):
+        """What API servers have answered so far, by verb and resource."""
+        total = collections.Counter()
+        for server in self.servers:
+            for labels, count in re.findall(r'^apiserver_request_total\{(.*)\} (\S+)$', server.text("/metrics"), re.M):
+                of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+                what = of["resource"] + ("/" + of["subresource"] if of["subresource"] else "")
+                total[f"{of['verb']} {what} {of['code']}"] += float(count)
+        return total
+
+    def measure(self, phase, act, done):
+        asked = self.requests()
+        before, begin = self.cpu(), time.monotonic()
+        act()
+        while not done():
+            if time.monotonic() - begin > PHASE_SECONDS:
+                raise RuntimeError(f"{phase}: not done after {PHASE_SECONDS} s")
+            time.sleep(0.2)
+        seconds, after = time.monotonic() - begin, self.cpu()
+        milliseconds = {group: (after[group] - before[group]) * 1000 / self.args.pods for group in GROUPS}
+        self.results.append({"phase": phase, "seconds": seconds, "cpu": milliseconds})
+        print(f"{phase:10}  {seconds:7.1f} s  {self.args.pods / seconds:6.0f} pods/s   "
+              + "  ".join(f"{group} {milliseconds[group]:.2f}" for group in GROUPS)
+              + f"  all {sum(milliseconds.values()):.2f} ms CPU a pod", flush=True)
+        if self.args.requests:
+            for what, count in (self.requests() - asked).most_common():
+                if count >= self.args.pods / 50:
+                    print(f"    {count / self.args.pods:6.2f} a pod  {what}", flush=True)
+
+    def path(self, suffix=""):
+        return f"/apis/apps/v1/namespaces/{self.space}/deployments{suffix}"
+
+    def new_space(self, name):
+        self.space = name
+        self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        self.api.call("POST", self.path(), deployment(0))
+
+    def scale(self):
+        self.api.call("PATCH", self.path("/crowd"), {"spec": {"replicas": self.args.pods}},
+                      "application/merge-patch+json")
+
+    def status_is(self, field):
+        return self.api.call("GET", self.path("/crowd")).get("status", {}).get(field, 0) == self.args.pods
+
+    def no_pods(self):
+        return not self.api.call("GET", f"/api/v1/namespaces/{self.space}/pods?limit=1")["items"]
+
+    def signal_schedulers(self, number):
+        for group, pid in self.processes():
+            if group == "scheduler":
+                os.kill(pid, number)
+
+    def round(self, number):
+        self.new_space(f"crowd-{number}")
+        self.measure("whole path", self.scale, lambda: self.status_is("availableReplicas"))
+        self.measure("deleted", lambda: self.api.call("DELETE", self.path("/crowd")), self.no_pods)
+        self.api.call("POST", self.path(), deployment(0))
+        self.signal_schedulers(signal.SIGSTOP)
+        try:
+            self.measure("created", self.scale, lambda: self.status_is("replicas"))
+        finally:
+            self.signal_schedulers(signal.SIGCONT)
+        self.measure("bound", lambda: None, lambda: self.status_is("availableReplicas"))
+        space = f"/api/v1/namespaces/{self.space}"
+        self.measure("namespace", lambda: self.api.call("DELETE", space), lambda: self.api.call("GET", space) is None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pods", type=int, default=5000)
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--requests", action="store_true", help="how many requests of which kind a pod is")
+    parser.add_argument("--json", help="a file for the numbers, too")
+    args = parser.parse_args()
+    plane = control_plane.ControlPlane(members=args.members, nodes=args.nodes)
+    try:
+        plane.up("--no-kubeconfig")
+        bench = Bench(plane, args)
+        for number in range(args.rounds):
+            bench.round(number)
+        if args.json:
+            pathlib.Path(args.json).write_text(json.dumps(bench.results, indent=1) + "\n")
+    finally:
+        plane.remove()
+
+
+if __name__ == "__main__":
+    main()

@@ -119,22 +119,24 @@ absl::StatusOr<Json> ApplyPatch(PatchType type, const Json& live, std::string_vi
   if (!parsed.ok()) return parsed.status();
   std::vector<std::string> strict;
   if (validation != FieldValidation::kIgnore) strict = StrictFaults(type, patch, *parsed);
-  // A strategic merge uses the patch up, but its refusals show it.
-  std::string shown = type == PatchType::kStrategicMerge ? GoText(*parsed) : "";
   Json object = live;
   absl::Status status = Apply(type, message, *std::move(parsed), &object);
   if (!status.ok()) return status;
   const std::string text = object.dump();
-  if (type != PatchType::kStrategicMerge) shown = text;
+  // Refusals of a strategic merge show the patch, which that has used up.
+  const auto shown = [&] {
+    return type == PatchType::kStrategicMerge ? GoText(Parse(type, patch).value_or(Json())) : text;
+  };
   if (const std::string fault = TypeFault(object, live); !fault.empty()) {
-    return InvalidPatch(shown, fault);
+    return InvalidPatch(shown(), fault);
   }
-  if (const std::string fault = JsonFault(text); !fault.empty()) return InvalidPatch(shown, fault);
+  if (const std::string fault = JsonFault(text); !fault.empty())
+    return InvalidPatch(shown(), fault);
   TypedJsonFaults faults = ReadTypedJson(text, message, &object);
-  if (!faults.fatal.empty()) return InvalidPatch(shown, faults.fatal);
+  if (!faults.fatal.empty()) return InvalidPatch(shown(), faults.fatal);
   strict.insert(strict.end(), faults.strict.begin(), faults.strict.end());
   if (strict.empty() || validation == FieldValidation::kIgnore) return object;
-  if (validation == FieldValidation::kStrict) return InvalidPatch(shown, Joined(strict));
+  if (validation == FieldValidation::kStrict) return InvalidPatch(shown(), Joined(strict));
   if (warnings != nullptr) warnings->insert(warnings->end(), strict.begin(), strict.end());
   return object;
 }

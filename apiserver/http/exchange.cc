@@ -11,7 +11,9 @@ namespace keelson::apiserver {
 ApiResponse ApiResponse::Of(const api::Json& object, int code) {
   ApiResponse response;
   response.code = code;
-  response.body = ByteChain(Concat(registry::Dump(object), '\n'));
+  std::string text = registry::Dump(object);
+  text += '\n';
+  response.body = ByteChain(std::move(text));
   return response;
 }
 

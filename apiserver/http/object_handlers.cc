@@ -319,8 +319,10 @@ absl::StatusOr<ApiResponse> ObjectHandlers::List(const Kind& kind, const ApiRequ
   KV_ASSIGN_OR_RETURN(const std::string include, IncludeObject(request.info));
   std::vector<Json> objects;
   objects.reserve(list.items.size());
+  const bool metadata = form.form == Form::kMetadata && kind.stored_as == nullptr;
   for (const EntryPtr& entry : list.items) {
-    objects.push_back(registry::Registry::InVersion(kind, entry->Parse()));
+    objects.push_back(metadata ? entry->ParseMetadata()
+                               : registry::Registry::InVersion(kind, entry->Parse()));
   }
   if (form.form == Form::kMetadata) {
     Json items = Json::array();

@@ -216,6 +216,10 @@ void WatchStreams::One::Send(const CacheEvent& event) {
 
 SharedBytes WatchStreams::One::Encode(const registry::Entry& entry) {
   if (plan_.form.form == Form::kObject && plan_.kind->stored_as == nullptr) return entry.json;
+  if (plan_.form.form == Form::kMetadata && plan_.kind->stored_as == nullptr) {
+    return SharedBytes(
+        registry::Dump(api::PartialMetadata(entry.ParseMetadata(), plan_.form.version)));
+  }
   const Json object = registry::Registry::InVersion(*plan_.kind, entry.Parse());
   if (plan_.form.form == Form::kObject) return SharedBytes(registry::Dump(object));
   if (plan_.form.form == Form::kMetadata) {

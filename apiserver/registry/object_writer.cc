@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/time.h"
@@ -49,21 +50,24 @@ etcdserverpb::Compare UnlessChanged(const std::string& key, int64_t revision) {
   return compare;
 }
 
-bool DiffersBesideVersion(const Json& a, const Json& b) {
-  if (a.size() != b.size()) return true;
-  for (auto i = a.begin(), j = b.begin(); i != a.end(); ++i, ++j) {
-    if (i.key() != j.key()) return true;
-    if (i.key() == "metadata") {
-      Json left = *i;
-      Json right = *j;
-      left.erase("resourceVersion");
-      right.erase("resourceVersion");
-      if (left != right) return true;
-    } else if (*i != *j) {
-      return true;
-    }
+// Whether two maps are the same but for one member.
+bool SameBut(const Json& a, const Json& b, std::string_view but) {
+  if (!a.is_object() || !b.is_object()) return a == b;
+  auto i = a.begin();
+  auto j = b.begin();
+  while (true) {
+    if (i != a.end() && i.key() == but) ++i;
+    if (j != b.end() && j.key() == but) ++j;
+    if (i == a.end() || j == b.end()) return i == a.end() && j == b.end();
+    if (i.key() != j.key() || *i != *j) return false;
+    ++i;
+    ++j;
   }
-  return false;
+}
+
+bool DiffersBesideVersion(const Json& a, const Json& b) {
+  return !SameBut(a, b, "metadata") ||
+         !SameBut(api::MapAt(a, "metadata"), api::MapAt(b, "metadata"), "resourceVersion");
 }
 
 // Whether anything but metadata and status differs: the generation counts that.
@@ -85,14 +89,32 @@ bool SpecDiffers(const Json& a, const Json& b) {
       [](const auto& x, const auto& y) { return x.first == y.first && *x.second == *y.second; });
 }
 
+// Makes `map` what it was, but for the members `kept`, of which null is nothing. Most of it is as
+// it was: to compare it is cheaper than to copy.
+void Restore(const Json& old, Json& map, std::initializer_list<std::string_view> kept) {
+  const auto is_kept = [kept](const std::string& name) {
+    return std::find(kept.begin(), kept.end(), name) != kept.end();
+  };
+  if (!map.is_object()) map = Json::object();
+  for (auto at = map.begin(); at != map.end();) {
+    const auto before = old.find(at.key());
+    if (is_kept(at.key()) ? at->is_null() : before == old.end()) {
+      at = map.erase(at);
+      continue;
+    }
+    if (!is_kept(at.key()) && *at != *before) *at = *before;
+    ++at;
+  }
+  for (auto before = old.begin(); before != old.end(); ++before) {
+    if (!is_kept(before.key()) && !map.contains(before.key())) map[before.key()] = *before;
+  }
+}
+
 // A write of the status leaves all else as it is, but annotations and finalizers.
 void KeepAllButStatus(const Json& old, Json& object) {
-  Json kept = old;
-  for (std::string_view field :
-       {"status", "metadata.annotations", "metadata.finalizers", "metadata.resourceVersion"}) {
-    api::Carry(object, kept, field);
-  }
-  object = std::move(kept);
+  Restore(old, object, {"status", "metadata"});
+  Restore(api::MapAt(old, "metadata"), object["metadata"],
+          {"annotations", "finalizers", "resourceVersion"});
 }
 
 bool MayVanish(const Kind& kind, const Json& object) {
@@ -164,11 +186,11 @@ void ObjectWriter::Undo(const AdmissionRequest& request, size_t passed) {
 }
 
 absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::OutcomeOf(
-    const absl::StatusOr<etcdserverpb::TxnResponse>& response, const Json& object) {
+    const absl::StatusOr<etcdserverpb::TxnResponse>& response, Json& object) {
   if (!response.ok()) return FromStore(response.status());
   Attempt attempt;
   if (response->succeeded()) {
-    attempt.written = object;
+    attempt.written = std::move(object);
     api::Make(*attempt.written, "metadata.resourceVersion") =
         std::to_string(response->header().revision());
   } else if (response->responses_size() > 0 &&
@@ -178,7 +200,19 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::OutcomeOf(
   return attempt;
 }
 
-absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const Json& object,
+absl::StatusOr<etcdserverpb::TxnResponse> ObjectWriter::Commit(
+    const etcdserverpb::TxnRequest& txn) {
+  absl::StatusOr<etcdserverpb::TxnResponse> response;
+  absl::Notification done;
+  store_->kv().TxnAsync(txn, {}, [&](absl::StatusOr<etcdserverpb::TxnResponse> answer) {
+    response = std::move(answer);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  return response;
+}
+
+absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, Json& object,
                                                         int64_t revision) {
   const std::string key = KeyOfObject(kind, object);
   etcdserverpb::TxnRequest txn;
@@ -192,7 +226,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const 
       KV_ASSIGN_OR_RETURN(const int64_t lease, leases_.For(kind.time_to_live));
       put.set_lease(lease);
     }
-    return store_->kv().Txn(txn);
+    return Commit(txn);
   };
   absl::StatusOr<etcdserverpb::TxnResponse> response = write();
   if (put.lease() != 0 && client::IsLeaseNotFound(response.status())) {
@@ -203,14 +237,15 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Put(const Kind& kind, const 
   return OutcomeOf(response, object);
 }
 
-absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Remove(const Kind& kind, const Stored& old) {
-  const std::string key = KeyOfObject(kind, old.object);
+absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::Remove(const Kind& kind, Json& object,
+                                                           int64_t revision) {
+  const std::string key = KeyOfObject(kind, object);
   etcdserverpb::TxnRequest txn;
-  *txn.add_compare() = UnlessChanged(key, old.revision);
+  *txn.add_compare() = UnlessChanged(key, revision);
   txn.add_success()->mutable_request_delete_range()->set_key(key);
   txn.add_failure()->mutable_request_range()->set_key(key);
-  const auto response = store_->kv().Txn(txn);
-  return OutcomeOf(response, old.object);
+  const auto response = Commit(txn);
+  return OutcomeOf(response, object);
 }
 
 absl::StatusOr<Json> ObjectWriter::Create(const Kind& kind, std::string_view name_space,
@@ -355,9 +390,8 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryUpdate(const Kind& kind, 
     return Attempt{.written = old.object};
   }
   if (options.dry_run) return Attempt{.written = std::move(object)};
-  absl::StatusOr<Attempt> attempt = MayVanish(kind, object)
-                                        ? Remove(kind, Stored{object, old.revision, old.live})
-                                        : Put(kind, object, old.revision);
+  absl::StatusOr<Attempt> attempt = MayVanish(kind, object) ? Remove(kind, object, old.revision)
+                                                            : Put(kind, object, old.revision);
   done = attempt.ok() && attempt->written.has_value();
   return attempt;
 }
@@ -408,7 +442,7 @@ absl::StatusOr<Json> ObjectWriter::Update(const Kind& kind, std::string_view nam
   return api::ObjectModified(kind.resource(), name);
 }
 
-absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryDelete(const Kind& kind, const Stored& old,
+absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryDelete(const Kind& kind, Stored& old,
                                                               const DeleteOptions& deletion,
                                                               const WriteOptions& options,
                                                               Deleted* deleted) {
@@ -466,7 +500,7 @@ absl::StatusOr<ObjectWriter::Attempt> ObjectWriter::TryDelete(const Kind& kind, 
   if (!deleted_before && kind.prepare_delete != nullptr) kind.prepare_delete(object);
   deleted->gone = MayVanish(kind, object);
   if (options.dry_run) return Attempt{.written = std::move(object)};
-  if (deleted->gone) return Remove(kind, old);
+  if (deleted->gone) return Remove(kind, old.object, old.revision);
   if (!DiffersBesideVersion(old.object, object)) {
     return old.live ? Attempt{.written = old.object} : Attempt{};
   }

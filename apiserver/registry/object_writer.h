@@ -63,12 +63,15 @@ class ObjectWriter {
                                     const WriteOptions& options);
   absl::Status Prepare(const api::Kind& kind, const Stored& old, api::Json& object,
                        const WriteOptions& options);
-  // Of a transaction that writes `object`, or reads what there is instead.
+  // Answers of all that wait are read by one thread of the client, many at a time.
+  absl::StatusOr<etcdserverpb::TxnResponse> Commit(const etcdserverpb::TxnRequest& txn);
+  // Of a transaction that writes `object`, or reads what there is instead. Here and below `object`
+  // is moved from when it is written, and only then.
   static absl::StatusOr<Attempt> OutcomeOf(
-      const absl::StatusOr<etcdserverpb::TxnResponse>& response, const api::Json& object);
-  absl::StatusOr<Attempt> Put(const api::Kind& kind, const api::Json& object, int64_t revision);
-  absl::StatusOr<Attempt> Remove(const api::Kind& kind, const Stored& old);
-  absl::StatusOr<Attempt> TryDelete(const api::Kind& kind, const Stored& old,
+      const absl::StatusOr<etcdserverpb::TxnResponse>& response, api::Json& object);
+  absl::StatusOr<Attempt> Put(const api::Kind& kind, api::Json& object, int64_t revision);
+  absl::StatusOr<Attempt> Remove(const api::Kind& kind, api::Json& object, int64_t revision);
+  absl::StatusOr<Attempt> TryDelete(const api::Kind& kind, Stored& old,
                                     const DeleteOptions& deletion, const WriteOptions& options,
                                     Deleted* deleted);
 

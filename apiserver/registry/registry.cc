@@ -169,7 +169,9 @@ std::vector<std::shared_ptr<const Json>> Registry::CachedList(const Kind& kind,
   WatchCache& cache = Cache(kind);
   cache.WaitFor(0, kFreshTimeout);
   std::vector<std::shared_ptr<const Json>> objects;
-  for (const EntryPtr& entry : cache.List(name_space).entries) objects.push_back(entry->Dom());
+  const WatchCache::Snapshot snapshot = cache.List(name_space);
+  objects.reserve(snapshot.entries.size());
+  for (const EntryPtr& entry : snapshot.entries) objects.push_back(entry->Dom());
   return objects;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apiserver/api/object.h"
+#include "apiserver/registry/json_parts.h"
 #include "apiserver/registry/stored_text.h"
 #include "apiserver/registry/watch_cache.h"
 #include "client/client.h"
@@ -274,6 +275,35 @@ TEST_F(RegistryTest, APartOfAnObjectIsChangedThroughItsSubresourceAlone) {
   EXPECT_TRUE(api::LabelsOf(*added).empty());
 }
 
+TEST_F(RegistryTest, AWriteOfTheStatusLeavesAllElseButAnnotationsAndFinalizers) {
+  const Kind& pods = *api::FindKindByResource("", "v1", "pods");
+  const Json pod = Json::parse(R"({"apiVersion": "v1", "kind": "Pod",
+      "metadata": {"name": "s", "labels": {"a": "b"}, "annotations": {"old": "1"}},
+      "spec": {"containers": [{"name": "c", "image": "i:1"}]}})");
+  const auto created = registry_->Create(pods, space_, pod, {});
+  ASSERT_TRUE(created.ok()) << created.status();
+  const Change change = [](const Json& newest) -> absl::StatusOr<Json> {
+    Json changed = newest;
+    changed["status"]["phase"] = "Running";
+    changed["spec"]["nodeName"] = "n";
+    changed["spec"]["containers"].clear();
+    changed["metadata"]["labels"] = {{"c", "d"}};
+    changed["metadata"].erase("uid");
+    changed["metadata"]["annotations"] = nullptr;
+    changed["metadata"]["finalizers"] = {"example.com/f"};
+    changed["more"] = "x";
+    return changed;
+  };
+  const auto updated = registry_->Update(pods, space_, "s", change, {.subresource = "status"});
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  Json expected = *created;
+  expected["status"]["phase"] = "Running";
+  expected["metadata"].erase("annotations");
+  expected["metadata"]["finalizers"] = {"example.com/f"};
+  expected["metadata"]["resourceVersion"] = (*updated)["metadata"]["resourceVersion"];
+  EXPECT_EQ(*updated, expected);
+}
+
 TEST_F(RegistryTest, NodesComeWithTheirStatusAndOthersDoNot) {
   const Kind& nodes = *api::FindKindByResource("", "v1", "nodes");
   const Json node = Json::parse(R"({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
@@ -358,6 +388,46 @@ TEST_F(RegistryTest, TheCacheTellsEveryChangeOnceInOrder) {
   EXPECT_EQ(api::ResourceVersionOf(events[2].now->Parse()),
             static_cast<uint64_t>(events[2].revision));
   EXPECT_EQ(cache.Get(space_, "a"), nullptr);
+}
+
+// What PartsOf should find, by parsing all of it.
+Json PartsByParsing(const std::string& text, const std::vector<std::string_view>& paths) {
+  const Json whole = Json::parse(text);
+  Json parts = Json::object();
+  for (std::string_view path : paths) {
+    if (const Json* value = api::Find(whole, path)) api::Make(parts, path) = *value;
+  }
+  return parts;
+}
+
+TEST(JsonPartsTest, PartsAreThoseThatParsingFinds) {
+  const std::vector<std::string_view> paths = {"metadata.name", "metadata.labels", "spec.nodeName",
+                                               "status.phase", "type"};
+  const Json strange = {
+      {"metadata", {{"name", "a\"b\\"}, {"labels", {{"x", "}"}}}, {"uid", "\\\""}}},
+      {"spec", {{"containers", {{{"name", "{["}, {"nodeName", "not this"}}}}, {"nodeName", "n"}}},
+      {"status", {{"phase", "Running"}, {"metadata", {{"name", "nor this"}}}}},
+      {"typed", true},
+      {"type", {1, -2.5, nullptr, false, {{"deep", Json::array()}}}}};
+  for (const Json& object : {strange, Json::object(), Json{{"metadata", "text"}, {"type", 7}}}) {
+    for (const std::string& text : {object.dump(), object.dump(2)}) {
+      const std::optional<Json> parts = PartsOf(text, paths);
+      ASSERT_TRUE(parts) << text;
+      EXPECT_EQ(*parts, PartsByParsing(text, paths)) << text;
+    }
+  }
+}
+
+TEST(JsonPartsTest, TextThatIsCutIsNotTakenForWhole) {
+  const std::string text =
+      R"({"metadata":{"name":"a","labels":{"b":"\"c"}},"spec":[1,{"d":"e"}],"type":"x"})";
+  for (size_t size = 0; size < text.size(); ++size) {
+    EXPECT_FALSE(PartsOf(text.substr(0, size), {"metadata.labels", "type"})) << size;
+  }
+  EXPECT_FALSE(PartsOf(text + "x", {"type"}));
+  EXPECT_FALSE(PartsOf(R"({"metad\u0061ta":{"name":"a"}})", {"metadata.name"}))
+      << "a name that is spelt otherwise is left to the parser";
+  EXPECT_FALSE(PartsOf(R"({"type":nul})", {"type"}));
 }
 
 TEST(StoredTextTest, TheVersionIsPutInWithoutTouchingTheRest) {

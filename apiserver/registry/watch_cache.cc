@@ -10,6 +10,7 @@
 #include "absl/container/btree_map.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
+#include "apiserver/registry/json_parts.h"
 #include "apiserver/registry/stored_text.h"
 #include "base/concat.h"
 #include "client/client.h"
@@ -21,7 +22,13 @@ using api::Json;
 
 Json Entry::Parse() const {
   Json object = Json::parse(json.view(), nullptr, /*allow_exceptions=*/false);
-  return object.is_discarded() ? Json::object() : object;
+  if (object.is_discarded()) return Json::object();
+  return object;
+}
+
+Json Entry::ParseMetadata() const {
+  std::optional<Json> metadata = PartsOf(json.view(), {"metadata"});
+  return metadata ? *std::move(metadata) : Parse();
 }
 
 std::shared_ptr<const Json> Entry::Dom() const {
@@ -33,17 +40,11 @@ std::shared_ptr<const Json> Entry::Dom() const {
 std::shared_ptr<const Json> Entry::Selectable(const api::Kind& kind) const {
   absl::MutexLock lock(&mutex_);
   if (selectable_ != nullptr) return selectable_;
-  Json parsed;
-  if (dom_ == nullptr) parsed = Parse();
-  const Json& object = dom_ != nullptr ? *dom_ : parsed;
-  Json part = Json::object();
-  const auto take = [&object, &part](std::string_view path) {
-    const Json* value = api::Find(object, path);
-    if (value != nullptr) api::Make(part, path) = *value;
-  };
-  for (const char* path : {"metadata.name", "metadata.namespace", "metadata.labels"}) take(path);
-  for (const api::FieldLabel& field : kind.field_labels) take(field.path);
-  selectable_ = std::make_shared<const Json>(std::move(part));
+  std::vector<std::string_view> paths = {"metadata.name", "metadata.namespace", "metadata.labels"};
+  for (const api::FieldLabel& field : kind.field_labels) paths.emplace_back(field.path);
+  std::optional<Json> part = PartsOf(json.view(), paths);
+  if (!part) part = Parse();
+  selectable_ = std::make_shared<const Json>(*std::move(part));
   return selectable_;
 }
 
@@ -128,6 +129,7 @@ class WatchCache::Impl {
     Snapshot snapshot;
     const std::string begin = name_space.empty() ? std::string() : Concat(name_space, '/');
     absl::ReaderMutexLock lock(&mutex_);
+    if (begin.empty() && after.empty() && limit == 0) snapshot.entries.reserve(entries_.size());
     auto at =
         after.empty() ? entries_.lower_bound(begin) : entries_.upper_bound(std::string(after));
     for (; at != entries_.end() && at->first.compare(0, begin.size(), begin) == 0; ++at) {
@@ -152,6 +154,11 @@ class WatchCache::Impl {
         events_.begin(), events_.end(), revision,
         [](int64_t wanted, const Dated& dated) { return wanted < dated.event.revision; });
     return first_position_ + static_cast<uint64_t>(behind - events_.begin());
+  }
+
+  uint64_t position() const {
+    absl::ReaderMutexLock lock(&mutex_);
+    return first_position_ + events_.size();
   }
 
   absl::Status Read(uint64_t* position, size_t most, std::vector<CacheEvent>* events,
@@ -391,6 +398,7 @@ WatchCache::Snapshot WatchCache::List(std::string_view name_space, std::string_v
                                       size_t limit) const {
   return impl_->List(name_space, after, limit);
 }
+uint64_t WatchCache::position() const { return impl_->position(); }
 absl::StatusOr<uint64_t> WatchCache::PositionAfter(int64_t revision) const {
   return impl_->PositionAfter(revision);
 }

@@ -50,6 +50,8 @@ class Entry {
   std::shared_ptr<const api::Json> Dom() const;
   // Parsed for the caller alone.
   api::Json Parse() const;
+  // Nothing of it but the metadata, for the caller alone.
+  api::Json ParseMetadata() const;
   // Whether selectors of `kind`, which is kept in this entry's kind, choose the object. What they
   // look at is taken out of it once: many clients ask the same of every change.
   bool IsSelected(const api::Kind& kind, const api::LabelSelector& labels,
@@ -117,6 +119,8 @@ class WatchCache {
 
   // The position behind the last change of `revision`. Expired (410): the window begins later.
   absl::StatusOr<uint64_t> PositionAfter(int64_t revision) const;
+  // Behind the last change; another one as soon as anything has changed.
+  uint64_t position() const;
   // Up to `most` events from `*position` on, which moves behind them, and the revision as of which
   // there is nothing else. Expired: they have left the window.
   absl::Status Read(uint64_t* position, size_t most, std::vector<CacheEvent>* events,

@@ -27,7 +27,8 @@ Json Unpack(const Json& object) {
   const Json* packed = api::Member(object, kPacked);
   if (packed == nullptr || !packed->is_string()) return object;
   Json unpacked = Json::parse(packed->get_ref<const std::string&>(), nullptr, false);
-  return unpacked.is_discarded() ? Json::object() : unpacked;
+  if (unpacked.is_discarded()) return Json::object();
+  return unpacked;
 }
 
 }  // namespace keelson::runtime

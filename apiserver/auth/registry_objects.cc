@@ -4,12 +4,16 @@
 #include <utility>
 
 #include "apiserver/auth/users.h"
+#include "apiserver/registry/watch_cache.h"
 #include "base/check.h"
 
 namespace keelson::auth {
 namespace {
 
 using api::Json;
+
+// Whose lists are kept; beyond that all are made anew.
+constexpr size_t kNamespacesMax = 4096;
 
 const api::Kind& KindOf(const Resource& resource) {
   const api::Kind* const kind =
@@ -33,7 +37,20 @@ Object RegistryObjects::Find(const Resource& resource, std::string_view name_spa
 }
 
 std::vector<Object> RegistryObjects::List(const Resource& resource, std::string_view name_space) {
-  return registry_->CachedList(KindOf(resource), name_space);
+  const api::Kind& kind = KindOf(resource);
+  const uint64_t position = registry_->Cache(kind).position();
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto& known = lists_[&kind];
+    const auto found = known.find(name_space);
+    if (found != known.end() && found->second.position == position) return found->second.objects;
+  }
+  std::vector<Object> objects = registry_->CachedList(kind, name_space);
+  absl::MutexLock lock(&mutex_);
+  auto& known = lists_[&kind];
+  if (known.size() >= kNamespacesMax) known.clear();
+  known.insert_or_assign(std::string(name_space), Listed{position, objects});
+  return objects;
 }
 
 absl::StatusOr<Json> RegistryObjects::Get(const Resource& resource, std::string_view name_space,

@@ -2,6 +2,14 @@
 #ifndef KEELSON_APISERVER_AUTH_REGISTRY_OBJECTS_H_
 #define KEELSON_APISERVER_AUTH_REGISTRY_OBJECTS_H_
 
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "apiserver/auth/objects.h"
 #include "apiserver/registry/registry.h"
 
@@ -23,7 +31,16 @@ class RegistryObjects final : public Objects {
                                    std::string_view name, const Change& change) override;
 
  private:
+  struct Listed {
+    uint64_t position;  // of the cache, as of which it is
+    std::vector<Object> objects;
+  };
+
   registry::Registry* const registry_;
+  absl::Mutex mutex_;
+  // Every request asks for the same few lists, which seldom change. By kind and namespace.
+  std::map<const api::Kind*, std::map<std::string, Listed, std::less<>>> lists_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace keelson::auth

@@ -80,12 +80,13 @@ absl::Status PatchStatus(runtime::ApiClient* client, const runtime::Resource& re
   const Json patch = MergePatch(api::MapAt(seen, "status"), wanted_status);
   if (patch.empty()) return absl::OkStatus();
   return client
-      ->Patch(resource, api::NamespaceOf(seen), api::NameOf(seen), runtime::PatchType::kMerge,
-              {{"metadata",
-                {{"uid", api::UidOf(seen)},
-                 {"resourceVersion", api::TextAt(seen, "metadata.resourceVersion")}}},
-               {"status", patch}},
-              "status")
+      ->PatchForMetadata(resource, api::NamespaceOf(seen), api::NameOf(seen),
+                         runtime::PatchType::kMerge,
+                         {{"metadata",
+                           {{"uid", api::UidOf(seen)},
+                            {"resourceVersion", api::TextAt(seen, "metadata.resourceVersion")}}},
+                          {"status", patch}},
+                         "status")
       .status();
 }
 

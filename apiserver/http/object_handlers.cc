@@ -1,11 +1,15 @@
 #include "apiserver/http/object_handlers.h"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/synchronization/mutex.h"
 #include "apiserver/api/decode.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
@@ -195,6 +199,49 @@ absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) 
 bool LeadsTo(const Kind& kind, const RequestInfo& info) {
   if (kind.namespaced) return !info.name_space.empty() || info.name.empty();
   return info.name_space.empty() || (kind.plural == "namespaces" && info.name == info.name_space);
+}
+
+// Deletes many, several at a time since each waits for the store, and gives those that were there.
+// An error is the first one's; no more are begun then.
+absl::StatusOr<std::vector<Json>> DeleteAll(registry::Registry& registry, const Kind& kind,
+                                            const std::vector<EntryPtr>& doomed,
+                                            const registry::DeleteOptions& deletion,
+                                            const registry::WriteOptions& options) {
+  constexpr size_t kAtOnceMax = 16;
+  std::vector<std::optional<Json>> found(doomed.size());
+  absl::Mutex mutex;  // guards `error`
+  absl::Status error;
+  std::atomic<size_t> next = 0;      // the first one that nobody has taken yet
+  std::atomic<bool> failed = false;  // only grows
+  const auto work = [&] {
+    for (size_t i = next++; i < doomed.size() && !failed; i = next++) {
+      const absl::Status status = [&]() -> absl::Status {
+        try {
+          KV_ASSIGN_OR_RETURN(
+              registry::Deleted deleted,
+              registry.Delete(kind, doomed[i]->name_space, doomed[i]->name, deletion, options));
+          found[i] = std::move(deleted.object);
+          return absl::OkStatus();
+        } catch (const std::exception& thrown) {
+          return api::Internal(thrown.what());
+        }
+      }();
+      if (status.ok() || api::IsNotFound(status)) continue;
+      absl::MutexLock lock(&mutex);
+      if (error.ok()) error = status;
+      failed = true;
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < std::min(doomed.size(), kAtOnceMax); ++i) others.emplace_back(work);
+  work();
+  for (std::thread& other : others) other.join();
+  if (!error.ok()) return error;
+  std::vector<Json> deleted;
+  for (std::optional<Json>& object : found) {
+    if (object) deleted.push_back(*std::move(object));
+  }
+  return deleted;
 }
 
 }  // namespace
@@ -505,17 +552,21 @@ absl::StatusOr<ApiResponse> ObjectHandlers::DeleteCollection(const Kind& kind,
   bool accepted_if_it_stays = false;
   KV_ASSIGN_OR_RETURN(const registry::DeleteOptions deletion,
                       DeleteOptionsOf(request, &options, &accepted_if_it_stays));
+  options.warnings = nullptr;  // it is not for many threads
+  KV_ASSIGN_OR_RETURN(const Negotiated form, Negotiate(request.accept));
   KV_ASSIGN_OR_RETURN(const registry::ListQuery query, ListQueryOf(kind, info));
   KV_ASSIGN_OR_RETURN(const registry::ListResult list, registry_->List(query));
+  KV_ASSIGN_OR_RETURN(std::vector<Json> deleted,
+                      DeleteAll(*registry_, kind, list.items, deletion, options));
+  const bool metadata = form.form == Form::kMetadata;
   Json items = Json::array();
-  for (const EntryPtr& entry : list.items) {
-    const auto deleted = registry_->Delete(kind, entry->name_space, entry->name, deletion, options);
-    if (api::IsNotFound(deleted.status())) continue;
-    if (!deleted.ok()) return deleted.status();
-    items.push_back(deleted->object);
+  for (Json& object : deleted) {
+    items.push_back(metadata ? api::PartialMetadata(object, form.version) : std::move(object));
   }
-  return ApiResponse::Of(Json{{"kind", Concat(kind.kind, "List")},
-                              {"apiVersion", kind.api_version()},
+  const std::string version = metadata ? Concat("meta.k8s.io/", form.version) : kind.api_version();
+  const std::string name = metadata ? "PartialObjectMetadataList" : Concat(kind.kind, "List");
+  return ApiResponse::Of(Json{{"kind", name},
+                              {"apiVersion", version},
                               {"metadata", ListMetadata(list)},
                               {"items", std::move(items)}});
 }

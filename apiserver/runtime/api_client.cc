@@ -64,6 +64,15 @@ void AddSelectors(std::string* path, const ListOptions& options) {
   AddParameter(path, "resourceVersion", options.resource_version);
 }
 
+std::string ListPath(const Resource& resource, std::string_view name_space,
+                     const ListOptions& options) {
+  std::string path = PathOf(resource, name_space, "", "");
+  AddSelectors(&path, options);
+  if (options.limit > 0) AddParameter(&path, "limit", std::to_string(options.limit));
+  AddParameter(&path, "continue", options.continue_token);
+  return path;
+}
+
 // The request cannot have reached a server.
 bool NothingWasSent(CURLcode code) {
   return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
@@ -226,11 +235,8 @@ class CurlApiClient final : public ApiClient {
 
   absl::StatusOr<Json> List(const Resource& resource, std::string_view name_space,
                             const ListOptions& options) override {
-    std::string path = PathOf(resource, name_space, "", "");
-    AddSelectors(&path, options);
-    if (options.limit > 0) AddParameter(&path, "limit", std::to_string(options.limit));
-    AddParameter(&path, "continue", options.continue_token);
-    return Call("GET", path, "", "");
+    return Call("GET", ListPath(resource, name_space, options), "", "",
+                options.form == ListOptions::Form::kMetadata ? Wanted::kMetadata : Wanted::kAll);
   }
 
   absl::StatusOr<Json> Create(const Resource& resource, std::string_view name_space,
@@ -246,21 +252,39 @@ class CurlApiClient final : public ApiClient {
                 "application/json", Text(object));
   }
 
+  absl::StatusOr<Json> CreateForMetadata(const Resource& resource, std::string_view name_space,
+                                         const Json& object) override {
+    return Call("POST", PathOf(resource, name_space, "", ""), "application/json", Text(object),
+                Wanted::kMetadata);
+  }
+
   absl::StatusOr<Json> Patch(const Resource& resource, std::string_view name_space,
                              std::string_view name, PatchType type, const Json& patch,
                              std::string_view subresource) override {
-    const char* const content = type == PatchType::kJson ? "application/json-patch+json"
-                                : type == PatchType::kMerge
-                                    ? "application/merge-patch+json"
-                                    : "application/strategic-merge-patch+json";
-    return Call("PATCH", PathOf(resource, name_space, name, subresource), content, Text(patch));
+    return Call("PATCH", PathOf(resource, name_space, name, subresource), ContentOf(type),
+                Text(patch));
+  }
+
+  absl::StatusOr<Json> PatchForMetadata(const Resource& resource, std::string_view name_space,
+                                        std::string_view name, PatchType type, const Json& patch,
+                                        std::string_view subresource) override {
+    return Call("PATCH", PathOf(resource, name_space, name, subresource), ContentOf(type),
+                Text(patch), Wanted::kMetadata);
   }
 
   absl::Status Delete(const Resource& resource, std::string_view name_space, std::string_view name,
                       const Json& options) override {
     return Call("DELETE", PathOf(resource, name_space, name, ""), "application/json",
-                options.is_null() ? "" : Text(options))
+                options.is_null() ? "" : Text(options), Wanted::kNothing)
         .status();
+  }
+
+  absl::StatusOr<std::string> DeleteCollection(const Resource& resource,
+                                               std::string_view name_space,
+                                               const ListOptions& options) override {
+    KV_ASSIGN_OR_RETURN(const Json deleted, Call("DELETE", ListPath(resource, name_space, options),
+                                                 "", "", Wanted::kMetadata));
+    return api::TextAt(deleted, "metadata.continue");
   }
 
   absl::StatusOr<Json> GetPath(std::string_view path) override {
@@ -277,15 +301,29 @@ class CurlApiClient final : public ApiClient {
   }
 
  private:
+  // Of the answer to a request that succeeds.
+  enum class Wanted { kAll, kMetadata, kNothing };
+
+  static const char* ContentOf(PatchType type) {
+    switch (type) {
+      case PatchType::kJson:
+        return "application/json-patch+json";
+      case PatchType::kMerge:
+        return "application/merge-patch+json";
+      case PatchType::kStrategicMerge:
+        break;
+    }
+    return "application/strategic-merge-patch+json";
+  }
   static std::string Text(const Json& object) {
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   absl::StatusOr<Json> Call(const char* method, const std::string& path, const char* content_type,
-                            const std::string& body);
+                            const std::string& body, Wanted wanted = Wanted::kAll);
   // One request to one server.
   CURLcode Try(size_t server, const char* method, const std::string& path, const char* content_type,
-               const std::string& body, absl::Duration timeout, Answer* answer);
+               const std::string& body, Wanted wanted, absl::Duration timeout, Answer* answer);
   void Prepare(CURL* easy, const std::string& url) const;
 
   Easy TakeHandle() {
@@ -345,12 +383,16 @@ void CurlApiClient::Prepare(CURL* easy, const std::string& url) const {
 }
 
 CURLcode CurlApiClient::Try(size_t server, const char* method, const std::string& path,
-                            const char* content_type, const std::string& body,
+                            const char* content_type, const std::string& body, Wanted wanted,
                             absl::Duration timeout, Answer* answer) {
   Easy handle = TakeHandle();
   CURL* const easy = handle.get();
   Prepare(easy, options_.servers[server] + path);
-  HeaderList headers(curl_slist_append(nullptr, "Accept: application/json"));
+  HeaderList headers(curl_slist_append(
+      nullptr, wanted == Wanted::kAll
+                   ? "Accept: application/json"
+                   : "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+                     "application/json"));
   if (!body.empty()) {
     const std::string type = Concat("Content-Type: ", content_type);
     curl_slist_append(headers.get(), type.c_str());
@@ -373,7 +415,8 @@ CURLcode CurlApiClient::Try(size_t server, const char* method, const std::string
 }
 
 absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& path,
-                                         const char* content_type, const std::string& body) {
+                                         const char* content_type, const std::string& body,
+                                         Wanted wanted) {
   const absl::Duration deadline = clock_.Now() + options_.timeout;
   const std::optional<absl::Duration> wait = rate_limit_.Take(options_.timeout);
   if (!wait) return api::Unavailable("the client's own rate limit would hold it past its timeout");
@@ -384,7 +427,7 @@ absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& 
     Answer answer;
     const size_t server = current_.load();
     const absl::Duration left = deadline - clock_.Now();
-    const CURLcode code = Try(server, method, path, content_type, body, left, &answer);
+    const CURLcode code = Try(server, method, path, content_type, body, wanted, left, &answer);
     if (code != CURLE_OK) {
       Avoid(server);
       const bool again = NothingWasSent(code) || std::string_view(method) == "GET";
@@ -393,6 +436,7 @@ absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& 
           Concat(method, " ", options_.servers[server], path, ": ", curl_easy_strerror(code)));
     }
     if (answer.http_code >= 200 && answer.http_code < 300) {
+      if (wanted == Wanted::kNothing) return Json();
       Json object = Json::parse(answer.body, nullptr, false);
       if (!object.is_discarded()) return object;
       return api::Unavailable(Concat(method, " ", path, ": the answer is not JSON"));

@@ -36,6 +36,8 @@ struct ListOptions {
   std::string resource_version = {};
   int64_t limit = 0;
   std::string continue_token = {};
+  // Of objects nothing but their metadata.
+  enum class Form { kWhole, kMetadata } form = Form::kWhole;
 };
 
 enum class PatchType { kJson, kMerge, kStrategicMerge };
@@ -68,9 +70,33 @@ class ApiClient {
                                           std::string_view name, PatchType type,
                                           const api::Json& patch,
                                           std::string_view subresource = "") = 0;
+  // The same for those who want no more of the answer than its metadata, which is all that is sent,
+  // and read.
+  virtual absl::StatusOr<api::Json> CreateForMetadata(const Resource& resource,
+                                                      std::string_view name_space,
+                                                      const api::Json& object) {
+    return Create(resource, name_space, object);
+  }
+  virtual absl::StatusOr<api::Json> PatchForMetadata(const Resource& resource,
+                                                     std::string_view name_space,
+                                                     std::string_view name, PatchType type,
+                                                     const api::Json& patch,
+                                                     std::string_view subresource = "") {
+    return Patch(resource, name_space, name, type, patch, subresource);
+  }
   // `options`: a DeleteOptions object, or null. An empty name: all objects of the namespace.
   virtual absl::Status Delete(const Resource& resource, std::string_view name_space,
                               std::string_view name, const api::Json& options) = 0;
+
+  // Deletes those of a namespace that List would give with the same options, and gives its token
+  // for those behind them. Where it is not offered all are deleted.
+  virtual absl::StatusOr<std::string> DeleteCollection(const Resource& resource,
+                                                       std::string_view name_space,
+                                                       const ListOptions& options) {
+    const absl::Status status = Delete(resource, name_space, "", api::Json());
+    if (!status.ok()) return status;
+    return std::string();
+  }
 
   // Streams changes from options.resource_version on to `on_event`, which returns false to end it,
   // on the calling thread, bookmarks included, until the server ends the stream (OK), it breaks

@@ -173,16 +173,16 @@ class EventRecorder::Sender {
       absl::Status status = absl::NotFoundError("");
       if (!sent.name.empty()) {
         status = client_
-                     ->Patch(kEvents, name_space, sent.name, PatchType::kStrategicMerge,
-                             {{"count", sent.count + 1},
-                              {"lastTimestamp", event["lastTimestamp"]},
-                              {"message", event["message"]}})
+                     ->PatchForMetadata(kEvents, name_space, sent.name, PatchType::kStrategicMerge,
+                                        {{"count", sent.count + 1},
+                                         {"lastTimestamp", event["lastTimestamp"]},
+                                         {"message", event["message"]}})
                      .status();
         if (status.ok()) ++sent.count;
       }
       // Not sent before, or too long ago.
       if (api::IsNotFound(status)) {
-        const absl::StatusOr<Json> made = client_->Create(kEvents, name_space, event);
+        const absl::StatusOr<Json> made = client_->CreateForMetadata(kEvents, name_space, event);
         status = made.status();
         if (made.ok()) sent = {api::NameOf(*made), 1};
       }

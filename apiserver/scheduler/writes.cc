@@ -24,7 +24,8 @@ const Resource& Pods() {
 absl::Status PatchPodStatus(runtime::ApiClient* client, const Pod& pod, Json status) {
   const Json patch = {{"metadata", {{"uid", pod.uid}}}, {"status", std::move(status)}};
   return client
-      ->Patch(Pods(), pod.name_space, pod.name, PatchType::kStrategicMerge, patch, "status")
+      ->PatchForMetadata(Pods(), pod.name_space, pod.name, PatchType::kStrategicMerge, patch,
+                         "status")
       .status();
 }
 

@@ -289,6 +289,23 @@ class ApiServerTest(unittest.TestCase):
             code, status = self.ask("GET", f"{self.maps}?continue={urllib.parse.quote(token)}")
             self.assertEqual((code, status["reason"]), (400, "BadRequest"), token)
 
+    def test_collections_are_deleted_page_by_page(self):
+        for number in range(45):
+            self.create(self.maps, config_map(f"m{number:02}", finalizers=["example.com/f"] if number == 3 else []))
+        code, page = self.ask("DELETE", self.maps + "?limit=20")
+        self.assertEqual((code, page["kind"], len(page["items"])), (200, "ConfigMapList", 20))
+        token = urllib.parse.quote(page["metadata"]["continue"])
+        partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        _, page = self.ask("DELETE", f"{self.maps}?limit=20&continue={token}", Accept=partial)
+        self.assertEqual((page["kind"], page["items"][0]["kind"]), ("PartialObjectMetadataList", "PartialObjectMetadata"))
+        self.assertEqual(self.names(page), [f"m{number}" for number in range(20, 40)])
+        self.assertNotIn("data", page["items"][0])
+        self.assertEqual(self.names(self.ask("GET", self.maps)[1]), ["m03"] + [f"m{number}" for number in range(40, 45)])
+        self.ask("DELETE", self.maps)
+        left = self.ask("GET", self.maps)[1]["items"]
+        self.assertEqual([thing["metadata"]["name"] for thing in left], ["m03"])
+        self.assertIn("deletionTimestamp", left[0]["metadata"])
+
     def test_selectors_choose(self):
         for name, label in (("a", "x"), ("b", "y"), ("c", "x")):
             self.create(self.maps, config_map(name, labels={"l": label}))

@@ -278,20 +278,22 @@ absl::Status DaemonSetSync::Apply() {
   environment_.expectations->ExpectMore(key, count);
   const BatchResult created = InGrowingBatches(count, [&](int i) {
     const absl::StatusOr<Json> made =
-        environment_.client->Create(kPods, api::NamespaceOf(set_), PodFor(create_[i]));
+        environment_.client->CreateForMetadata(kPods, api::NamespaceOf(set_), PodFor(create_[i]));
     if (made.ok()) {
       environment_.events->Normal(set_, "SuccessfulCreate",
                                   Concat("Created pod: ", api::NameOf(*made)));
-    } else if (NamespaceIsEnding(made.status())) {
-      environment_.expectations->CreationObserved(key);
-      return absl::OkStatus();
-    } else {
+    } else if (!NamespaceIsEnding(made.status())) {
       environment_.events->Warning(
           set_, "FailedCreate", Concat("Error creating: ", std::string(made.status().message())));
     }
     return made.status();
   });
-  for (int i = created.done; i < count; ++i) environment_.expectations->CreationObserved(key);
+  // In a namespace that ends, what is expected stays so: there is nothing to try again until the
+  // set goes, too.
+  const bool ending = NamespaceIsEnding(created.error);
+  for (int i = created.done; i < count && !ending; ++i) {
+    environment_.expectations->CreationObserved(key);
+  }
   const absl::Status deleted = Everywhere(static_cast<int>(delete_.size()), [&](int i) {
     const Json& pod = *delete_[i];
     const absl::Status status =
@@ -305,7 +307,7 @@ absl::Status DaemonSetSync::Apply() {
     environment_.expectations->DeletionObserved(key, api::UidOf(pod));
     return api::IsNotFound(status) ? absl::OkStatus() : status;
   });
-  return created.error.ok() ? deleted : created.error;
+  return created.error.ok() || ending ? deleted : created.error;
 }
 
 absl::Status DaemonSetSync::WriteStatus() {

@@ -235,6 +235,27 @@ TEST_F(ReplicaSetTest, PodsThatEndAreReplacedAndTooManyAreDeleted) {
   EXPECT_EQ(world_.api.All(kPods).size(), 2u);  // one of them has failed
 }
 
+TEST_F(ReplicaSetTest, InANamespaceThatEndsNothingIsTriedAgain) {
+  Create(2);
+  ASSERT_TRUE(world_.api.Await([&] { return Ready() == 2; }));
+  std::atomic<int> tries = 0;
+  world_.api.SetIntercept(
+      [&](std::string_view verb, const runtime::Resource& resource, const Json&) -> absl::Status {
+        if (verb != "create" || resource != kPods) return absl::OkStatus();
+        ++tries;
+        return api::WithCause(api::Forbidden({"", "pods"}, "x", "it is being terminated"),
+                              {"NamespaceTerminating", "going", "metadata.namespace"});
+      });
+  for (const int64_t left : {1, 0}) {
+    const Json pod = world_.api.All(kPods)[0];
+    ASSERT_TRUE(world_.api.Delete(kPods, "ns", api::NameOf(pod), Json()).ok());
+    ASSERT_TRUE(world_.api.Await([&] {
+      return api::NumberAt(world_.Get(kReplicaSets, "r"), "status.replicas", -1) == left;
+    }));
+  }
+  EXPECT_EQ(tries, 1);
+}
+
 TEST_F(ReplicaSetTest, RefusedPodsAreToldInAConditionUntilTheyAreNot) {
   std::atomic<bool> full = true;
   world_.api.SetIntercept(

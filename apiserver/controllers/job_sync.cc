@@ -360,21 +360,20 @@ absl::Status JobSync::CreatePods(int64_t count) {
   const BatchResult result = InGrowingBatches(number, [&](int i) {
     const Json pod = PodFor(indexes.empty() ? -1 : indexes[i]);
     const absl::StatusOr<Json> made =
-        environment_.client->Create(kPods, api::NamespaceOf(job_), pod);
+        environment_.client->CreateForMetadata(kPods, api::NamespaceOf(job_), pod);
     if (made.ok()) {
       environment_.events->Normal(job_, "SuccessfulCreate",
                                   Concat("Created pod: ", api::NameOf(*made)));
-    } else if (NamespaceIsEnding(made.status())) {
-      environment_.expectations->CreationObserved(key_);
-      return absl::OkStatus();
-    } else {
+    } else if (!NamespaceIsEnding(made.status())) {
       environment_.events->Warning(
           job_, "FailedCreate", Concat("Error creating: ", std::string(made.status().message())));
     }
     return made.status();
   });
-  for (int i = result.done; i < number; ++i) environment_.expectations->CreationObserved(key_);
   created_ = result.done;
+  // What is expected stays so: there is nothing to try again until the job goes, too.
+  if (NamespaceIsEnding(result.error)) return absl::OkStatus();
+  for (int i = result.done; i < number; ++i) environment_.expectations->CreationObserved(key_);
   return result.error;
 }
 

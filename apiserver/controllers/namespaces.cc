@@ -27,6 +27,7 @@ using runtime::ControllerContext;
 using runtime::Object;
 
 constexpr int kWorkers = 4;
+constexpr int64_t kPage = 500;
 constexpr char kFinalizer[] = "kubernetes";
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
@@ -98,26 +99,45 @@ class NamespaceController final : public runtime::QueueController {
 
   void DeleteAll(const std::string& name, const DiscoveredKind& kind, Remains* remains) {
     const std::string label = Concat(kind.resource.plural, ".", kind.resource.group);
-    absl::StatusOr<Json> list = client_->List(kind.resource, name);
-    if (list.ok() && !api::ArrayAt(*list, "items").empty()) {
-      const absl::Status status = client_->Delete(kind.resource, name, "", Json());
-      if (!status.ok() && !api::IsNotFound(status)) {
-        remains->failures.push_back(Concat(label, ": ", std::string(status.message())));
-      }
-      list = client_->List(kind.resource, name);
+    absl::StatusOr<int64_t> found = DeletePages(kind.resource, name);
+    // What is left, and for how long it stays, is told as far as a page goes.
+    runtime::ListOptions options{.limit = kPage, .form = runtime::ListOptions::Form::kMetadata};
+    absl::StatusOr<Json> left = Json::object();
+    if (!found.ok() || *found > 0) left = client_->List(kind.resource, name, options);
+    for (const absl::Status& status : {found.status(), left.status()}) {
+      if (status.ok() || api::IsNotFound(status)) continue;
+      remains->failures.push_back(Concat(label, ": ", std::string(status.message())));
     }
-    if (!list.ok()) {
-      if (!api::IsNotFound(list.status())) {
-        remains->failures.push_back(Concat(label, ": ", std::string(list.status().message())));
-      }
-      return;
-    }
-    for (const Json& item : api::ArrayAt(*list, "items")) {
-      ++remains->objects[label];
+    if (!left.ok()) return;
+    const Json& items = api::ArrayAt(*left, "items");
+    const int64_t count =
+        static_cast<int64_t>(items.size()) + api::NumberAt(*left, "metadata.remainingItemCount");
+    if (count > 0) remains->objects[label] = count;
+    for (const Json& item : items) {
       for (const Json& finalizer : api::ArrayAt(item, "metadata.finalizers")) {
         if (finalizer.is_string()) ++remains->finalizers[finalizer.get<std::string>()];
       }
     }
+  }
+
+  // Page by page, so that no request takes long. Gives how many there were, or at least one.
+  absl::StatusOr<int64_t> DeletePages(const runtime::Resource& resource, const std::string& name) {
+    const bool thorough = IsThorough(name);
+    runtime::ListOptions page{.limit = kPage, .form = runtime::ListOptions::Form::kMetadata};
+    int64_t found = 0;
+    do {
+      KV_ASSIGN_OR_RETURN(const Json list, client_->List(resource, name, page));
+      const Json& items = api::ArrayAt(list, "items");
+      found += static_cast<int64_t>(items.size());
+      if (!std::all_of(items.begin(), items.end(), api::IsBeingDeleted)) {
+        KV_ASSIGN_OR_RETURN(page.continue_token, client_->DeleteCollection(resource, name, page));
+      } else if (thorough) {
+        page.continue_token = api::TextAt(list, "metadata.continue");
+      } else {
+        break;  // all have been told, and these will be gone before long
+      }
+    } while (!page.continue_token.empty());
+    return found;
   }
 
   static void Report(const Discovery& discovery, const Remains& remains, Json* conditions) {
@@ -169,6 +189,13 @@ class NamespaceController final : public runtime::QueueController {
     api::Make(*space, "spec.finalizers") = std::move(kept);
     const absl::Status status = client_->Update(kNamespaces, *space, "finalize").status();
     return api::IsNotFound(status) ? absl::OkStatus() : status;
+  }
+
+  // At the first look, and once there is time for it.
+  bool IsThorough(const std::string& name) {
+    absl::MutexLock lock(&mu_);
+    const auto pause = pauses_.find(name);
+    return pause == pauses_.end() || pause->second >= kLongestPause;
   }
 
   // Pods have time to end, so the namespace is looked at less and less often.

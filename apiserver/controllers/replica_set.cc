@@ -198,18 +198,18 @@ absl::Status ReplicaController::CreatePods(const std::string& key, const Json& o
   expectations_.ExpectCreations(key, count);
   const Json pod = PodFromTemplate(api::MapAt(owner, "spec.template"), owner);
   const BatchResult result = InGrowingBatches(count, [&](int) {
-    const absl::StatusOr<Json> made = client_->Create(kPods, api::NamespaceOf(owner), pod);
+    const absl::StatusOr<Json> made =
+        client_->CreateForMetadata(kPods, api::NamespaceOf(owner), pod);
     if (made.ok()) {
       events_->Normal(owner, "SuccessfulCreate", Concat("Created pod: ", api::NameOf(*made)));
-    } else if (NamespaceIsEnding(made.status())) {
-      expectations_.CreationObserved(key);
-      return absl::OkStatus();
-    } else {
+    } else if (!NamespaceIsEnding(made.status())) {
       events_->Warning(owner, "FailedCreate",
                        Concat("Error creating: ", std::string(made.status().message())));
     }
     return made.status();
   });
+  // What is expected stays so: there is nothing to try again until the owner goes, too.
+  if (NamespaceIsEnding(result.error)) return absl::OkStatus();
   for (int i = result.done; i < count; ++i) expectations_.CreationObserved(key);
   return result.error;
 }

@@ -161,17 +161,18 @@ class NodeHealthController final : public runtime::QueueController {
     const Object node = nodes_.Get("", name);
     if (node == nullptr) return absl::OkStatus();
     queue().AddAfter(name, kPeriod);
-    Json present = *node;
+    Json marked;
     if (SilentFor(*node) > SilenceAllowed(*node)) {
-      KV_RETURN_IF_ERROR(MarkUnknown(*node, &present));
+      KV_RETURN_IF_ERROR(MarkUnknown(*node, &marked));
     }
+    const Json& present = marked.is_null() ? *node : marked;
     const std::string ready = StatusOf(present, "Ready");
     if (ready != "True" && !ready.empty()) KV_RETURN_IF_ERROR(MarkPods(name));
     const bool well = ready == "True" || ready.empty();
     const bool execute = !well && MayEvict(present);
-    Json wanted = present;
     Json taints = TaintsFor(present, execute, absl::Now());
     if (SameMeaning(taints, api::ArrayAt(present, "spec.taints"))) return absl::OkStatus();
+    Json wanted = present;
     if (taints.empty()) {
       api::Erase(wanted, "spec.taints");
     } else {
@@ -203,7 +204,8 @@ class NodeHealthController final : public runtime::QueueController {
     return now - entry->second.at;
   }
 
-  absl::Status MarkUnknown(const Json& node, Json* present) {
+  // `marked`: the node after it was written, if it was.
+  absl::Status MarkUnknown(const Json& node, Json* marked) {
     Json status = api::MapAt(node, "status");
     Json& conditions = status["conditions"];
     bool was_ready = false;
@@ -231,7 +233,7 @@ class NodeHealthController final : public runtime::QueueController {
                         {"status", {{"conditions", conditions}}}},
                        "status");
     if (!written.ok()) return written.status();
-    *present = *written;
+    *marked = *written;
     if (was_ready) {
       events_->Normal(node, "NodeNotReady",
                       Concat("Node ", api::NameOf(node), " status is now: NodeNotReady"));

@@ -187,8 +187,8 @@ void NodeAgent::WriteNodeStatus() {
   Make(
       Urgency::kUrgent,
       [name = options_.name, status = NodeStatus()](ApiClient* client) {
-        return client->Patch(Nodes(), "", name, PatchType::kStrategicMerge, {{"status", status}},
-                             "status");
+        return client->PatchForMetadata(Nodes(), "", name, PatchType::kStrategicMerge,
+                                        {{"status", status}}, "status");
       },
       [this](const absl::StatusOr<Json>& node) {
         if (node.ok()) return;
@@ -287,9 +287,10 @@ void NodeAgent::ReturnIp(const std::string& ip) {
 void NodeAgent::OnPodChanged(const std::string& uid) {
   const auto found = pods_.find(uid);
   if (found == pods_.end()) return;
-  PlanWrite(
-      uid, found->second.get(),
-      found->second->worker->starting() ? options_.pod_starting_delay : options_.pod_status_delay);
+  const PodWorker& worker = *found->second->worker;
+  PlanWrite(uid, found->second.get(),
+            worker.starting() || worker.ending() ? options_.pod_passing_delay
+                                                 : options_.pod_status_delay);
 }
 
 void NodeAgent::Tell(const Json& pod, Weight weight, std::string_view reason,
@@ -313,9 +314,15 @@ void NodeAgent::PlanWrite(const std::string& uid, PodEntry* entry, absl::Duratio
   const absl::Time when = loop_->Now() + delay;
   if (when >= entry->planned) return;
   entry->planned = when;
-  After(delay, [this, uid, when] {
+  const auto is_planned = [this, uid, when] {
     const auto found = pods_.find(uid);
-    if (found != pods_.end() && found->second->planned == when) WritePod(uid);
+    return found != pods_.end() && found->second->planned == when;
+  };
+  After(delay, [this, uid, is_planned] {
+    if (!is_planned()) return;
+    api_->WhenFree([this, uid, is_planned, alive = std::weak_ptr<int>(alive_)] {
+      if (!alive.expired() && is_planned()) WritePod(uid);
+    });
   });
 }
 
@@ -357,7 +364,8 @@ void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json&
       Urgency::kLater,
       [name_space = api::NamespaceOf(pod), name = api::NameOf(pod),
        patch = Json{{"metadata", {{"uid", uid}}}, {"status", status}}](ApiClient* client) {
-        return client->Patch(Pods(), name_space, name, PatchType::kStrategicMerge, patch, "status");
+        return client->PatchForMetadata(Pods(), name_space, name, PatchType::kStrategicMerge, patch,
+                                        "status");
       },
       [this, uid, hash, ready = api::ConditionIsTrue(Json{{"status", status}}, "Ready")](
           const absl::StatusOr<Json>& answer) {
@@ -369,6 +377,7 @@ void NodeAgent::WriteStatus(const std::string& uid, PodEntry* entry, const Json&
         written->pause = absl::ZeroDuration();
         written->written = hash;
         written->version = api::ResourceVersionOf(*answer);
+        written->worker->OnWritten(written->version);
         written->ready = ready;
         WritePod(uid);  // it may have changed meanwhile, or have to be deleted now
       });

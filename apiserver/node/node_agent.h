@@ -40,9 +40,9 @@ struct NodeAgentOptions {
   absl::Duration lease_period = absl::Seconds(10);
   absl::Duration status_period = absl::Minutes(5);
   // Before a pod's changed status is written; the longer one while its containers are on their way
-  // up, so that a pod that starts quickly is written once.
+  // up, or down for good, so that a pod that starts or ends quickly is written once.
   absl::Duration pod_status_delay = absl::Milliseconds(50);
-  absl::Duration pod_starting_delay = absl::Milliseconds(500);
+  absl::Duration pod_passing_delay = absl::Milliseconds(500);
 };
 
 class NodeAgent final : public PodEnvironment {

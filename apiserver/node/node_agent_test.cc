@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/synchronization/notification.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
 #include "apiserver/node/simulated_runtime.h"
@@ -19,17 +20,18 @@ const Resource kPods{"", "v1", "pods"};
 const Resource kNodes{"", "v1", "nodes"};
 const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
 
-// Calls are made at once, and answered from the loop.
+// Calls are made at once, and answered from the loop, later if that is wanted.
 class DirectApi final : public AsyncApi {
  public:
   explicit DirectApi(EventLoop* loop) : loop_(loop) {}
   void Make(Urgency, Call call, Done done) override {
     ++calls;
     auto answer = std::make_shared<absl::StatusOr<Json>>(call(&memory));
-    loop_->Post([answer, done = std::move(done)] { done(*answer); });
+    loop_->After(answers_after, [answer, done = std::move(done)] { done(*answer); });
   }
 
   runtime::MemoryApi memory;
+  absl::Duration answers_after = absl::ZeroDuration();
   int calls = 0;
 
  private:
@@ -176,6 +178,23 @@ TEST_F(NodeAgentTest, APodThatStartsQuicklyIsWrittenOnce) {
   EXPECT_EQ(writes, 1);
 }
 
+TEST_F(NodeAgentTest, WhatIsNotYetShownAsWrittenIsNotWrittenAgain) {
+  Wait(absl::Seconds(1));
+  int writes = 0;
+  api.memory.SetIntercept([&](std::string_view verb, const Resource& resource, const Json&) {
+    if (verb == "patch" && resource == kPods) ++writes;
+    return absl::OkStatus();
+  });
+  CreatePod("p", {{"keelson.io/sim.pull-time", "10ms"}});
+  api.answers_after = absl::Seconds(3);
+  Wait(absl::Seconds(20));
+  EXPECT_EQ(api::TextAt(Pod("p"), "status.phase"), "Running");
+  EXPECT_EQ(writes, 1);
+  Show("p");
+  Wait(absl::Seconds(20));
+  EXPECT_EQ(writes, 1);
+}
+
 TEST_F(NodeAgentTest, WritesThatFailAreTriedAgain) {
   Wait(absl::Seconds(1));
   api.memory.SetIntercept([](std::string_view verb, const Resource& resource, const Json&) {
@@ -194,8 +213,12 @@ TEST_F(NodeAgentTest, ADeletedPodIsDeletedForGoodAfterItsLastStatus) {
   CreatePod("p");
   Wait(absl::Seconds(5));
   std::string last_phase;
+  int writes = 0;
   api.memory.SetIntercept([&](std::string_view verb, const Resource& resource, const Json& object) {
-    if (verb == "patch" && resource == kPods) last_phase = api::TextAt(object, "status.phase");
+    if (verb == "patch" && resource == kPods) {
+      last_phase = api::TextAt(object, "status.phase");
+      ++writes;
+    }
     return absl::OkStatus();
   });
   Json last = Pod("p");
@@ -205,6 +228,7 @@ TEST_F(NodeAgentTest, ADeletedPodIsDeletedForGoodAfterItsLastStatus) {
   Wait(absl::Seconds(5));
   EXPECT_EQ(Pod("p"), Json::object());
   EXPECT_EQ(last_phase, "Succeeded");
+  EXPECT_EQ(writes, 1) << "what it was on the way is of no interest when it ends quickly";
   agent.OnPodGone(last);
   Wait(absl::Seconds(5));
   EXPECT_EQ(agent.pod_count(), 0u);
@@ -247,6 +271,39 @@ TEST_F(NodeAgentTest, APodThatOthersSaidWasNotReadyIsReadyAgain) {
   Show("p");
   Wait(absl::Seconds(10));
   EXPECT_TRUE(api::ConditionIsTrue(Pod("p"), "Ready"));
+}
+
+TEST(PooledApiTest, ATurnComesWhenACallWouldNotWait) {
+  ThreadLoop loop;
+  runtime::MemoryApi memory;
+  PooledApi api(&memory, &loop, 2);
+  absl::Notification go_on;
+  absl::Notification all_done;
+  std::vector<std::string> order;  // the loop's
+  loop.Post([&] {
+    for (int i = 0; i < 2; ++i) {
+      api.Make(
+          AsyncApi::Urgency::kLater,
+          [&](runtime::ApiClient*) -> absl::StatusOr<Json> {
+            go_on.WaitForNotification();
+            return Json();
+          },
+          [&](const absl::StatusOr<Json>&) { order.emplace_back("answer"); });
+    }
+    api.WhenFree([&] { order.emplace_back("first turn"); });
+    api.WhenFree([&] {
+      order.emplace_back("second turn");
+      all_done.Notify();
+    });
+    order.emplace_back("asked");
+    go_on.Notify();
+  });
+  all_done.WaitForNotification();
+  api.Stop();
+  loop.Stop();
+  ASSERT_GE(order.size(), 4u);
+  EXPECT_EQ(std::vector<std::string>(order.begin(), order.begin() + 4),
+            (std::vector<std::string>{"asked", "answer", "first turn", "second turn"}));
 }
 
 }  // namespace

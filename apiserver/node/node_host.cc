@@ -72,9 +72,9 @@ std::optional<LogQuery> ParseLogQuery(std::string_view query, absl::Time now) {
 
 void TrimForSimulation(Json& pod) {
   Json* metadata = api::Find(pod, "metadata");
-  Keep(metadata,
-       std::to_array<std::string_view>({"name", "namespace", "uid", "labels", "annotations",
-                                        "deletionTimestamp", "deletionGracePeriodSeconds"}));
+  Keep(metadata, std::to_array<std::string_view>({"name", "namespace", "uid", "resourceVersion",
+                                                  "labels", "annotations", "deletionTimestamp",
+                                                  "deletionGracePeriodSeconds"}));
   Keep(api::Find(pod, "spec"),
        std::to_array<std::string_view>({"nodeName", "hostNetwork", "restartPolicy",
                                         "terminationGracePeriodSeconds", "activeDeadlineSeconds",

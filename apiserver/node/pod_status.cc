@@ -171,16 +171,23 @@ Json PodWorker::Conditions(const std::string& phase) const {
                       ReadyCondition(phase, true)});
 }
 
-Json PodWorker::Status() const {
+Json PodWorker::Status() {
   if (restored_) return api::MapAt(*pod_, "status");
   const std::string phase = Phase();
   Json conditions = Conditions(phase);
   const std::string now = api::FormatTime(environment_->loop()->Now());
   for (Json& condition : conditions) {
-    const Json* before = api::FindCondition(*pod_, api::TextAt(condition, "type"));
-    const bool same =
-        before != nullptr && api::TextAt(*before, "status") == api::TextAt(condition, "status");
-    const std::string since = same ? api::TextAt(*before, "lastTransitionTime") : std::string();
+    const std::string& type = api::TextAt(condition, "type");
+    const auto [known, is_new] = conditions_.try_emplace(type);
+    auto& [status, since] = known->second;
+    if (const Json* before = api::FindCondition(*pod_, type); is_new && before != nullptr) {
+      status = api::TextAt(*before, "status");
+      since = api::TextAt(*before, "lastTransitionTime");
+    }
+    if (const std::string& holds = api::TextAt(condition, "status"); status != holds) {
+      status = holds;
+      since = now;
+    }
     condition["lastProbeTime"] = nullptr;
     condition["lastTransitionTime"] = since.empty() ? now : since;
   }

@@ -138,8 +138,14 @@ void PodWorker::Start() {
   }
 }
 
+void PodWorker::OnWritten(uint64_t version) {
+  written_version_ = version;
+  if (api::ResourceVersionOf(*pod_) >= version) conditions_.clear();
+}
+
 void PodWorker::OnPod(runtime::Object pod) {
   pod_ = std::move(pod);
+  OnWritten(written_version_);
   if (!sandbox_.empty()) environment_->containers()->UpdatePod(sandbox_, pod_);
   if (Deleted()) return BeginStop(SecondsAt(*pod_, "metadata.deletionGracePeriodSeconds", 30));
   for (const Json& spec : api::ArrayAt(*pod_, "spec.ephemeralContainers")) {

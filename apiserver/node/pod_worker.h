@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,12 +74,16 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool settled() const { return settled_; }
   // It was deleted, everything has ended, and is cleared away.
   bool finished() const { return finished_; }
+  // It was deleted, and is not finished.
+  bool ending() const { return Deleted() && !finished_; }
   bool gone() const { return gone_; }
   // It had ended before this worker began: its status is not written.
   bool restored() const { return restored_; }
   // The pod's status as it is now: phase, conditions, container statuses, addresses. Of conditions
   // only those that are the node's to set.
-  api::Json Status() const;
+  api::Json Status();
+  // A status is in the pod since that version, which OnPod may not have shown yet.
+  void OnWritten(uint64_t version);
   // Its container, or nothing; `previous`: the run before the present one.
   enum class Run { kPresent, kPrevious };
   std::optional<std::string> ContainerId(const std::string& name, Run run) const;
@@ -183,6 +188,10 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool gone_ = false;
   bool restored_ = false;  // it had ended before this worker began
   bool failed_ = false;    // as a whole
+  // The conditions of the last Status, {status, lastTransitionTime} by type: what is true of pod_
+  // does not count until that has what was written.
+  std::map<std::string, std::pair<std::string, std::string>> conditions_;
+  uint64_t written_version_ = 0;
   std::string failure_reason_;
   std::string failure_message_;
   absl::Time stop_by_ = absl::InfiniteFuture();

@@ -1,5 +1,8 @@
 #include "apiserver/runtime/controller.h"
 
+#include <time.h>
+
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <optional>
@@ -13,6 +16,22 @@
 #include "base/concat.h"
 
 namespace keelson::runtime {
+
+namespace {
+
+// What takes long to look at, an owner of ten thousands of pods, changes all the time while they
+// come and go; to look at it after every change would be all that a processor does.
+constexpr absl::Duration kCheap = absl::Milliseconds(5);
+constexpr absl::Duration kRestMax = absl::Milliseconds(500);
+
+// Of a processor, that this thread has used.
+absl::Duration ThreadTime() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return absl::DurationFromTimespec(used);
+}
+
+}  // namespace
 
 class QueueController::Impl {
  public:
@@ -40,8 +59,10 @@ class QueueController::Impl {
   void Work(QueueController* controller) {
     WorkQueue& queue = controller->queue_;
     while (const std::optional<std::string> key = queue.Get()) {
+      const absl::Duration before = ThreadTime();
       if (!stopping_) Reconcile(controller, *key);
-      queue.Done(*key);
+      const absl::Duration took = ThreadTime() - before;
+      queue.Done(*key, took < kCheap ? absl::ZeroDuration() : std::min(took * 4, kRestMax));
     }
   }
 

@@ -13,6 +13,13 @@
 
 namespace keelson::runtime {
 
+namespace {
+
+// From so many on, rests that are over are forgotten.
+constexpr size_t kRestsMax = 1000;
+
+}  // namespace
+
 class WorkQueue::Impl {
  public:
   Impl(const Clock* clock, Options options) : clock_(clock), options_(options) {}
@@ -26,15 +33,7 @@ class WorkQueue::Impl {
     absl::MutexLock lock(&mu_);
     if (shut_down_) return;
     if (delay <= absl::ZeroDuration()) return AddNow(std::move(key));
-    const absl::Duration due = clock_->Now() + delay;
-    const auto [known, is_new] = due_.emplace(key, due);
-    if (!is_new) {
-      if (known->second <= due) return;
-      waiting_.erase({known->second, key});
-      known->second = due;
-    }
-    waiting_.emplace(due, std::move(key));
-    wake_.Signal();
+    AddAt(clock_->Now() + delay, std::move(key));
   }
 
   absl::Duration NextPause(const std::string& key) {
@@ -76,9 +75,17 @@ class WorkQueue::Impl {
     return key;
   }
 
-  void Done(const std::string& key) {
+  void Done(const std::string& key, absl::Duration rest) {
     absl::MutexLock lock(&mu_);
     KV_CHECK_EQ(busy_.erase(key), 1u) << key << " is with no worker";
+    if (rest > absl::ZeroDuration() && !shut_down_) {
+      const absl::Duration now = clock_->Now();
+      if (rests_.size() >= kRestsMax) {
+        std::erase_if(rests_, [now](const auto& other) { return other.second <= now; });
+      }
+      rests_[key] = now + rest;
+      if (queued_.erase(key) > 0) AddAt(now + rest, key);
+    }
     if (queued_.contains(key)) {
       ready_.push_back(key);
       wake_.Signal();
@@ -102,9 +109,25 @@ class WorkQueue::Impl {
 
  private:
   void AddNow(std::string key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (shut_down_ || !queued_.insert(key).second) return;
+    if (shut_down_ || queued_.contains(key)) return;
+    if (const auto rest = rests_.find(key); rest != rests_.end() && !busy_.contains(key)) {
+      if (clock_->Now() < rest->second) return AddAt(rest->second, std::move(key));
+      rests_.erase(rest);
+    }
+    queued_.insert(key);
     if (busy_.contains(key)) return;  // Done puts it into line
     ready_.push_back(std::move(key));
+    wake_.Signal();
+  }
+
+  void AddAt(absl::Duration due, std::string key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto [known, is_new] = due_.emplace(key, due);
+    if (!is_new) {
+      if (known->second <= due) return;
+      waiting_.erase({known->second, key});
+      known->second = due;
+    }
+    waiting_.emplace(due, std::move(key));
     wake_.Signal();
   }
 
@@ -128,7 +151,8 @@ class WorkQueue::Impl {
   std::unordered_set<std::string> queued_ ABSL_GUARDED_BY(mu_);
   std::unordered_set<std::string> busy_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Duration, std::string>> waiting_ ABSL_GUARDED_BY(mu_);
-  std::unordered_map<std::string, absl::Duration> due_ ABSL_GUARDED_BY(mu_);  // of waiting_
+  std::unordered_map<std::string, absl::Duration> due_ ABSL_GUARDED_BY(mu_);    // of waiting_
+  std::unordered_map<std::string, absl::Duration> rests_ ABSL_GUARDED_BY(mu_);  // until when
   std::unordered_map<std::string, int> failures_ ABSL_GUARDED_BY(mu_);
   bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
 };
@@ -148,7 +172,7 @@ void WorkQueue::AddRateLimited(std::string key) {
 void WorkQueue::Forget(const std::string& key) { impl_->Forget(key); }
 int WorkQueue::failures(const std::string& key) const { return impl_->failures(key); }
 std::optional<std::string> WorkQueue::Get() { return impl_->Get(); }
-void WorkQueue::Done(const std::string& key) { impl_->Done(key); }
+void WorkQueue::Done(const std::string& key, absl::Duration rest) { impl_->Done(key, rest); }
 void WorkQueue::ShutDown() { impl_->ShutDown(); }
 size_t WorkQueue::size() const { return impl_->size(); }
 

@@ -33,7 +33,8 @@ class WorkQueue {
 
   // Blocks until there is one. nullopt: shut down, and nothing is left. Follow with Done.
   std::optional<std::string> Get();
-  void Done(const std::string& key);
+  // The key is not given out again for `rest`, whoever adds it.
+  void Done(const std::string& key, absl::Duration rest = absl::ZeroDuration());
   void ShutDown();
   size_t size() const;
 

@@ -40,6 +40,24 @@ TEST_F(WorkQueueTest, KeyAddedWhileAWorkerHasItComesAgainWhenItIsDone) {
   EXPECT_EQ(queue_.size(), 0u);
 }
 
+TEST_F(WorkQueueTest, KeyThatRestsIsNotGivenOutBeforeHoweverItIsAdded) {
+  queue_.Add("a");
+  ASSERT_EQ(queue_.Get(), "a");
+  queue_.Add("a");
+  queue_.Done("a", absl::Seconds(2));
+  queue_.Add("a");
+  queue_.AddAfter("a", absl::Seconds(1));
+  queue_.Add("b");
+  EXPECT_EQ(queue_.Get(), "b");
+  clock_.Advance(absl::Milliseconds(1999));
+  EXPECT_EQ(queue_.size(), 0u);
+  clock_.Advance(absl::Milliseconds(1));
+  EXPECT_EQ(queue_.Get(), "a");
+  queue_.Done("a");
+  queue_.Add("a");
+  EXPECT_EQ(queue_.size(), 1u) << "the rest was for once";
+}
+
 TEST_F(WorkQueueTest, KeyAddedForLaterComesAtTheEarliestOfItsTimes) {
   queue_.AddAfter("a", absl::Seconds(10));
   queue_.AddAfter("a", absl::Seconds(3));

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "apiserver/api/object.h"
-#include "apiserver/registry/json_parts.h"
 #include "apiserver/registry/stored_text.h"
 #include "apiserver/registry/watch_cache.h"
 #include "client/client.h"
@@ -388,46 +387,6 @@ TEST_F(RegistryTest, TheCacheTellsEveryChangeOnceInOrder) {
   EXPECT_EQ(api::ResourceVersionOf(events[2].now->Parse()),
             static_cast<uint64_t>(events[2].revision));
   EXPECT_EQ(cache.Get(space_, "a"), nullptr);
-}
-
-// What PartsOf should find, by parsing all of it.
-Json PartsByParsing(const std::string& text, const std::vector<std::string_view>& paths) {
-  const Json whole = Json::parse(text);
-  Json parts = Json::object();
-  for (std::string_view path : paths) {
-    if (const Json* value = api::Find(whole, path)) api::Make(parts, path) = *value;
-  }
-  return parts;
-}
-
-TEST(JsonPartsTest, PartsAreThoseThatParsingFinds) {
-  const std::vector<std::string_view> paths = {"metadata.name", "metadata.labels", "spec.nodeName",
-                                               "status.phase", "type"};
-  const Json strange = {
-      {"metadata", {{"name", "a\"b\\"}, {"labels", {{"x", "}"}}}, {"uid", "\\\""}}},
-      {"spec", {{"containers", {{{"name", "{["}, {"nodeName", "not this"}}}}, {"nodeName", "n"}}},
-      {"status", {{"phase", "Running"}, {"metadata", {{"name", "nor this"}}}}},
-      {"typed", true},
-      {"type", {1, -2.5, nullptr, false, {{"deep", Json::array()}}}}};
-  for (const Json& object : {strange, Json::object(), Json{{"metadata", "text"}, {"type", 7}}}) {
-    for (const std::string& text : {object.dump(), object.dump(2)}) {
-      const std::optional<Json> parts = PartsOf(text, paths);
-      ASSERT_TRUE(parts) << text;
-      EXPECT_EQ(*parts, PartsByParsing(text, paths)) << text;
-    }
-  }
-}
-
-TEST(JsonPartsTest, TextThatIsCutIsNotTakenForWhole) {
-  const std::string text =
-      R"({"metadata":{"name":"a","labels":{"b":"\"c"}},"spec":[1,{"d":"e"}],"type":"x"})";
-  for (size_t size = 0; size < text.size(); ++size) {
-    EXPECT_FALSE(PartsOf(text.substr(0, size), {"metadata.labels", "type"})) << size;
-  }
-  EXPECT_FALSE(PartsOf(text + "x", {"type"}));
-  EXPECT_FALSE(PartsOf(R"({"metad\u0061ta":{"name":"a"}})", {"metadata.name"}))
-      << "a name that is spelt otherwise is left to the parser";
-  EXPECT_FALSE(PartsOf(R"({"type":nul})", {"type"}));
 }
 
 TEST(StoredTextTest, TheVersionIsPutInWithoutTouchingTheRest) {

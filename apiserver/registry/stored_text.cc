@@ -1,7 +1,9 @@
 #include "apiserver/registry/stored_text.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
 #include "base/concat.h"
 
@@ -55,12 +57,12 @@ absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision
 }
 
 absl::StatusOr<Json> ParseObject(std::string_view text) {
-  Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object() || api::TextAt(object, "kind").empty() ||
-      api::TextAt(object, "apiVersion").empty()) {
+  std::optional<Json> object = api::ParseText(text);
+  if (!object || !object->is_object() || api::TextAt(*object, "kind").empty() ||
+      api::TextAt(*object, "apiVersion").empty()) {
     return absl::DataLossError("a value in the store is not an object of the API");
   }
-  return object;
+  return *std::move(object);
 }
 
 }  // namespace keelson::registry

@@ -9,8 +9,8 @@
 
 #include "absl/container/btree_map.h"
 #include "apiserver/api/errors.h"
+#include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
-#include "apiserver/registry/json_parts.h"
 #include "apiserver/registry/stored_text.h"
 #include "base/concat.h"
 #include "client/client.h"
@@ -21,13 +21,12 @@ namespace keelson::registry {
 using api::Json;
 
 Json Entry::Parse() const {
-  Json object = Json::parse(json.view(), nullptr, /*allow_exceptions=*/false);
-  if (object.is_discarded()) return Json::object();
-  return object;
+  std::optional<Json> object = api::ParseText(json.view());
+  return object ? *std::move(object) : Json::object();
 }
 
 Json Entry::ParseMetadata() const {
-  std::optional<Json> metadata = PartsOf(json.view(), {"metadata"});
+  std::optional<Json> metadata = api::PartsOf(json.view(), {"metadata"});
   return metadata ? *std::move(metadata) : Parse();
 }
 
@@ -42,7 +41,7 @@ std::shared_ptr<const Json> Entry::Selectable(const api::Kind& kind) const {
   if (selectable_ != nullptr) return selectable_;
   std::vector<std::string_view> paths = {"metadata.name", "metadata.namespace", "metadata.labels"};
   for (const api::FieldLabel& field : kind.field_labels) paths.emplace_back(field.path);
-  std::optional<Json> part = PartsOf(json.view(), paths);
+  std::optional<Json> part = api::PartsOf(json.view(), paths);
   if (!part) part = Parse();
   selectable_ = std::make_shared<const Json>(*std::move(part));
   return selectable_;

@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
 #include "apiserver/api/errors.h"
+#include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/percent.h"
 #include "apiserver/runtime/log.h"
@@ -181,9 +182,10 @@ class EventLines {
  private:
   bool TakeLine(const std::string& line) {
     if (line.find_first_not_of(" \r") == std::string::npos) return true;
-    Json event = Json::parse(line, nullptr, false);
-    const std::optional<WatchEvent::Type> type = TypeOf(api::TextAt(event, "type"));
-    Json* object = api::Find(event, "object");
+    std::optional<Json> event = api::ParseText(line);
+    if (!event) event = Json();
+    const std::optional<WatchEvent::Type> type = TypeOf(api::TextAt(*event, "type"));
+    Json* object = api::Find(*event, "object");
     if (!type || object == nullptr) {
       malformed_ = true;
       return false;
@@ -437,8 +439,8 @@ absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& 
     }
     if (answer.http_code >= 200 && answer.http_code < 300) {
       if (wanted == Wanted::kNothing) return Json();
-      Json object = Json::parse(answer.body, nullptr, false);
-      if (!object.is_discarded()) return object;
+      std::optional<Json> object = api::ParseText(answer.body);
+      if (object) return *std::move(object);
       return api::Unavailable(Concat(method, " ", path, ": the answer is not JSON"));
     }
     const bool busy = answer.http_code == 429 || answer.http_code >= 500;

@@ -1,9 +1,11 @@
 #include "apiserver/runtime/packed_object.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
 
 namespace keelson::runtime {
@@ -26,9 +28,8 @@ void Pack(Json& object) {
 Json Unpack(const Json& object) {
   const Json* packed = api::Member(object, kPacked);
   if (packed == nullptr || !packed->is_string()) return object;
-  Json unpacked = Json::parse(packed->get_ref<const std::string&>(), nullptr, false);
-  if (unpacked.is_discarded()) return Json::object();
-  return unpacked;
+  std::optional<Json> unpacked = api::ParseText(packed->get_ref<const std::string&>());
+  return unpacked ? *std::move(unpacked) : Json::object();
 }
 
 }  // namespace keelson::runtime

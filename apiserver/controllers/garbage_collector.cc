@@ -30,7 +30,7 @@ using runtime::Informer;
 using runtime::Object;
 using runtime::Resource;
 
-constexpr int kWorkers = 8;
+constexpr int kWorkers = 20;  // as many as upstream
 constexpr absl::Duration kDiscoveryPause = absl::Seconds(30);
 constexpr absl::Duration kDiscoveryRetry = absl::Seconds(1);
 constexpr absl::Duration kOwnerPause = absl::Seconds(1);

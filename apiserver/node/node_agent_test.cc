@@ -7,7 +7,9 @@
 #include "absl/synchronization/notification.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/object.h"
+#include "apiserver/node/node_host.h"
 #include "apiserver/node/simulated_runtime.h"
+#include "apiserver/runtime/packed_object.h"
 #include "apiserver/runtime/testing/memory_api.h"
 
 namespace keelson::node {
@@ -271,6 +273,15 @@ TEST_F(NodeAgentTest, APodThatOthersSaidWasNotReadyIsReadyAgain) {
   Show("p");
   Wait(absl::Seconds(10));
   EXPECT_TRUE(api::ConditionIsTrue(Pod("p"), "Ready"));
+}
+
+TEST(TrimForSimulationTest, WhatIsKeptTellsVersionsApart) {
+  Json pod = {{"metadata", {{"name", "p"}, {"uid", "u"}, {"resourceVersion", "7"}}},
+              {"spec", {{"nodeName", "n"}, {"dnsPolicy", "Default"}}}};
+  TrimForSimulation(pod);
+  const Json kept = runtime::Unpack(pod);
+  EXPECT_EQ(api::ResourceVersionOf(kept), 7u);
+  EXPECT_EQ(api::Find(kept, "spec.dnsPolicy"), nullptr);
 }
 
 TEST(PooledApiTest, ATurnComesWhenACallWouldNotWait) {

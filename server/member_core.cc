@@ -42,6 +42,7 @@ raft::Config RaftConfig(const MemberOptions& options, const storage::RaftLog& lo
   config.election_timeout_ticks = options.election_timeout_ticks;
   config.heartbeat_ticks = options.heartbeat_ticks;
   config.pre_vote = options.pre_vote;
+  config.cache_bytes_max = options.raft_cache_bytes_max;
   return config;
 }
 

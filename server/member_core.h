@@ -50,6 +50,8 @@ struct MemberOptions {
   // those kept in the log all the same, for members that are a little behind (etcd's numbers).
   uint64_t snapshot_count = 100000;
   uint64_t snapshot_catchup_entries = 5000;
+  // Of entries that the raft core keeps in memory; whoever is behind by less needs no snapshot.
+  uint64_t raft_cache_bytes_max = raft::Config().cache_bytes_max;
   absl::Duration divergence_check_interval = absl::Seconds(5);
   bool divergence_check_at_start = false;
   bool strict_reconfig_check = true;

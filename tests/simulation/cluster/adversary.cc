@@ -34,11 +34,13 @@ Adversary::Adversary(World* world, Time end)
       {Feature::k_flipped_reads, &Adversary::FlipReads},
       {Feature::k_outdated, &Adversary::Outdate},
       {Feature::k_held_links, &Adversary::HoldLink},
+      {Feature::k_stopped_readers, &Adversary::StopReader},
   };
   for (const auto& [feature, fault] : kinds) {
     if (world_->options().has(feature)) faults_.push_back(fault);
   }
   if (!faults_.empty()) Next();
+  if (world_->options().has(Feature::k_snapshot_races)) NextOutdated();
   world_->scheduler().At(end_, [this] { Heal(); });
 }
 
@@ -51,6 +53,14 @@ void Adversary::Next() {
     if (world_->now() >= end_) return;
     (this->*dice_.Pick(faults_))();
     Next();
+  });
+}
+
+void Adversary::NextOutdated() {
+  After(dice_.Between(kSecond, 5 * kSecond), [this] {
+    if (world_->now() >= end_) return;
+    if (alone_.empty() && races_ == 0) Outdate();
+    NextOutdated();
   });
 }
 
@@ -79,6 +89,11 @@ void Adversary::Heal() {
 // ------------------------------------------------------------------------------------------
 // network
 
+void Adversary::HealNetwork() {
+  world_->HealNetwork();
+  for (const int n : alone_) CutOff(n, true);
+}
+
 void Adversary::Partition() {
   std::set<int> side;
   const uint64_t shape = dice_.Below(3);
@@ -94,11 +109,12 @@ void Adversary::Partition() {
       world_->Cut(a, b, side.contains(a) != side.contains(b));
     }
   }
+  for (const int n : alone_) CutOff(n, true);
   std::string text = "is cut off:";
   for (const int n : side) absl::StrAppend(&text, " m", n);
   world_->Tell(0, text);
   world_->counters().Add(Reached::kPartitions);
-  After(Lasting(8 * kSecond), [this] { world_->HealNetwork(); });
+  After(Lasting(8 * kSecond), [this] { HealNetwork(); });
 }
 
 void Adversary::OneWay() {
@@ -110,7 +126,7 @@ void Adversary::OneWay() {
   }
   world_->Tell(n, out ? "is not heard" : "does not hear");
   world_->counters().Add(Reached::kOneWayPartitions);
-  After(Lasting(8 * kSecond), [this] { world_->HealNetwork(); });
+  After(Lasting(8 * kSecond), [this] { HealNetwork(); });
 }
 
 // What is sent is late and comes all at once, in its order: answers come after their questions were
@@ -209,7 +225,7 @@ void Adversary::Transfer() {
 // that follow each other send theirs meanwhile.
 void Adversary::Outdate() {
   const int n = AnyRunning();
-  if (n == 0) return;
+  if (n == 0 || !alone_.insert(n).second) return;
   CutOff(n, true);
   world_->Tell(n, "is cut off until it is out of date");
   AwaitOutdated(n, std::min(end_, world_->now() + 8 * kSecond));
@@ -219,9 +235,13 @@ void Adversary::AwaitOutdated(int n, Time give_up) {
   After(50 * kMillisecond, [this, n, give_up] {
     const bool outdated = IsOutdated(n);
     if (!outdated && world_->now() < give_up) return AwaitOutdated(n, give_up);
+    alone_.erase(n);
     CutOff(n, false);
     if (!outdated || world_->now() >= end_) return;
     world_->counters().Add(Reached::kOutdated);
+    if (world_->options().has(Feature::k_snapshot_races) && dice_.Percent(70)) {
+      return RaceSnapshots(n);
+    }
     if (!dice_.Percent(50)) return;
     const Time until = std::min(end_, world_->now() + dice_.Between(kSecond, 8 * kSecond));
     world_->Tell(n, "is out of date, and installs nothing for a while");
@@ -230,13 +250,49 @@ void Adversary::AwaitOutdated(int n, Time give_up) {
   });
 }
 
+// The leader and most of those who may follow it lack what comes next in the member's log.
 bool Adversary::IsOutdated(int n) const {
-  const int newest = world_->Newest();
-  if (newest == 0 || !world_->running(n)) return false;
-  const Options& options = world_->options();
-  const auto behind = static_cast<uint64_t>(world_->host(newest).store().applied() -
-                                            world_->host(n).store().applied());
-  return behind > options.snapshot_count + 2 * options.snapshot_catchup_entries;
+  const int leader = world_->Leader();
+  if (leader == 0 || leader == n || !world_->running(n)) return false;
+  const LogIndex next = world_->host(n).log().LastIndex() + 1;
+  const auto lacks = [&](int other) { return world_->host(other).log().FirstIndex() > next; };
+  std::vector<int> others = world_->Running();
+  std::erase(others, n);
+  const auto count = static_cast<size_t>(std::count_if(others.begin(), others.end(), lacks));
+  return lacks(leader) && 2 * count > others.size();
+}
+
+// Two leaders send their states, which are slow; the member stands still while both arrive, and so
+// finds the second before it has begun with the first.
+void Adversary::RaceSnapshots(int n) {
+  const Time give_up = std::min(end_, world_->now() + 5 * kSecond);
+  world_->Tell(n, "is out of date, and states come slowly");
+  ++races_;
+  world_->HoldSnapshots(n, true);
+  PassLeadershipUntil(give_up);
+  AwaitRace(n, give_up);
+}
+
+void Adversary::AwaitRace(int n, Time give_up) {
+  After(20 * kMillisecond, [this, n, give_up] {
+    const bool race = world_->SnapshotsUnderWay(n) > 1;
+    if (!race && world_->now() < give_up) return AwaitRace(n, give_up);
+    --races_;
+    world_->HoldSnapshots(n, false);
+    if (!race || world_->now() >= end_ || !world_->running(n)) return;
+    world_->Tell(n, "stands still until two states have arrived");
+    world_->host(n).PauseUntil(world_->now() + dice_.Between(kSecond / 2, 2 * kSecond));
+  });
+}
+
+// A member that is stopped while it reads has been answered by the time it goes on, and asks again
+// before it sees that; others have come to read meanwhile.
+void Adversary::StopReader() {
+  const int n = AnyRunning();
+  if (n == 0 || n == world_->Leader()) return;
+  const Time lasting = dice_.Between(600 * kMillisecond, 3 * kSecond);
+  if (world_->now() + kSecond + lasting > end_) return;
+  world_->StopAtRead(n, world_->now() + kSecond, lasting);
 }
 
 void Adversary::CutOff(int n, bool cut) {

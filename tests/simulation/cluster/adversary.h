@@ -27,7 +27,9 @@ class Adversary {
   using Fault = void (Adversary::*)();
 
   void Next();
+  void NextOutdated();
   void Heal();
+  void HealNetwork();
   int AnyRunning();
   // After a while that is as likely short as long.
   Time Lasting(Time longest) { return dice_.Skewed(20 * kMillisecond, longest); }
@@ -54,6 +56,9 @@ class Adversary {
   void Outdate();
   void AwaitOutdated(int n, Time give_up);
   bool IsOutdated(int n) const;
+  void RaceSnapshots(int n);
+  void AwaitRace(int n, Time give_up);
+  void StopReader();
   void CutOff(int n, bool cut);
   void PassLeadershipUntil(Time when);
 
@@ -62,6 +67,8 @@ class Adversary {
   Dice dice_;
   std::vector<Fault> faults_;
   std::set<int> disk_armed_;  // their disk is about to fail
+  std::set<int> alone_;       // cut off until they are out of date
+  int races_ = 0;             // of states to one member, under way
 };
 
 }  // namespace keelson::simulation

@@ -1,5 +1,6 @@
 #include "tests/simulation/cluster/host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -129,6 +130,11 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
     permissions_change_ = permissions_change_ || table == storage::Table::kAuth;
     ReplaceableStore::DeleteRecord(table, key);
   }
+  void GrantLease(const storage::LeaseRecord& lease) override {
+    grants_waiting_.insert(lease.id);
+    if ((*core_)->node().is_leader()) stalls_ += environment_.grant_stalls();
+    ReplaceableStore::GrantLease(lease);
+  }
   void BeginEntry(LogIndex index, Term term) override {
     is_entry_ = true;
     permissions_change_ = false;
@@ -150,11 +156,15 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
     return events;
   }
   absl::Status CommitBatch() override {
-    if (stalls_ == 0 && !environment_.refuses()) return ReplaceableStore::CommitBatch();
+    if (stalls_ == 0 && !environment_.refuses()) {
+      grants_waiting_.clear();
+      return ReplaceableStore::CommitBatch();
+    }
     stalls_ -= stalls_ > 0 ? 1 : 0;
     return absl::UnavailableError("the store would stall");
   }
   void StallCommits(int count) { stalls_ = count; }
+  bool GrantWaits(LeaseId lease) const { return grants_waiting_.contains(lease); }
 
  private:
   const Environment& environment_;
@@ -162,6 +172,7 @@ class Host::WatchedStore final : public storage::ReplaceableStore {
   bool is_entry_ = false;
   bool permissions_change_ = false;  // by this entry
   int stalls_ = 0;
+  std::set<LeaseId> grants_waiting_;
 };
 
 // Passwords take a while, and not many may wait.
@@ -216,8 +227,10 @@ Host::~Host() {
 
 storage::Store& Host::store() { return *store_; }
 void Host::StallCommits(int count) { store_->StallCommits(count); }
+bool Host::GrantWaits(LeaseId lease) const { return store_->GrantWaits(lease); }
 
 void Host::PauseUntil(Time when) {
+  paused_until_ = std::max(paused_until_, when);
   executor_.PauseUntil(when);
   worker_.PauseUntil(when);
   password_executor_.PauseUntil(when);
@@ -227,6 +240,7 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Start(const Environment& environment
   std::unique_ptr<Host> host(new Host(environment, seed));
   KV_RETURN_IF_ERROR(host->Open());
   host->MakeCore();
+  host->Serve();
   return host;
 }
 
@@ -257,6 +271,7 @@ server::MemberOptions Host::MakeOptions() const {
   member.tick = absl::Nanoseconds(options.tick);
   member.snapshot_count = options.snapshot_count;
   member.snapshot_catchup_entries = options.snapshot_catchup_entries;
+  member.raft_cache_bytes_max = options.raft_cache_bytes;
   member.divergence_check_interval = absl::Seconds(2);
   member.learners_max = 2;
   member.pre_vote = options.pre_vote;
@@ -267,6 +282,33 @@ server::MemberOptions Host::MakeOptions() const {
   member.watch.progress_interval = absl::Seconds(5);
   member.watch.catch_up_revisions = options.watch_catch_up_revisions;
   return member;
+}
+
+void Host::MakeSnapshots() {
+  server::SnapshotKeeper::Environment keeping;
+  keeping.core = &executor_;
+  keeping.worker = &worker_;
+  keeping.clock = environment_.clock;
+  keeping.store = store_.get();
+  keeping.directory = states_.get();
+  keeping.send = environment_.send_snapshot;
+  server::SnapshotKeeper::Options keeper_options;
+  keeper_options.medium = environment_.disk->medium.get();
+  keeper_options.age_max = absl::Seconds(30);
+  keeper_options.idle_max = absl::Nanoseconds(environment_.options->snapshot_idle_max);
+  snapshots_ = std::make_unique<server::SnapshotKeeper>(keeper_options, keeping);
+  reluctant_snapshots_ = std::make_unique<ReluctantSnapshots>(ReluctantSnapshots::Environment{
+      .snapshots = snapshots_.get(),
+      .executor = &executor_,
+      .refuses = environment_.refuses,
+      .on_install =
+          [this](const SharedBytes& name) { snapshots_waiting_.erase(std::string(name.view())); },
+      .on_installed =
+          [this] {
+            const server::WatchHub& hub = core_->watch_hub();
+            if (hub.watcher_count() == hub.lagging_count()) return;
+            environment_.counters->Add(Reached::kSnapshotsUnderWatchers);
+          }});
 }
 
 void Host::MakeCore() {
@@ -289,19 +331,7 @@ void Host::MakeCore() {
                 environment_.raft->OnWritten(environment_.number, group);
               }}),
       &executor_);
-  server::SnapshotKeeper::Environment keeping;
-  keeping.core = &executor_;
-  keeping.worker = &worker_;
-  keeping.clock = environment_.clock;
-  keeping.store = store_.get();
-  keeping.directory = states_.get();
-  keeping.send = environment_.send_snapshot;
-  server::SnapshotKeeper::Options keeper_options;
-  keeper_options.medium = environment_.disk->medium.get();
-  keeper_options.age_max = absl::Seconds(30);
-  snapshots_ = std::make_unique<server::SnapshotKeeper>(keeper_options, keeping);
-  reluctant_snapshots_ =
-      std::make_unique<ReluctantSnapshots>(snapshots_.get(), &executor_, environment_.refuses);
+  MakeSnapshots();
 
   server::MemberCore::Environment environment;
   environment.executor = &executor_;
@@ -319,7 +349,9 @@ void Host::MakeCore() {
   environment.on_fatal = environment_.on_fatal;
   environment.on_notice = environment_.on_notice;
   core_ = std::make_unique<server::MemberCore>(MakeOptions(), environment);
+}
 
+void Host::Serve() {
   rpc_ = std::make_unique<rpc::RpcServer>(&loop_, environment_.clock, rpc::RpcServerOptions());
   rpc_->SetAdmission(&core_->auth_gate());
   password_worker_ =
@@ -359,6 +391,14 @@ void Host::MakeCore() {
   attributes.add_client_urls(absl::StrCat("http://", environment_.name, ":2379"));
   publisher_ = std::make_unique<server::Publisher>(core_.get(), std::move(attributes), [] {});
   core_->Start([this] { publisher_->Start(); });
+}
+
+void Host::OnSnapshotReceived(const std::string& name, std::string directory) {
+  snapshots_waiting_.insert(name);
+  if (snapshots_waiting_.size() > 1) {
+    environment_.counters->Add(Reached::kSnapshotsBeforeAnInstall);
+  }
+  snapshots_->OnReceived(name, std::move(directory));
 }
 
 // As server/rpc/load_loop.h does it on a loop of its own.

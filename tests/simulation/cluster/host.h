@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "tests/simulation/cluster/ledger.h"
 #include "tests/simulation/cluster/options.h"
 #include "tests/simulation/cluster/raft_invariants.h"
+#include "tests/simulation/cluster/reached.h"
 #include "tests/simulation/cluster/reluctant_snapshots.h"
 #include "tests/simulation/cluster/simulated_log_writer.h"
 
@@ -53,6 +55,7 @@ class Host final : public server::RaftTransport {
     Disk* disk;
     Ledger* ledger;
     RaftInvariants* raft;
+    Counters* counters;
     NodeId id;
     int number;
     std::string name;
@@ -61,6 +64,8 @@ class Host final : public server::RaftTransport {
     // Draws whether a part says no, or by how much it is late, though nothing is wrong.
     std::function<bool()> refuses;
     std::function<Time()> late;
+    // Draws how many commits are put off because the batch has a lease in it.
+    std::function<int()> grant_stalls;
     std::function<void(const raft::Message&, server::SnapshotKeeper::CheckpointPtr,
                        server::Snapshots::SendDone)>
         send_snapshot;
@@ -88,9 +93,14 @@ class Host final : public server::RaftTransport {
   storage::Store& store();
   VirtualExecutor& executor() { return executor_; }
   VirtualExecutor& worker() { return worker_; }
+  const storage::RaftLog& log() const { return *log_; }
   void PauseUntil(Time when);
+  bool stands_still() const { return environment_.scheduler->now() < paused_until_; }
   // The next `count` commits of the store are put off.
   void StallCommits(int count);
+  // The lease is granted in a batch that is not committed yet.
+  bool GrantWaits(LeaseId lease) const;
+  void OnSnapshotReceived(const std::string& name, std::string directory);
   void AddCall(const std::shared_ptr<SimulatedCall>& call, std::string request);
 
  private:
@@ -102,7 +112,9 @@ class Host final : public server::RaftTransport {
   void PumpLoad();
   void SweepLoad();
   server::MemberOptions MakeOptions() const;
+  void MakeSnapshots();
   void MakeCore();
+  void Serve();
 
   const Environment environment_;
   Dice dice_;
@@ -116,6 +128,7 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<server::LogWriter> log_writer_;
   std::unique_ptr<server::SnapshotKeeper> snapshots_;
   std::unique_ptr<ReluctantSnapshots> reluctant_snapshots_;
+  std::set<std::string> snapshots_waiting_;  // received, and not being installed
   std::unique_ptr<server::MemberCore> core_;
   std::unique_ptr<server::Publisher> publisher_;
   std::unique_ptr<PasswordWorker> password_worker_;
@@ -123,6 +136,7 @@ class Host final : public server::RaftTransport {
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::unique_ptr<rpc::LoadControl> load_;
   std::unique_ptr<server::Timer> load_timer_;
+  Time paused_until_ = 0;
   bool pump_posted_ = false;
   bool sweep_armed_ = false;
   std::vector<std::weak_ptr<SimulatedCall>> calls_;

@@ -1,6 +1,7 @@
 // Workloads of keys alone.
 #include <algorithm>
 #include <deque>
+#include <list>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -320,6 +321,32 @@ Coroutine<> ComeInBursts(Client& client) {
     while (!std::all_of(calls.begin(), calls.end(), over)) {
       co_await client.Sleep(50 * kMillisecond);
     }
+  }
+}
+
+namespace {
+
+Coroutine<> UseOpenKey(Client& client) {
+  const std::string key = absl::StrCat("open/", client.dice().Below(3));
+  if (client.dice().Percent(30)) {
+    (void)co_await client.Put(key, client.Unique());
+  } else {
+    (void)co_await client.Get(key);
+  }
+}
+
+}  // namespace
+
+Coroutine<> ReadWithoutWaiting(Client& client) {
+  constexpr size_t kAtOnce = 40;
+  std::list<Coroutine<>> calls;
+  while (!client.stopped() || !calls.empty()) {
+    co_await client.Sleep(client.dice().Between(5 * kMillisecond, 100 * kMillisecond));
+    std::erase_if(calls, [](const Coroutine<>& call) { return call.done(); });
+    if (client.stopped() || calls.size() == kAtOnce) continue;
+    client.ChooseMember();
+    calls.push_back(UseOpenKey(client));
+    calls.back().Start();
   }
 }
 

@@ -11,6 +11,20 @@ constexpr const char* kNames[] = {
 #undef X
 };
 
+constexpr int64_t kRaftCacheMax = 4 << 10;
+
+// From this one on each is drawn by itself, so that another one changes nothing else of what a seed
+// draws.
+constexpr Feature kFirstOfTheirOwn = Feature::k_steady_watches;
+
+void DrawThoseOfTheirOwn(const std::set<Feature>& without, Options& options) {
+  for (auto i = static_cast<size_t>(kFirstOfTheirOwn); i < kFeatures; ++i) {
+    const auto feature = static_cast<Feature>(i);
+    Dice dice((options.seed + 1) * 0xd1342543de82ef95 + i);
+    if (dice.Percent(30) && !without.contains(feature)) options.features.insert(feature);
+  }
+}
+
 }  // namespace
 
 const char* NameOf(Feature feature) { return kNames[static_cast<size_t>(feature)]; }
@@ -28,10 +42,11 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   Dice dice(seed * 0x9e3779b97f4a7c15 + 1);
   // Half of all that there is, more or less.
   const uint64_t percent = static_cast<uint64_t>(dice.Between(25, 80));
-  for (size_t i = 0; i < kFeatures; ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(kFirstOfTheirOwn); ++i) {
     const auto feature = static_cast<Feature>(i);
     if (dice.Percent(percent) && !without.contains(feature)) options.features.insert(feature);
   }
+  DrawThoseOfTheirOwn(without, options);
   // Those that take the most time of ours are left to fewer seeds.
   for (const Feature dear : {Feature::k_auth, Feature::k_overload}) {
     if (dice.Percent(50)) options.features.erase(dear);
@@ -46,6 +61,10 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.think_max = kMillisecond * dice.Between(50, 600);
   options.snapshot_count = static_cast<uint64_t>(dice.Skewed(5, 2000));
   options.snapshot_catchup_entries = static_cast<uint64_t>(dice.Skewed(1, 500));
+  if (options.has(Feature::k_snapshot_races) && !without.contains(Feature::k_outdated)) {
+    options.features.insert(Feature::k_outdated);
+    options.snapshot_idle_max = kSecond;
+  }
   const bool short_log = dice.Percent(30);
   const auto short_count = static_cast<uint64_t>(dice.Between(3, 20));
   const auto short_catchup = static_cast<uint64_t>(dice.Between(1, 10));
@@ -54,6 +73,8 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     options.snapshot_count = short_count;
     options.snapshot_catchup_entries = short_catchup;
     options.log_segment_bytes = 4 << 10;
+    options.raft_cache_bytes =
+        static_cast<uint64_t>(Dice(seed ^ 0xcac4eb17e5).Skewed(0, kRaftCacheMax));
   }
   options.log_cache_bytes = dice.Percent(50) ? 32 << 20 : dice.Skewed(100, 20000);
   options.tasks_a_turn = dice.Percent(50) ? 1000 : static_cast<size_t>(dice.Between(1, 5));
@@ -78,6 +99,7 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     options.features.erase(Feature::k_membership);
     options.features.erase(Feature::k_damage);
     options.features.erase(Feature::k_outdated);
+    options.features.erase(Feature::k_snapshot_races);
     options.snapshot_catchup_entries = 100000;
   }
   return options;

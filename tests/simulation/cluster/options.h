@@ -21,7 +21,8 @@ namespace keelson::simulation {
   X(full_disks) X(stalls) X(drift) X(broken_snapshots) X(membership) X(transfers) X(compaction) \
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
   X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance) \
-  X(outdated) X(held_links) X(alarms)
+  X(outdated) X(held_links) X(alarms) \
+  X(steady_watches) X(snapshot_races) X(stopped_readers) X(stalled_grants)
 // clang-format on
 
 enum class Feature : uint8_t {
@@ -54,12 +55,14 @@ struct Options {
   uint64_t snapshot_catchup_entries = 100;
   uint64_t log_segment_bytes = 32 << 10;  // the log is cut by whole ones
   uint64_t log_cache_bytes = 32 << 20;
+  uint64_t raft_cache_bytes = 16 << 20;
   size_t tasks_a_turn = 1000;
   uint64_t client_memory_bytes = uint64_t{1} << 30;
   uint64_t lane_width = 5000;  // writes and reads at once; as many again wait
   Time load_wait_max = 7 * kSecond;
   uint64_t queue_scale = 1;  // a client's queue counts as so many times its bytes
   int64_t watch_catch_up_revisions = 1000;
+  Time snapshot_idle_max = 10 * kSecond;  // a state that nobody is sent is given up
   // Of members.
   bool pre_vote = true;
   bool early_election = true;  // the first one after a start

@@ -22,7 +22,8 @@ namespace keelson::simulation {
   X(ObjectsUpdated) X(RealStores) X(DisksDamaged) X(DamageRefused) X(DamageHarmless) \
   X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps) X(Logins) X(AuthEnabled) \
   X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused) X(Bursts) X(CallsRefused) X(CallsShed) X(Refusals) X(LateTimers) \
-  X(LearnersAdded) X(LearnersPromoted) X(Outdated) X(HeldLinks) X(AlarmsRaised)
+  X(LearnersAdded) X(LearnersPromoted) X(Outdated) X(HeldLinks) X(AlarmsRaised) \
+  X(SnapshotsUnderWatchers) X(SnapshotsBeforeAnInstall) X(AnswersToStoppedReaders) X(LeasesAskedWhileGrantStalls)
 // clang-format on
 
 enum class Reached : uint8_t {

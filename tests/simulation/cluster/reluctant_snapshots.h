@@ -1,5 +1,5 @@
 // ReluctantSnapshots: says now and then that it cannot, as it may at any time, though nothing is
-// wrong: no snapshot yet, a flush that failed.
+// wrong: no snapshot yet, a flush that failed. And it tells of installations.
 #ifndef KEELSON_TESTS_SIMULATION_CLUSTER_RELUCTANT_SNAPSHOTS_H_
 #define KEELSON_TESTS_SIMULATION_CLUSTER_RELUCTANT_SNAPSHOTS_H_
 
@@ -13,34 +13,46 @@ namespace keelson::simulation {
 
 class ReluctantSnapshots final : public server::Snapshots {
  public:
-  // `refuses` draws whether it says no; all outlive this.
-  ReluctantSnapshots(server::Snapshots* snapshots, server::Executor* executor,
-                     std::function<bool()> refuses)
-      : snapshots_(snapshots), executor_(executor), refuses_(std::move(refuses)) {}
+  struct Environment {
+    server::Snapshots* snapshots;
+    server::Executor* executor;
+    std::function<bool()> refuses;  // draws whether it says no
+    std::function<void(const SharedBytes& name)> on_install;
+    // The state is in its place, and nobody has been told.
+    std::function<void()> on_installed;
+  };
+  // All outlive this.
+  explicit ReluctantSnapshots(Environment environment) : environment_(std::move(environment)) {}
 
   absl::StatusOr<raft::Snapshot> Take(LogIndex first) override {
-    if (refuses_()) return absl::UnavailableError("a checkpoint is being made");
-    return snapshots_->Take(first);
+    if (environment_.refuses()) return absl::UnavailableError("a checkpoint is being made");
+    return environment_.snapshots->Take(first);
   }
-  std::optional<LogIndex> NeededFrom() const override { return snapshots_->NeededFrom(); }
+  std::optional<LogIndex> NeededFrom() const override {
+    return environment_.snapshots->NeededFrom();
+  }
   void Send(const raft::Message& message, SendDone done) override {
-    if (!refuses_()) return snapshots_->Send(message, std::move(done));
-    executor_->Post([done = std::move(done)]() mutable { done(raft::SnapshotResult::kFailed); });
+    if (!environment_.refuses()) return environment_.snapshots->Send(message, std::move(done));
+    environment_.executor->Post(
+        [done = std::move(done)]() mutable { done(raft::SnapshotResult::kFailed); });
   }
   void Install(const raft::Snapshot& snapshot, InstallDone done) override {
-    snapshots_->Install(snapshot, std::move(done));
+    environment_.on_install(snapshot.data);
+    environment_.snapshots->Install(snapshot,
+                                    [this, done = std::move(done)](absl::Status status) mutable {
+                                      if (status.ok()) environment_.on_installed();
+                                      done(std::move(status));
+                                    });
   }
   void Flush(absl::AnyInvocable<void(absl::Status)> done) override {
-    if (!refuses_()) return snapshots_->Flush(std::move(done));
-    executor_->Post([done = std::move(done)]() mutable {
+    if (!environment_.refuses()) return environment_.snapshots->Flush(std::move(done));
+    environment_.executor->Post([done = std::move(done)]() mutable {
       done(absl::UnavailableError("the state was not flushed"));
     });
   }
 
  private:
-  server::Snapshots* const snapshots_;
-  server::Executor* const executor_;
-  const std::function<bool()> refuses_;
+  const Environment environment_;
 };
 
 }  // namespace keelson::simulation

@@ -28,9 +28,9 @@ struct Stream {
   Future<bool> changed;
 };
 
-std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, std::string request) {
+std::shared_ptr<Stream> OpenStream(Client& client, int member, const std::string& method,
+                                   std::string request) {
   auto stream = std::make_shared<Stream>();
-  const int member = client.member();
   stream->call = client.world().NewCall(member, method, client.caller());
   const std::weak_ptr<Stream> weak = stream;
   stream->call->on_message = [weak](std::string message) {
@@ -48,6 +48,10 @@ std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, st
   };
   client.world().Call(stream->call, member, std::move(request));
   return stream;
+}
+
+std::shared_ptr<Stream> OpenStream(Client& client, const std::string& method, std::string request) {
+  return OpenStream(client, client.member(), method, std::move(request));
 }
 
 // The next message; nullopt: none came in time, or the stream is over.
@@ -91,8 +95,8 @@ struct Watched {
   bool no_puts = false, no_deletes = false;
 };
 
-std::shared_ptr<Stream> OpenWatch(Client& client, const Watched& what, int64_t start) {
-  auto stream = OpenStream(client, "/etcdserverpb.Watch/Watch", "");
+std::shared_ptr<Stream> OpenWatch(Client& client, int member, const Watched& what, int64_t start) {
+  auto stream = OpenStream(client, member, "/etcdserverpb.Watch/Watch", "");
   etcdserverpb::WatchRequest request;
   auto* const create = request.mutable_create_request();
   create->set_key(what.key);
@@ -142,15 +146,21 @@ int64_t ResumeAfter(const WatchAnswer& answer, int64_t next) {
   return std::max(next, answer.revision + 1);
 }
 
+enum class Patience { kOrdinary, kEndless };
+
 // Listens until the stream ends, or breaks it off. A watcher that has seen only a part of a
 // revision goes on with the whole of it.
 Coroutine<int64_t> FollowStream(Client& client, std::shared_ptr<Stream> stream, size_t history,
-                                int64_t next) {
+                                int64_t next, Patience patience) {
   World& world = client.world();
   auto& answers = client.histories().watches[history].streams.back().answers;
+  const bool patient = patience == Patience::kEndless;
   while (!stream->over || !stream->messages.empty()) {
-    const std::optional<std::string> message = co_await Next(client, stream, 3 * kSecond);
-    const bool calm = client.stopped();  // it stays with its stream
+    const bool listens = patient && !answers.empty();
+    const std::optional<std::string> message =
+        co_await Next(client, stream, listens ? kSecond / 2 : 3 * kSecond);
+    const bool ending = client.stopped();
+    const bool calm = ending || patient;  // it stays with its stream
     if (!message) {
       // Nothing is heard of it: the connection may be gone. (After a while a client gives up.)
       if (answers.empty() || (!calm && client.dice().Percent(30))) break;
@@ -175,8 +185,8 @@ Coroutine<int64_t> FollowStream(Client& client, std::shared_ptr<Stream> stream, 
       world.counters().Add(Reached::kWatchCompacted);
       break;
     }
-    if (calm) continue;
-    if (client.dice().Percent(3)) break;
+    if (ending) continue;
+    if (!calm && client.dice().Percent(3)) break;
     if (client.dice().Percent(10)) AskProgress(stream);
     if (client.dice().Percent(5)) {
       stream->call->SetReading(false);
@@ -336,7 +346,8 @@ Coroutine<> ChangeObject(Client& client, size_t cache) {
 // Listens to the objects and changes some, until the stream breaks. False: it has to list again.
 Coroutine<bool> FollowObjects(Client& client, size_t cache) {
   Watched what{client.histories().caches[cache].prefix, client.histories().caches[cache].end};
-  auto stream = OpenWatch(client, what, client.histories().caches[cache].revision + 1);
+  auto stream =
+      OpenWatch(client, client.member(), what, client.histories().caches[cache].revision + 1);
   bool known = true;
   while (known && (!stream->over || !stream->messages.empty())) {
     const std::optional<std::string> message =
@@ -361,7 +372,10 @@ Coroutine<bool> FollowObjects(Client& client, size_t cache) {
 
 }  // namespace
 
-Coroutine<> Watch(Client& client) {
+namespace {
+
+// At `home` as long as that is a member; 0: here and there.
+Coroutine<> WatchFrom(Client& client, int home) {
   const Watched what = DrawWatched(client.dice());
   const size_t history = client.histories().watches.size();
   checkers::WatchHistory& watch = client.histories().watches.emplace_back();
@@ -376,12 +390,42 @@ Coroutine<> Watch(Client& client) {
     co_await client.LogInIfDue();
     checkers::WatchStream& begun = client.histories().watches[history].streams.emplace_back();
     begun.start_revision = next;
-    auto stream = OpenWatch(client, what, next);
-    next = co_await FollowStream(client, stream, history, next);
+    const bool at_home = home != 0 && !client.world().removed(home);
+    auto stream = OpenWatch(client, at_home ? home : client.member(), what, next);
+    next = co_await FollowStream(client, stream, history, next,
+                                 at_home ? Patience::kEndless : Patience::kOrdinary);
     client.world().counters().Add(Reached::kWatchResumes);
     co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
     client.ChooseMember();
   }
+}
+
+// Whether it lives is asked in one way or the other. False: it does not.
+Coroutine<bool> AskRemaining(Client& client, LeaseHistory& lease) {
+  etcdserverpb::LeaseTimeToLiveRequest request;
+  request.set_id(lease.id);
+  const CallResult result = co_await client.Call("/etcdserverpb.Lease/LeaseTimeToLive", request);
+  etcdserverpb::LeaseTimeToLiveResponse response;
+  if (!result.status.ok() || !response.ParseFromString(result.body) || response.ttl() >= 0) {
+    co_return true;
+  }
+  lease.known_gone = client.now();
+  co_return false;
+}
+
+// Asks for a lease that was granted a moment ago, or does not. False: it is gone.
+Coroutine<bool> IsThere(Client& client, LeaseHistory& lease) {
+  const bool curious = client.world().options().has(Feature::k_stalled_grants);
+  if (!curious && !client.dice().Percent(30)) co_return true;
+  if (curious && client.dice().Percent(40)) co_return co_await AskRemaining(client, lease);
+  co_return co_await Renew(client, lease);
+}
+
+}  // namespace
+
+Coroutine<> Watch(Client& client) { return WatchFrom(client, 0); }
+Coroutine<> WatchSteadily(Client& client) {
+  return WatchFrom(client, 1 + client.number() % client.world().options().members);
 }
 
 Coroutine<> UseLeases(Client& client) {
@@ -390,7 +434,7 @@ Coroutine<> UseLeases(Client& client) {
     LeaseHistory lease = co_await Grant(client, client.dice().Between(1, 4));
     const std::string key = absl::StrCat("lease/", client.number(), "/", ++number);
     bool attached = false;
-    if (lease.id != 0 && client.dice().Percent(30) && !co_await Renew(client, lease)) {
+    if (lease.id != 0 && !co_await IsThere(client, lease)) {
       client.histories().leases.push_back(lease);
       continue;
     }

@@ -73,6 +73,10 @@ class Simulation {
     if (options_.has(Feature::k_elections)) Add(&ObserveElection);
     if (options_.has(Feature::k_compaction)) Add(&CompactNowAndThen);
     if (options_.has(Feature::k_overload)) Add(&ComeInBursts);
+    if (options_.has(Feature::k_stopped_readers)) Add(&ReadWithoutWaiting);
+    if (options_.has(Feature::k_steady_watches)) {
+      for (int n = 0; n < options_.members; ++n) Add(&WatchSteadily);
+    }
     if (options_.has(Feature::k_membership)) Add(&ChangeMembers, kAdministrator);
     if (options_.has(Feature::k_alarms)) Add(&RaiseAlarms, kAdministrator);
     if (options_.has(Feature::k_damage)) Add(&ReplaceDamaged, kAdministrator);

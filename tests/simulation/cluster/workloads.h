@@ -25,6 +25,8 @@ Coroutine<> MoveMoney(Client& client);
 Coroutine<> GrowSet(Client& client);
 // A watch that goes on where it broke off.
 Coroutine<> Watch(Client& client);
+// The same, of one member all the time, and patient.
+Coroutine<> WatchSteadily(Client& client);
 // Leases granted, kept alive for a while, left to end or revoked, and watched to their end.
 Coroutine<> UseLeases(Client& client);
 // The Lock service; under the lock a counter is changed, fenced by the lock's key.
@@ -36,6 +38,8 @@ Coroutine<> ControlObjects(Client& client);
 Coroutine<> CompactNowAndThen(Client& client);
 // More calls at once than a member takes.
 Coroutine<> ComeInBursts(Client& client);
+// Reads, and some writes, that do not wait for each other, at all members.
+Coroutine<> ReadWithoutWaiting(Client& client);
 // Members added, promoted by their being voters at once, and removed.
 Coroutine<> ChangeMembers(Client& client);
 // Alarms raised and disarmed: while there is one, nothing is written.

@@ -19,6 +19,7 @@ constexpr uint64_t kClusterId = 7;
 constexpr size_t kStoryLines = 25;
 constexpr Time kAskTimeout = 5 * kSecond;
 constexpr uint64_t kPieceBytes = 16 << 10;
+constexpr Time kHeldStep = 100 * kMillisecond;
 using Survivors = storage::CrashingFileSystem::Survivors;
 
 }  // namespace
@@ -50,6 +51,10 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
   }
   bool over() const { return source_ == nullptr; }
   int from() const { return from_; }
+  int to() const { return to_; }
+  std::string name() const {
+    return std::string(std::get<raft::InstallSnapshot>(message_.body).snapshot->data.view());
+  }
 
  private:
   bool Connected() const {
@@ -58,6 +63,10 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
   }
   void Step() {
     if (over()) return;
+    if (Connected() && world_->snapshots_held_.contains(to_)) {
+      return world_->scheduler_.After(world_->dice_.Between(kMillisecond, kHeldStep),
+                                      [self = shared_from_this()] { self->Step(); });
+    }
     const bool breaks = world_->faulty && world_->options_.has(Feature::k_broken_snapshots) &&
                         world_->dice_.Percent(3);
     if (!Connected() || breaks) return Fail("the connection broke");
@@ -79,7 +88,7 @@ class World::SnapshotDelivery : public std::enable_shared_from_this<SnapshotDeli
     Host* const host = &world_->host(to_);
     host->executor().Post([host, message = message_, incoming = incoming_,
                            name = server::SnapshotName(*receiver_->description())] {
-      host->snapshots().OnReceived(name, incoming);
+      host->OnSnapshotReceived(name, incoming);
       host->core().OnRaftMessage(message);
     });
     world_->counters_.Add(Reached::kSnapshotsDelivered);
@@ -238,6 +247,11 @@ Time World::Late() {
   return dice_.Skewed(kMillisecond, 300 * kMillisecond);
 }
 
+int World::GrantStalls() {
+  if (!faulty || !options_.has(Feature::k_stalled_grants) || !dice_.Percent(25)) return 0;
+  return static_cast<int>(dice_.Skewed(20, 1000));
+}
+
 Host::Environment World::EnvironmentOf(int n) {
   Host::Environment environment;
   environment.scheduler = &scheduler_;
@@ -246,6 +260,7 @@ Host::Environment World::EnvironmentOf(int n) {
   environment.disk = &disk(n);
   environment.ledger = &ledger_;
   environment.raft = &raft_;
+  environment.counters = &counters_;
   environment.id = id(n);
   environment.number = n;
   environment.name = absl::StrCat("m", n);
@@ -261,6 +276,7 @@ Host::Environment World::EnvironmentOf(int n) {
   };
   environment.refuses = [this] { return Refuses(); };
   environment.late = [this] { return Late(); };
+  environment.grant_stalls = [this] { return GrantStalls(); };
   environment.connected_for = [this, n](NodeId peer) { return ConnectedFor(n, NumberOf(peer)); };
   environment.on_fatal = [this, n](const absl::Status& status) { OnFatal(n, status); };
   environment.on_removed = [this, n] {
@@ -434,6 +450,7 @@ bool World::Send(int from, const raft::Message& message) {
     return false;
   }
   if (Refuses()) return false;
+  MaybeStop(from, message);
   // A message is lost with its connection, or waits with all behind it until it is sent again.
   Time held_up = 0;
   const bool loses = faulty && options_.has(Feature::k_loss);
@@ -461,6 +478,17 @@ bool World::Send(int from, const raft::Message& message) {
   return true;
 }
 
+void World::MaybeStop(int n, const raft::Message& message) {
+  const auto found = stops_.find(n);
+  if (found == stops_.end() || !std::holds_alternative<raft::ReadIndexRequest>(message.body)) {
+    return;
+  }
+  const Stop stop = stops_.extract(found).mapped();
+  if (now() > stop.give_up) return;
+  Tell(n, "stands still while it reads");
+  host(n).PauseUntil(now() + stop.lasting);
+}
+
 void World::Deliver(int to, Time when, const std::string& bytes) {
   scheduler_.At(when, [this, to, bytes] {
     const auto found = hosts_.find(to);
@@ -468,6 +496,9 @@ void World::Deliver(int to, Time when, const std::string& bytes) {
     auto message = server::DecodeRaftMessage(SharedBytes(bytes));
     KV_CHECK(message.has_value());
     Host* const host = found->second.get();
+    if (std::holds_alternative<raft::ReadIndexResponse>(message->body) && host->stands_still()) {
+      counters_.Add(Reached::kAnswersToStoppedReaders);
+    }
     host->executor().Post([host, message = *std::move(message)]() mutable {
       host->core().OnRaftMessage(std::move(message));
     });
@@ -483,6 +514,22 @@ void World::SendSnapshot(int from, const raft::Message& message,
   deliveries_.push_back(std::make_shared<SnapshotDelivery>(
       this, from, NumberOf(message.to), message, std::move(checkpoint), std::move(done)));
   deliveries_.back()->Next();
+}
+
+void World::HoldSnapshots(int to, bool hold) {
+  if (hold) {
+    snapshots_held_.insert(to);
+  } else {
+    snapshots_held_.erase(to);
+  }
+}
+
+size_t World::SnapshotsUnderWay(int to) const {
+  std::set<std::string> names;
+  for (const auto& delivery : deliveries_) {
+    if (!delivery->over() && delivery->to() == to) names.insert(delivery->name());
+  }
+  return names.size();
 }
 
 void World::Ask(int from, int to, const server::PeerRequest& request,
@@ -506,6 +553,9 @@ void World::Ask(int from, int to, const server::PeerRequest& request,
     if (!running(to) || CutBetween(from, to)) return;
     Host* const asked = &host(to);
     asked->executor().Post([this, asked, from, to, request, answer] {
+      if (asked->core().node().is_leader() && asked->GrantWaits(request.lease())) {
+        counters_.Add(Reached::kLeasesAskedWhileGrantStalls);
+      }
       asked->core().OnPeerRequest(request, [this, from, to, answer](server::PeerAnswer of) {
         if (CutBetween(to, from)) return;
         scheduler_.After(Delay(), [answer, of] { answer(of); });

@@ -74,6 +74,12 @@ class World final : public ClientLink {
   void Cut(int from, int to, bool cut);
   void CutClients(int n, bool cut);
   // What is sent meanwhile arrives then at the earliest.
+  // States that are on their way to the member, or will be, get there only when it is let go.
+  void HoldSnapshots(int to, bool hold);
+  // How many different ones.
+  size_t SnapshotsUnderWay(int to) const;
+  // When the member asks its leader for a read next, up to `give_up`, it is stopped for a while.
+  void StopAtRead(int n, Time give_up, Time lasting) { stops_[n] = {give_up, lasting}; }
   void HoldLink(int from, int to, Time until) { held_until_[{from, to}] = until; }
   void HealNetwork();
   bool faulty = true;  // messages are lost, repeated and slow as the options say, and clients many
@@ -91,6 +97,8 @@ class World final : public ClientLink {
 
   bool Refuses();
   Time Late();
+  int GrantStalls();
+  void MaybeStop(int n, const raft::Message& message);
   std::set<int> MembersWho(bool learn);
   bool CutBetween(int from, int to) const { return cuts_.contains({from, to}); }
   Host::Environment EnvironmentOf(int n);
@@ -131,6 +139,12 @@ class World final : public ClientLink {
   std::map<std::pair<int, int>, Time> last_arrival_;
   std::map<std::pair<int, int>, Time> held_until_;
   std::set<int> client_cuts_;
+  std::set<int> snapshots_held_;  // by whom they are for
+  struct Stop {
+    Time give_up;
+    Time lasting;
+  };
+  std::map<int, Stop> stops_;
   std::vector<std::shared_ptr<SnapshotDelivery>> deliveries_;
   std::map<int, std::unique_ptr<Host>> hosts_;
 };

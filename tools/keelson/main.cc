@@ -7,6 +7,15 @@
 #include "absl/synchronization/mutex.h"
 #include "tools/keelson/commands.h"
 
+// Read by jemalloc. What it keeps at hand for each of some dozens of threads would be a third of an
+// idle server's memory.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf =
+    "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true,"
+    "tcache_nslots_small_max:16,tcache_nslots_large:2,lg_tcache_max:12";
+}
+
 namespace {
 
 // A watch is a connection, and a connection a file: as many as the user may have.

@@ -16,6 +16,7 @@
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/utilities/stackable_db.h"
 #include "storage/database_files.h"
+#include "storage/info_log.h"
 #include "storage/rocks_environment.h"
 
 namespace keelson::storage {
@@ -46,7 +47,11 @@ bool HasLz4() {
 rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
                                    std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions db;
-  if (options.environment != nullptr) db.env = options.environment->env();
+  if (options.environment != nullptr) {
+    db.env = options.environment->env();
+  } else {
+    db.info_log = std::make_shared<InfoLog>(options.directory + "/LOG");
+  }
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.atomic_flush = true;  // data and applied index reach disk together or not at all
@@ -63,8 +68,6 @@ rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   db.info_log_level = rocksdb::WARN_LEVEL;
-  db.max_log_file_size = 4 << 20;
-  db.keep_log_file_num = 4;
   if (listener != nullptr) db.listeners.push_back(std::move(listener));
   return db;
 }

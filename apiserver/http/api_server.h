@@ -26,7 +26,7 @@ struct ApiServerOptions {
   std::string service_account_issuer = "https://kubernetes.default.svc.cluster.local";
   std::string token_file = {};
   bool anonymous = true;
-  int workers = 32;
+  int workers = 64;
 };
 
 // Serves until SIGTERM or SIGINT, then lets requests end. What it has to say goes to stderr.

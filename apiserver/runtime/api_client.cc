@@ -35,7 +35,7 @@ constexpr int kAttemptsMax = 10;
 constexpr int kWatchSecondsMin = 300;
 constexpr int kWatchSecondsMax = 600;
 // Idle handles keep their connection; more calls than this at once are rare.
-constexpr size_t kIdleHandlesMax = 32;
+constexpr size_t kIdleHandlesMax = 128;
 // What a server may send us at most: one event of a watch, one answer.
 constexpr size_t kLineBytesMax = 64 << 20;
 constexpr size_t kBodyBytesMax = size_t{1} << 30;

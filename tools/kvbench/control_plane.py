@@ -92,6 +92,14 @@ class Bench:
             used[group] += (int(fields[11]) + int(fields[12])) / TICKS
         return used
 
+    def memory(self):
+        """Resident, of a component's processes together, in MiB."""
+        held = dict.fromkeys(GROUPS, 0.0)
+        for group, pid in self.processes():
+            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+            held[group] += pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return held
+
     def requests(self):
         """What API servers have answered so far, by verb and resource."""
         total = collections.Counter()
@@ -116,6 +124,9 @@ class Bench:
         print(f"{phase:10}  {seconds:7.1f} s  {self.args.pods / seconds:6.0f} pods/s   "
               + "  ".join(f"{group} {milliseconds[group]:.2f}" for group in GROUPS)
               + f"  all {sum(milliseconds.values()):.2f} ms CPU a pod", flush=True)
+        if self.args.memory:
+            print("    memory  " + "  ".join(f"{group} {size:.0f}" for group, size in self.memory().items()) + " MiB",
+                  flush=True)
         if self.args.requests:
             for what, count in (self.requests() - asked).most_common():
                 if count >= self.args.pods / 50:
@@ -148,6 +159,8 @@ class Bench:
         self.new_space(f"crowd-{number}")
         self.measure("whole path", self.scale, lambda: self.status_is("availableReplicas"))
         self.measure("deleted", lambda: self.api.call("DELETE", self.path("/crowd")), self.no_pods)
+        if self.args.short:
+            return
         self.api.call("POST", self.path(), deployment(0))
         self.signal_schedulers(signal.SIGSTOP)
         try:
@@ -166,6 +179,8 @@ def main():
     parser.add_argument("--members", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--requests", action="store_true", help="how many requests of which kind a pod is")
+    parser.add_argument("--short", action="store_true", help="of each round only the whole path and the deletion")
+    parser.add_argument("--memory", action="store_true", help="resident memory after each phase")
     parser.add_argument("--json", help="a file for the numbers, too")
     args = parser.parse_args()
     plane = control_plane.ControlPlane(members=args.members, nodes=args.nodes)

@@ -44,6 +44,8 @@ class CrashingFileSystem::MemoryFile final : public File {
       const bool full = offset + piece.size() > std::max<uint64_t>(room, inode_->live.size());
       if (full) piece = piece.substr(0, room > offset ? room - offset : 0);
       if (!piece.empty()) Put(*inode_, offset, piece);
+      files_.Trace(offset);
+      files_.Trace(piece.size());
       if (full) return absl::ResourceExhaustedError("the disk is full");
       offset += piece.size();
     }
@@ -110,6 +112,8 @@ absl::Status CrashingFileSystem::MayChange(const std::string& path, Change chang
   if (changes_left_.has_value() && !halted_) halted_ = (*changes_left_)-- == 0;
   KV_RETURN_IF_ERROR(Alive());
   ++changes_;
+  for (const char c : path) Trace(static_cast<uint8_t>(c));
+  Trace(static_cast<uint64_t>(change));
   if (!failure_.has_value() || !IsUnder(path, failure_->under)) return absl::OkStatus();
   if (failure_after_ > 0) {
     --failure_after_;
@@ -121,6 +125,10 @@ absl::Status CrashingFileSystem::MayChange(const std::string& path, Change chang
   if (!failure_->lasting) failure_.reset();
   if (no_space) return absl::ResourceExhaustedError("injected: no space");
   return absl::UnavailableError("injected: input/output error");
+}
+
+void CrashingFileSystem::Trace(uint64_t word) {
+  trace_ = (trace_ ^ word) * 0x9e3779b97f4a7c15 + (trace_ >> 29);
 }
 
 void CrashingFileSystem::Put(Inode& inode, uint64_t offset, std::string_view bytes) {
@@ -263,9 +271,14 @@ void CrashingFileSystem::NameChanged() {
   history_.erase(history_.begin());
 }
 
-uint64_t CrashingFileSystem::Used() const {
+// A file with several names takes its room once.
+uint64_t CrashingFileSystem::Used() {
   uint64_t used = 0;
-  for (const auto& [name, inode] : names_) used += inode->live.size();
+  ++counts_of_used_;
+  for (const auto& [name, inode] : names_) {
+    if (std::exchange(inode->counted, counts_of_used_) == counts_of_used_) continue;
+    used += inode->live.size();
+  }
   return used;
 }
 
@@ -420,6 +433,11 @@ uint64_t CrashingFileSystem::flips() const {
 uint64_t CrashingFileSystem::changes() const {
   absl::MutexLock lock(&mutex_);
   return changes_;
+}
+
+uint64_t CrashingFileSystem::trace() const {
+  absl::MutexLock lock(&mutex_);
+  return trace_;
 }
 
 absl::Status CrashingFileSystem::Link(const std::string& from, const std::string& to) {

@@ -76,8 +76,9 @@ class CrashingFileSystem final : public FileSystem {
   void FlipReads(uint64_t one_in, const std::string& under = {}, uint64_t count = UINT64_MAX,
                  uint64_t skip = 0);
   uint64_t flips() const;
-  // Calls that change something so far.
+  // Calls that change something so far, and a hash over them: which, on what, how much of it.
   uint64_t changes() const;
+  uint64_t trace() const;
 
   std::string Content(const std::string& path);
   // On the disk itself, as damage is. Bytes past the end are left out.
@@ -101,6 +102,7 @@ class CrashingFileSystem final : public FileSystem {
     std::string live;
     std::string durable;
     std::set<uint64_t> dirty;  // sectors
+    uint64_t counted = 0;      // when Used() last came to it
   };
   class MemoryFile;
   class MemoryLock;
@@ -124,7 +126,8 @@ class CrashingFileSystem final : public FileSystem {
   // does not need it after a crash.
   void RenameDirectory(const std::string& from, const std::string& to)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t Used() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t Used() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Trace(uint64_t word) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NameChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
@@ -132,6 +135,8 @@ class CrashingFileSystem final : public FileSystem {
   bool halted_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<uint64_t> changes_left_ ABSL_GUARDED_BY(mutex_);  // until it halts by itself
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t trace_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t counts_of_used_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<Failure> failure_ ABSL_GUARDED_BY(mutex_);
   uint64_t failure_after_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -22,6 +22,8 @@ class CrashingRocks final : public RocksEnvironment {
   ~CrashingRocks() override;
 
   rocksdb::Env* env() override;
+  BackgroundWork* background() override { return background_; }
+  void SetBackground(BackgroundWork* background) { background_ = background; }
 
   enum class Work : uint8_t { kAll, kFlushes, kRetries };
   // While it lives, background work goes on; it ends when there is none left, or only compactions
@@ -46,6 +48,7 @@ class CrashingRocks final : public RocksEnvironment {
   class Files;
   class Environment;
   const std::unique_ptr<Environment> environment_;
+  BackgroundWork* background_ = nullptr;
 };
 
 }  // namespace keelson::storage

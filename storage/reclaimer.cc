@@ -12,7 +12,7 @@ namespace keelson::storage {
 void Reclaimer::Start(Rocks* rocks) {
   absl::MutexLock lock(&mutex_);
   rocks_ = rocks;
-  WakeThread();
+  Wake();
 }
 
 void Reclaimer::Stop() {
@@ -22,6 +22,7 @@ void Reclaimer::Stop() {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
     waiting.swap(waiting_);
+    alive_.reset();
     started = thread_.joinable();
   }
   if (started) {
@@ -37,7 +38,7 @@ void Reclaimer::Reclaim(Done done) {
     absl::MutexLock lock(&mutex_);
     if (!stop_) {
       waiting_.push_back(std::move(done));
-      return WakeThread();
+      return Wake();
     }
   }
   done(absl::CancelledError("the store is closing"));
@@ -46,42 +47,71 @@ void Reclaimer::Reclaim(Done done) {
 void Reclaimer::Resume() {
   absl::MutexLock lock(&mutex_);
   resume_ = true;
-  WakeThread();
+  Wake();
 }
 
-void Reclaimer::WakeThread() {
-  if (thread_.joinable() || stop_ || rocks_ == nullptr || !HasWork()) return;
+void Reclaimer::Wake() {
+  if (stop_ || rocks_ == nullptr || !HasWork()) return;
+  if (background_ != nullptr) return AskForTurn(absl::ZeroDuration());
+  if (thread_.joinable()) return;
   thread_ = std::thread([this] { Run(); });
   pthread_setname_np(thread_.native_handle(), "reclaim");
 }
 
+void Reclaimer::AskForTurn(absl::Duration delay) {
+  if (std::exchange(asked_, true)) return;
+  background_->After(delay, [this, alive = std::weak_ptr<int>(alive_)] {
+    if (!alive.expired()) RunAsked();
+  });
+}
+
+void Reclaimer::RunAsked() {
+  {
+    absl::MutexLock lock(&mutex_);
+    asked_ = false;
+    if (!HasWork()) return;
+  }
+  const bool done = DoNext();
+  absl::MutexLock lock(&mutex_);
+  if (!stop_ && HasWork()) AskForTurn(done ? absl::ZeroDuration() : kResumeRetry);
+}
+
 void Reclaimer::Run() {
   while (true) {
-    std::vector<Done> waiting;
-    bool resume;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &Reclaimer::HasWork));
       if (stop_) return;
-      resume = std::exchange(resume_, false);
-      if (!resume) waiting.swap(waiting_);
     }
-    if (resume) {
-      // RocksDB writes out what it holds in memory; as long as there is no room it fails again. It
-      // tells of an error before it takes note of it itself, and then has nothing to resume from:
-      // only a flush shows that all is well.
-      if (rocks_->db->Resume().ok() && Flush().ok()) {
-        on_resumed_();
-        continue;
-      }
-      absl::MutexLock lock(&mutex_);
-      resume_ = true;
-      mutex_.AwaitWithTimeout(absl::Condition(this, &Reclaimer::Stopping), kResumeRetry);
-      continue;
-    }
-    const absl::Status status = Rewrite();
-    for (const Done& done : waiting) done(status);
+    if (DoNext()) continue;
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(this, &Reclaimer::Stopping), kResumeRetry);
   }
+}
+
+bool Reclaimer::DoNext() {
+  std::vector<Done> waiting;
+  bool resume;
+  {
+    absl::MutexLock lock(&mutex_);
+    resume = std::exchange(resume_, false);
+    if (!resume) waiting.swap(waiting_);
+  }
+  if (resume) {
+    // RocksDB writes out what it holds in memory; as long as there is no room it fails again. It
+    // tells of an error before it takes note of it itself, and then has nothing to resume from:
+    // only a flush shows that all is well.
+    if (rocks_->db->Resume().ok() && Flush().ok()) {
+      on_resumed_();
+      return true;
+    }
+    absl::MutexLock lock(&mutex_);
+    resume_ = true;
+    return false;
+  }
+  const absl::Status status = Rewrite();
+  for (const Done& done : waiting) done(status);
+  return true;
 }
 
 absl::Status Reclaimer::Flush() {

@@ -30,6 +30,7 @@
 #include "storage/reclaimer.h"
 #include "storage/revision_pins.h"
 #include "storage/rocks.h"
+#include "storage/rocks_environment.h"
 #include "storage/state_hash.h"
 #include "storage/version_compaction.h"
 #include "storage/version_reader.h"
@@ -194,7 +195,7 @@ class RocksStore final : public Store {
   }
   void OnDiskFull() {
     disk_full_.store(true, std::memory_order_relaxed);
-    if (options_.reclaim_by_itself) reclaimer_.Resume();
+    if (options_.reclaim_by_itself || background_ != nullptr) reclaimer_.Resume();
   }
 
   VersionId NextId();
@@ -211,10 +212,12 @@ class RocksStore final : public Store {
                                           VersionVisitor visit) const;
 
   const StoreOptions options_;
+  BackgroundWork* const background_ =
+      options_.environment == nullptr ? nullptr : options_.environment->background();
   // Set when RocksDB fails for want of space, cleared when it goes on; stands alone.
   std::atomic<bool> disk_full_{false};
   // Hears of RocksDB's errors until that is closed.
-  Reclaimer reclaimer_{[this] { disk_full_.store(false, std::memory_order_relaxed); }};
+  Reclaimer reclaimer_{background_, [this] { disk_full_.store(false, std::memory_order_relaxed); }};
   std::shared_ptr<FlushListener> listener_ =
       std::make_shared<FlushListener>([this] { OnDiskFull(); });
   const std::shared_ptr<RevisionPins> pins_ = std::make_shared<RevisionPins>();

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 
-#include "absl/container/flat_hash_set.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "storage/key_value.h"
@@ -28,7 +28,7 @@ absl::StatusOr<VersionCompaction::Step> VersionCompaction::Build(Revision target
   rocksdb::ReadOptions read;
   read.fill_cache = false;
   std::unique_ptr<rocksdb::Iterator> it(rocks.db->NewIterator(read, rocks.rev));
-  absl::flat_hash_set<std::string> keys;  // to be trimmed
+  std::set<std::string> keys;  // to be trimmed
   Step step{.progress = progress_};
   CompactionProgress& progress = step.progress;
   progress.through = target;

@@ -21,10 +21,14 @@ namespace keelson::simulation {
 namespace {
 
 constexpr char kStates[] = "/states";
-constexpr uint64_t kRocksMemory = 8 << 20;
+// So much that a state is flushed when a member says so and never because a memtable is full: when
+// it is, RocksDB's skip lists decide, which draw their heights from a source of their own.
+constexpr uint64_t kRocksMemory = 64 << 20;
 constexpr absl::Duration kLoadSweep = absl::Milliseconds(100);
 
-// A store whose flushes and end are done by RocksDB's background threads, which run meanwhile.
+// A store whose flushes and end are done by RocksDB's background thread, which runs meanwhile. A
+// checkpoint takes the files as they are after the flush: those of compactions come in no certain
+// order with it.
 class RunningStore final : public storage::ReplaceableStore {
  public:
   RunningStore(std::shared_ptr<storage::Store> store, storage::CrashingRocks& rocks)
@@ -38,12 +42,37 @@ class RunningStore final : public storage::ReplaceableStore {
     return ReplaceableStore::Flush();
   }
   absl::Status LinkFiles(const std::string& directory) override {
-    const storage::CrashingRocks::Running running(rocks_);
+    const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
     return ReplaceableStore::LinkFiles(directory);
   }
 
  private:
   storage::CrashingRocks& rocks_;
+};
+
+// What a store does when nobody waits for it: a turn of the member's worker.
+class InTurns final : public storage::BackgroundWork {
+ public:
+  InTurns(Scheduler* scheduler, const VirtualClock* clock, VirtualExecutor* worker,
+          storage::CrashingRocks* rocks)
+      : scheduler_(scheduler), clock_(clock), worker_(worker), rocks_(rocks) {}
+  void After(absl::Duration delay, std::function<void()> task) override {
+    scheduler_->After(clock_->Until(delay),
+                      [this, alive = std::weak_ptr<int>(alive_), task = std::move(task)]() mutable {
+                        if (alive.expired()) return;
+                        worker_->Post([rocks = rocks_, task = std::move(task)] {
+                          const storage::CrashingRocks::Running running(*rocks);
+                          task();
+                        });
+                      });
+  }
+
+ private:
+  Scheduler* const scheduler_;
+  const VirtualClock* const clock_;
+  VirtualExecutor* const worker_;
+  storage::CrashingRocks* const rocks_;
+  const std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 class RocksOnCrashingDisk final : public storage::StateMedium {
@@ -55,6 +84,7 @@ class RocksOnCrashingDisk final : public storage::StateMedium {
       const storage::StoreOptions& options) override {
     storage::StoreOptions own = options;
     own.environment = &rocks_;
+    // How much is worth it is measured with what memtables take, which is not the same every time.
     own.reclaim_by_itself = false;
     own.flush_on_close = false;
     own.memory_budget_bytes = kRocksMemory;
@@ -213,7 +243,13 @@ Host::Host(const Environment& environment, uint64_t seed)
               {.turn_min = 100 * kMicrosecond, .turn_max = 20 * kMillisecond, .tasks_a_turn = 1}),
       password_executor_(
           environment.scheduler, environment.clock, &dice_,
-          {.turn_min = kMillisecond, .turn_max = 40 * kMillisecond, .tasks_a_turn = 1}) {}
+          {.turn_min = kMillisecond, .turn_max = 40 * kMillisecond, .tasks_a_turn = 1}),
+      background_(environment.disk->rocks == nullptr
+                      ? nullptr
+                      : std::make_unique<InTurns>(environment.scheduler, environment.clock,
+                                                  &worker_, environment.disk->rocks.get())) {
+  if (background_ != nullptr) environment.disk->rocks->SetBackground(background_.get());
+}
 
 // The calls go before what their handlers rest on.
 Host::~Host() {
@@ -223,6 +259,7 @@ Host::~Host() {
   rpc_.reset();
   publisher_.reset();
   core_.reset();
+  if (background_ != nullptr) environment_.disk->rocks->SetBackground(nullptr);
 }
 
 storage::Store& Host::store() { return *store_; }

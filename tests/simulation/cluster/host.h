@@ -16,6 +16,7 @@
 #include "server/publisher.h"
 #include "server/rpc/rpc_server.h"
 #include "server/snapshot_keeper.h"
+#include "storage/background_work.h"
 #include "storage/crashing_file_system.h"
 #include "storage/crashing_rocks.h"
 #include "storage/state_medium.h"
@@ -122,6 +123,7 @@ class Host final : public server::RaftTransport {
   VirtualExecutor executor_;
   VirtualExecutor worker_;
   VirtualExecutor password_executor_;
+  std::unique_ptr<storage::BackgroundWork> background_;  // null: stores are in memory
   std::unique_ptr<storage::StoreDirectory> states_;
   std::unique_ptr<WatchedStore> store_;
   std::unique_ptr<storage::RaftLog> log_;

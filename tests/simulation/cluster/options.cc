@@ -92,16 +92,6 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.start_check = dice.Percent(25);
   options.leader_promotes = dice.Percent(30);
   if (dice.Percent(40)) options.token_ttl = kSecond * dice.Between(2, 20);
-  if (options.real_stores) {
-    // RocksDB is brought back after a full disk by a thread of its own, which has no virtual time;
-    // and whoever needs a state gets it from the log.
-    options.features.erase(Feature::k_full_disks);
-    options.features.erase(Feature::k_membership);
-    options.features.erase(Feature::k_damage);
-    options.features.erase(Feature::k_outdated);
-    options.features.erase(Feature::k_snapshot_races);
-    options.snapshot_catchup_entries = 100000;
-  }
   return options;
 }
 

@@ -38,6 +38,7 @@ class Simulation {
     Settle();
     if (world_.broken().empty()) JudgeMembers(world_);
     if (world_.broken().empty()) JudgeHistories(world_, histories_, healed_);
+    world_.MixDisks();
     RunResult result;
     result.broken = world_.broken();
     if (!result.broken.empty()) result.stories = world_.Stories();

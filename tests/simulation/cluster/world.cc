@@ -335,6 +335,7 @@ void World::Crash(int n) {
       if (delivery->from() == n) delivery->Drop();
     }
     hosts_.erase(n);
+    scheduler_.Mix(disk(n).files.trace());
     disk(n).files.Restart(survivors);
     disk(n).speed = DiskSpeed();
   });
@@ -406,6 +407,10 @@ void World::CheckLeaders() {
   }
 }
 
+void World::MixDisks() {
+  for (const auto& [n, disk] : disks_) scheduler_.Mix(disk->files.trace());
+}
+
 // ------------------------------------------------------------------------------------------
 // network
 
@@ -437,6 +442,15 @@ Time World::Delay() {
                 : dice_.Between(100 * kMicrosecond, kMillisecond);
 }
 
+// RocksDB draws names of its own for its files' contents: the checksum by which a snapshot is known
+// is not the same every time, where the state is.
+void World::MixMessage(const raft::Message& message, std::string_view bytes) {
+  const auto* const install = std::get_if<raft::InstallSnapshot>(&message.body);
+  if (install == nullptr || !options_.real_stores) return scheduler_.Mix(bytes);
+  scheduler_.Mix(install->snapshot->id.index.value());
+  scheduler_.Mix(install->snapshot->data.view().size());
+}
+
 bool World::Send(int from, const raft::Message& message) {
   const int to = NumberOf(message.to);
   if (to == 0) return false;
@@ -460,7 +474,7 @@ bool World::Send(int from, const raft::Message& message) {
     held_up = dice_.Skewed(kMillisecond, 3 * kSecond);
   }
   const std::string bytes = server::EncodeRaftMessage(message).Flatten();
-  scheduler_.Mix(bytes);
+  MixMessage(message, bytes);
   Time arrives = std::max(now() + Delay() + held_up, held_until_[{from, to}]);
   if (!faulty || !options_.has(Feature::k_reorder)) {
     Time& last = last_arrival_[{from, to}];

@@ -30,6 +30,9 @@ class World final : public ClientLink {
   Counters& counters() { return counters_; }
   Ledger& ledger() { return ledger_; }
 
+  // What was asked of the disks becomes part of the run's hash.
+  void MixDisks();
+
   // --- failures: the first one ends the run
   void Broken(const std::string& invariant);
   const std::string& broken() const { return broken_; }
@@ -102,6 +105,7 @@ class World final : public ClientLink {
   std::set<int> MembersWho(bool learn);
   bool CutBetween(int from, int to) const { return cuts_.contains({from, to}); }
   Host::Environment EnvironmentOf(int n);
+  void MixMessage(const raft::Message& message, std::string_view bytes);
   bool Send(int from, const raft::Message& message);
   void Deliver(int to, Time when, const std::string& bytes);
   void SendSnapshot(int from, const raft::Message& message,

@@ -80,7 +80,8 @@ class Schema {
     if (columns.size() > 1) {
       message->typed = columns[1] == "typed";
       message->list = columns[1] == "list";
-      KV_CHECK(message->typed || message->list);
+      message->atomic = columns[1] == "atomic";
+      KV_CHECK(message->typed || message->list || message->atomic);
     }
     messages_.emplace(message->name, std::move(message));
   }
@@ -96,7 +97,7 @@ class Schema {
   }
 
   Field MakeField(const std::vector<std::string_view>& columns) const {
-    KV_CHECK(columns.size() >= 5 && columns.size() <= 7);
+    KV_CHECK(columns.size() >= 5 && columns.size() <= 8);
     Field field;
     std::from_chars(columns[1].data(), columns[1].data() + columns[1].size(), field.number);
     KV_CHECK(field.number > 0);
@@ -112,12 +113,36 @@ class Schema {
     const bool merges = field.type == FieldType::kMessage || field.cardinality == Cardinality::kMap;
     field.patch = merges && !is_list ? PatchStrategy::kMerge : PatchStrategy::kReplace;
     if (columns.size() > 5) SetPatch(&field, columns[5]);
-    if (columns.size() > 6) {
+    if (columns.size() > 6 && columns[6] != "-") {
       field.go_type = columns[6];
       if (is_list && field.go_type.starts_with("[]")) field.element_type = field.go_type.substr(2);
       if (field.cardinality == Cardinality::kOne) field.element_type = field.go_type;
     }
+    SetParts(&field, columns.size() > 7 ? columns[7] : "");
     return field;
+  }
+
+  static void SetParts(Field* field, std::string_view text) {
+    constexpr std::string_view kBy = "by ";
+    if (text.starts_with(kBy)) {
+      field->parts = Parts::kItems;
+      for (std::string_view key : Split(text.substr(kBy.size()), ',')) {
+        const size_t equals = key.find('=');
+        field->item_keys.push_back({std::string(key.substr(0, equals))});
+        if (equals == std::string_view::npos) continue;
+        field->item_keys.back().otherwise = key.substr(equals + 1);
+      }
+    } else if (text == "set") {
+      field->parts = Parts::kValues;
+    } else if (text.empty() || text == "granular") {
+      const bool whole = field->type != FieldType::kMessage || field->message->list ||
+                         (field->message->atomic && text.empty());
+      const bool members = field->cardinality == Cardinality::kMap ||
+                           (field->cardinality == Cardinality::kOne && !whole);
+      field->parts = members ? Parts::kMembers : Parts::kNone;
+    } else {
+      KV_CHECK(text == "atomic");
+    }
   }
 
   void SetType(Field* field, std::string_view type) const {

@@ -2,7 +2,7 @@
 // Read once from the table schema/fields.tsv, which is built into the program.
 //
 // Everything that walks objects of any kind walks them by it: unknown and mistyped fields, protobuf
-// bodies, canonical quantities, strategic merge patches, OpenAPI.
+// bodies, canonical quantities, strategic merge patches, owners of fields, OpenAPI.
 #ifndef KEELSON_APISERVER_API_SCHEMA_H_
 #define KEELSON_APISERVER_API_SCHEMA_H_
 
@@ -38,6 +38,20 @@ enum class Cardinality { kOne, kList, kMap };  // keys of maps are strings
 // lists are replaced, unless the table says otherwise.
 enum class PatchStrategy { kReplace, kMerge, kRetainKeys, kMergeRetainKeys };
 
+// Which parts of a value have owners of their own, and are applied on their own (field_owners.h).
+enum class Parts {
+  kNone,     // it is one whole: scalars, atomic lists, maps and messages
+  kMembers,  // of a map or a message
+  kValues,   // of a list that is a set
+  kItems,    // of a list, known by some of their members
+};
+
+// A member by which items are known.
+struct ItemKey {
+  std::string name;
+  std::optional<std::string> otherwise = {};  // what it is where an item does not say
+};
+
 struct Field {
   std::string name;  // in JSON
   int number = 0;    // 0: not in protobuf (apiVersion and kind)
@@ -53,6 +67,8 @@ struct Field {
   std::string element_type;  // of lists and maps: "v1.Container"
   PatchStrategy patch = PatchStrategy::kReplace;
   std::string merge_key;  // lists of messages that merge
+  Parts parts = Parts::kNone;
+  std::vector<ItemKey> item_keys;  // of kItems, sorted
 
   // Whether an object always has it, if only as {} or "0": Go has no empty struct to leave out.
   bool IsAlwaysThere() const {
@@ -66,6 +82,8 @@ struct Message {
   std::vector<Field> fields;
   bool typed = false;  // has apiVersion and kind, which are among the fields
   bool list = false;   // is the list that is its only field, in JSON
+  // Has one owner, as a whole, but where a field says otherwise.
+  bool atomic = false;
   // By JSON name, fields of inlined messages included. nullptr: unknown.
   const Field* Find(std::string_view json_name) const;
   std::optional<size_t> IndexOf(std::string_view json_name) const;  // in by_name

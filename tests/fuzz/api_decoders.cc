@@ -5,8 +5,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "apiserver/api/apply.h"
 #include "apiserver/api/decode.h"
+#include "apiserver/api/field_owners.h"
 #include "apiserver/api/field_selector.h"
+#include "apiserver/api/field_set.h"
 #include "apiserver/api/json_parse.h"
 #include "apiserver/api/json_text.h"
 #include "apiserver/api/kind.h"
@@ -50,7 +53,7 @@ const api::Message* TakeMessage(std::string_view& bytes) {
   return api::AllMessages()[which % api::AllMessages().size()];
 }
 
-void RunPatch(api::PatchType type, std::string_view bytes) {
+const Json& LivePod() {
   static const Json* const live = new Json(Json::parse(R"({"apiVersion":"v1","kind":"Pod",
       "metadata":{"name":"a","labels":{"x":"1","y":"2"},"finalizers":["f1","f2"],
                   "ownerReferences":[{"apiVersion":"v1","kind":"K","name":"o","uid":"u"}]},
@@ -59,8 +62,12 @@ void RunPatch(api::PatchType type, std::string_view bytes) {
                             {"name":"c2","image":"i2","resources":{}}],
               "tolerations":[{"key":"k"}],"nodeSelector":{"a":"b"},
               "volumes":[{"name":"v","emptyDir":{}}]},"status":{}})"));
+  return *live;
+}
+
+void RunPatch(api::PatchType type, std::string_view bytes) {
   const absl::StatusOr<Json> object =
-      api::ApplyPatch(type, *live, bytes, Pod(), api::FieldValidation::kIgnore, nullptr);
+      api::ApplyPatch(type, LivePod(), bytes, Pod(), api::FieldValidation::kIgnore, nullptr);
   if (object.ok()) CheckKept(Pod(), *object);
 }
 
@@ -122,6 +129,51 @@ void RunApiJsonPatch(std::string_view bytes) { RunPatch(api::PatchType::kJson, b
 void RunApiMergePatch(std::string_view bytes) { RunPatch(api::PatchType::kMerge, bytes); }
 void RunApiStrategicMerge(std::string_view bytes) {
   RunPatch(api::PatchType::kStrategicMerge, bytes);
+}
+
+void RunApiFieldSet(std::string_view bytes) {
+  if (api::JsonFault(bytes).empty()) {
+    // What is believed is still read to its end and no further.
+    api::JsonReader reader(bytes);
+    (void)api::FieldSet::Read(reader);
+    KV_CHECK(reader.AtEnd());
+  }
+  const std::optional<api::FieldSet> set = api::FieldSet::Parse(bytes);
+  if (!set.has_value()) return;
+  const std::string text = set->ToJson();
+  KV_CHECK(api::JsonFault(text).empty()) << text;
+  KV_CHECK(api::FieldSet::Parse(text) == set) << text;
+  api::JsonReader reader(text);
+  KV_CHECK(api::FieldSet::Read(reader) == *set) << text;
+  KV_CHECK_EQ(set->Paths().size(), set->size());
+  KV_CHECK(set->Intersection(*set) == *set) << text;
+  api::FieldSet twice = *set;
+  twice.Unite(*set);
+  KV_CHECK(twice == *set) << text;
+  twice.Subtract(*set);
+  KV_CHECK(twice.empty()) << text;
+  // Whatever it names, an object can be without it.
+  Json object = LivePod();
+  api::RemoveFields(Pod(), *set, &object);
+  (void)api::WithMessages(Pod(), *set);
+}
+
+void RunApiApply(std::string_view bytes) {
+  const absl::StatusOr<Json> config = api::ParseYaml(bytes);
+  if (!config.ok() || !config->is_object()) return;
+  // Nothing that a client says stands in the way of comparing it.
+  KV_CHECK(api::Compare(Pod(), *config, *config).empty());
+  (void)api::Compare(Pod(), LivePod(), *config);
+  (void)api::Compare(Pod(), *config, LivePod());
+  const api::FieldSet fields = api::FieldsOf(Pod(), *config);
+  if (!api::ApplyFault(Pod(), *config).empty()) return;
+  const Json merged = api::Merge(Pod(), LivePod(), *config);
+  KV_CHECK(api::Merge(Pod(), merged, *config) == merged) << merged.dump();
+  Json rest = merged;
+  api::RemoveFields(Pod(), fields, &rest);
+  const std::string text = merged.dump();
+  Json object;
+  if (api::ReadTypedJson(text, Pod(), &object).fatal.empty()) CheckKept(Pod(), object);
 }
 
 void RunApiSelectors(std::string_view bytes) {

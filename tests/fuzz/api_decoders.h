@@ -12,6 +12,8 @@ void RunApiProtobuf(std::string_view bytes);   // message:u8, then its bytes; an
 void RunApiJsonPatch(std::string_view bytes);  // a patch of a pod
 void RunApiMergePatch(std::string_view bytes);
 void RunApiStrategicMerge(std::string_view bytes);
+void RunApiFieldSet(std::string_view bytes);   // of managedFields
+void RunApiApply(std::string_view bytes);      // a configuration, applied to a pod
 void RunApiSelectors(std::string_view bytes);  // of labels, and of fields
 void RunApiQuantity(std::string_view bytes);   // and times
 

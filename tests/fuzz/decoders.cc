@@ -357,6 +357,8 @@ constexpr Decoder kDecoders[] = {
     {"api_json_patch", RunApiJsonPatch},
     {"api_merge_patch", RunApiMergePatch},
     {"api_strategic_merge", RunApiStrategicMerge},
+    {"api_field_set", RunApiFieldSet},
+    {"api_apply", RunApiApply},
     {"api_selectors", RunApiSelectors},
     {"api_quantity", RunApiQuantity},
 };

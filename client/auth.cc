@@ -6,43 +6,32 @@ namespace keelson::client {
 namespace {
 
 using namespace etcdserverpb;  // NOLINT: sixteen methods with a request and a response each
-using Stub = etcdserverpb::Auth::Stub;
-
-constexpr Method<Stub, AuthEnableRequest, AuthEnableResponse> kEnable = {
-    &Endpoint::auth, &Stub::AuthEnable, &Stub::AsyncAuthEnable};
-constexpr Method<Stub, AuthDisableRequest, AuthDisableResponse> kDisable = {
-    &Endpoint::auth, &Stub::AuthDisable, &Stub::AsyncAuthDisable};
-constexpr Method<Stub, AuthStatusRequest, AuthStatusResponse> kStatus = {
-    &Endpoint::auth, &Stub::AuthStatus, &Stub::AsyncAuthStatus};
-constexpr Method<Stub, AuthUserAddRequest, AuthUserAddResponse> kUserAdd = {
-    &Endpoint::auth, &Stub::UserAdd, &Stub::AsyncUserAdd};
-constexpr Method<Stub, AuthUserGetRequest, AuthUserGetResponse> kUserGet = {
-    &Endpoint::auth, &Stub::UserGet, &Stub::AsyncUserGet};
-constexpr Method<Stub, AuthUserListRequest, AuthUserListResponse> kUserList = {
-    &Endpoint::auth, &Stub::UserList, &Stub::AsyncUserList};
-constexpr Method<Stub, AuthUserDeleteRequest, AuthUserDeleteResponse> kUserDelete = {
-    &Endpoint::auth, &Stub::UserDelete, &Stub::AsyncUserDelete};
-constexpr Method<Stub, AuthUserChangePasswordRequest, AuthUserChangePasswordResponse>
-    kUserChangePassword = {&Endpoint::auth, &Stub::UserChangePassword,
-                           &Stub::AsyncUserChangePassword};
-constexpr Method<Stub, AuthUserGrantRoleRequest, AuthUserGrantRoleResponse> kUserGrantRole = {
-    &Endpoint::auth, &Stub::UserGrantRole, &Stub::AsyncUserGrantRole};
-constexpr Method<Stub, AuthUserRevokeRoleRequest, AuthUserRevokeRoleResponse> kUserRevokeRole = {
-    &Endpoint::auth, &Stub::UserRevokeRole, &Stub::AsyncUserRevokeRole};
-constexpr Method<Stub, AuthRoleAddRequest, AuthRoleAddResponse> kRoleAdd = {
-    &Endpoint::auth, &Stub::RoleAdd, &Stub::AsyncRoleAdd};
-constexpr Method<Stub, AuthRoleGetRequest, AuthRoleGetResponse> kRoleGet = {
-    &Endpoint::auth, &Stub::RoleGet, &Stub::AsyncRoleGet};
-constexpr Method<Stub, AuthRoleListRequest, AuthRoleListResponse> kRoleList = {
-    &Endpoint::auth, &Stub::RoleList, &Stub::AsyncRoleList};
-constexpr Method<Stub, AuthRoleDeleteRequest, AuthRoleDeleteResponse> kRoleDelete = {
-    &Endpoint::auth, &Stub::RoleDelete, &Stub::AsyncRoleDelete};
-constexpr Method<Stub, AuthRoleGrantPermissionRequest, AuthRoleGrantPermissionResponse>
-    kRoleGrantPermission = {&Endpoint::auth, &Stub::RoleGrantPermission,
-                            &Stub::AsyncRoleGrantPermission};
-constexpr Method<Stub, AuthRoleRevokePermissionRequest, AuthRoleRevokePermissionResponse>
-    kRoleRevokePermission = {&Endpoint::auth, &Stub::RoleRevokePermission,
-                             &Stub::AsyncRoleRevokePermission};
+constexpr Method<AuthEnableRequest, AuthEnableResponse> kEnable = {"/etcdserverpb.Auth/AuthEnable"};
+constexpr Method<AuthDisableRequest, AuthDisableResponse> kDisable = {
+    "/etcdserverpb.Auth/AuthDisable"};
+constexpr Method<AuthStatusRequest, AuthStatusResponse> kStatus = {"/etcdserverpb.Auth/AuthStatus"};
+constexpr Method<AuthUserAddRequest, AuthUserAddResponse> kUserAdd = {"/etcdserverpb.Auth/UserAdd"};
+constexpr Method<AuthUserGetRequest, AuthUserGetResponse> kUserGet = {"/etcdserverpb.Auth/UserGet"};
+constexpr Method<AuthUserListRequest, AuthUserListResponse> kUserList = {
+    "/etcdserverpb.Auth/UserList"};
+constexpr Method<AuthUserDeleteRequest, AuthUserDeleteResponse> kUserDelete = {
+    "/etcdserverpb.Auth/UserDelete"};
+constexpr Method<AuthUserChangePasswordRequest, AuthUserChangePasswordResponse>
+    kUserChangePassword = {"/etcdserverpb.Auth/UserChangePassword"};
+constexpr Method<AuthUserGrantRoleRequest, AuthUserGrantRoleResponse> kUserGrantRole = {
+    "/etcdserverpb.Auth/UserGrantRole"};
+constexpr Method<AuthUserRevokeRoleRequest, AuthUserRevokeRoleResponse> kUserRevokeRole = {
+    "/etcdserverpb.Auth/UserRevokeRole"};
+constexpr Method<AuthRoleAddRequest, AuthRoleAddResponse> kRoleAdd = {"/etcdserverpb.Auth/RoleAdd"};
+constexpr Method<AuthRoleGetRequest, AuthRoleGetResponse> kRoleGet = {"/etcdserverpb.Auth/RoleGet"};
+constexpr Method<AuthRoleListRequest, AuthRoleListResponse> kRoleList = {
+    "/etcdserverpb.Auth/RoleList"};
+constexpr Method<AuthRoleDeleteRequest, AuthRoleDeleteResponse> kRoleDelete = {
+    "/etcdserverpb.Auth/RoleDelete"};
+constexpr Method<AuthRoleGrantPermissionRequest, AuthRoleGrantPermissionResponse>
+    kRoleGrantPermission = {"/etcdserverpb.Auth/RoleGrantPermission"};
+constexpr Method<AuthRoleRevokePermissionRequest, AuthRoleRevokePermissionResponse>
+    kRoleRevokePermission = {"/etcdserverpb.Auth/RoleRevokePermission"};
 
 }  // namespace
 

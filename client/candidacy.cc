@@ -61,7 +61,7 @@ absl::StatusOr<bool> Candidacy::Enter(std::string_view value) {
 
 // Whoever waits looks only at the one just before it, so that one key that goes wakes one.
 absl::Status Candidacy::AwaitTurn(absl::Duration timeout) {
-  const RealClock clock;
+  const Clock& clock = session_.client().core().clock();
   const absl::Duration give_up = clock.Now() + timeout;
   RangeRequest before = OneOf(prefix_, RangeRequest::DESCEND);
   before.set_max_create_revision(create_revision_ - 1);
@@ -96,7 +96,7 @@ absl::Status Candidacy::AwaitDeletion(const std::string& key, int64_t start_revi
     if (cancelled_) queue.Cancel();
   }
   const uint64_t listener = session_.AddListener([&queue] { queue.Cancel(); });
-  const RealClock clock;
+  const Clock& clock = session_.client().core().clock();
   const absl::Duration give_up = clock.Now() + timeout;
   absl::Status status;
   while (true) {

@@ -11,12 +11,23 @@
 namespace keelson::client {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(Options options) {
-  KV_ASSIGN_OR_RETURN(std::unique_ptr<Core> core, Core::Create(std::move(options)));
+  return Create(std::move(options), nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Create(Options options,
+                                                       std::unique_ptr<Runtime> runtime) {
+  KV_ASSIGN_OR_RETURN(std::unique_ptr<Core> core,
+                      Core::Create(std::move(options), std::move(runtime)));
   return std::unique_ptr<Client>(new Client(std::move(core)));
 }
 
 Client::Client(std::unique_ptr<Core> core)
-    : core_(std::move(core)), kv_(*core_), lease_(*core_), auth_(*core_), cluster_(*core_), maintenance_(*core_) {}
+    : core_(std::move(core)),
+      kv_(*core_),
+      lease_(*core_),
+      auth_(*core_),
+      cluster_(*core_),
+      maintenance_(*core_) {}
 
 Client::~Client() = default;
 

@@ -28,10 +28,15 @@
 
 namespace keelson::client {
 
+class Runtime;
+
 class Client {
  public:
   // InvalidArgument: no endpoint, a malformed one, or a certificate that cannot be read.
   static absl::StatusOr<std::unique_ptr<Client>> Create(Options options);
+  // In a world of its own (client/runtime.h).
+  static absl::StatusOr<std::unique_ptr<Client>> Create(Options options,
+                                                        std::unique_ptr<Runtime> runtime);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   ~Client();

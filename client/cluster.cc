@@ -5,18 +5,16 @@
 namespace keelson::client {
 namespace {
 
-using Stub = etcdserverpb::Cluster::Stub;
-
-constexpr Method<Stub, etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>
-    kMemberList = {&Endpoint::cluster, &Stub::MemberList, &Stub::AsyncMemberList};
-constexpr Method<Stub, etcdserverpb::MemberAddRequest, etcdserverpb::MemberAddResponse> kMemberAdd =
-    {&Endpoint::cluster, &Stub::MemberAdd, &Stub::AsyncMemberAdd};
-constexpr Method<Stub, etcdserverpb::MemberRemoveRequest, etcdserverpb::MemberRemoveResponse>
-    kMemberRemove = {&Endpoint::cluster, &Stub::MemberRemove, &Stub::AsyncMemberRemove};
-constexpr Method<Stub, etcdserverpb::MemberUpdateRequest, etcdserverpb::MemberUpdateResponse>
-    kMemberUpdate = {&Endpoint::cluster, &Stub::MemberUpdate, &Stub::AsyncMemberUpdate};
-constexpr Method<Stub, etcdserverpb::MemberPromoteRequest, etcdserverpb::MemberPromoteResponse>
-    kMemberPromote = {&Endpoint::cluster, &Stub::MemberPromote, &Stub::AsyncMemberPromote};
+constexpr Method<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse> kMemberList = {
+    "/etcdserverpb.Cluster/MemberList"};
+constexpr Method<etcdserverpb::MemberAddRequest, etcdserverpb::MemberAddResponse> kMemberAdd = {
+    "/etcdserverpb.Cluster/MemberAdd"};
+constexpr Method<etcdserverpb::MemberRemoveRequest, etcdserverpb::MemberRemoveResponse>
+    kMemberRemove = {"/etcdserverpb.Cluster/MemberRemove"};
+constexpr Method<etcdserverpb::MemberUpdateRequest, etcdserverpb::MemberUpdateResponse>
+    kMemberUpdate = {"/etcdserverpb.Cluster/MemberUpdate"};
+constexpr Method<etcdserverpb::MemberPromoteRequest, etcdserverpb::MemberPromoteResponse>
+    kMemberPromote = {"/etcdserverpb.Cluster/MemberPromote"};
 
 }  // namespace
 

@@ -1,126 +1,39 @@
 #include "client/core.h"
 
-#include <grpc/grpc.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_certificate_verifier.h>
-#include <grpcpp/security/tls_credentials_options.h>
-#include <grpcpp/support/channel_arguments.h>
-
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "client/endpoint.h"
 #include "client/errors.h"
-#include "client/key_pair.h"
+#include "client/grpc_runtime.h"
+#include "client/unary.h"
 
 namespace keelson::client {
 namespace {
 
 constexpr char kApiVersion[] = "3.7";
-constexpr absl::Duration kKeepaliveTimeLeast = absl::Seconds(10);
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.fail() && !file.eof()) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
-  }
-  return bytes;
-}
-
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeTlsCredentials(
-    const TlsOptions& options) {
-  if (options.cert_file.empty() != options.key_file.empty()) {
-    return absl::InvalidArgumentError("a certificate and its key must be given together");
-  }
-  grpc::SslCredentialsOptions pem;
-  if (!options.ca_file.empty()) {
-    KV_ASSIGN_OR_RETURN(pem.pem_root_certs, ReadFile(options.ca_file));
-  }
-  if (!options.cert_file.empty()) {
-    KV_ASSIGN_OR_RETURN(pem.pem_cert_chain, ReadFile(options.cert_file));
-    KV_ASSIGN_OR_RETURN(pem.pem_private_key, ReadFile(options.key_file));
-    KV_RETURN_IF_ERROR(CheckKeyPair(pem.pem_cert_chain, pem.pem_private_key));
-  }
-  if (!options.skip_verification) return grpc::SslCredentials(pem);
-
-  namespace experimental = grpc::experimental;
-  experimental::TlsChannelCredentialsOptions unverified;
-  unverified.set_verify_server_certs(false);
-  unverified.set_check_call_host(false);
-  unverified.set_certificate_verifier(std::make_shared<experimental::NoOpCertificateVerifier>());
-  if (!pem.pem_cert_chain.empty()) {
-    unverified.set_certificate_provider(
-        std::make_shared<experimental::StaticDataCertificateProvider>(
-            std::vector<experimental::IdentityKeyCertPair>{
-                {pem.pem_private_key, pem.pem_cert_chain}}));
-    unverified.watch_identity_key_cert_pairs();
-  }
-  return experimental::TlsCredentials(unverified);
-}
-
-grpc::ChannelArguments MakeChannelArguments(const Options& options) {
-  const auto ms = [](absl::Duration d) {
-    return static_cast<int>(std::clamp<int64_t>(absl::ToInt64Milliseconds(d), 1, INT32_MAX));
-  };
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxSendMessageSize(options.send_bytes_max);
-  arguments.SetMaxReceiveMessageSize(options.receive_bytes_max);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
-                   ms(std::max(options.keepalive_time, kKeepaliveTimeLeast)));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ms(options.keepalive_timeout));
-  // Else an idle watch is probed twice and then never again, and would not notice a dead peer.
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // gRPC calls the bound on one attempt to connect "minimum back-off".
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, ms(options.dial_timeout));
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // Two clients of a process are two connections, and one's back-off is not the other's.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  if (options.tls.has_value() && !options.tls->server_name.empty()) {
-    arguments.SetSslTargetNameOverride(options.tls->server_name);
-  }
-  return arguments;
-}
+constexpr Method<etcdserverpb::AuthenticateRequest, etcdserverpb::AuthenticateResponse>
+    kAuthenticate = {"/etcdserverpb.Auth/Authenticate"};
 
 }  // namespace
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
-
-Endpoint::Endpoint(std::string as_written, std::shared_ptr<grpc::Channel> to_it)
-    : name(std::move(as_written)),
-      channel(std::move(to_it)),
-      kv(etcdserverpb::KV::NewStub(channel)),
-      watch(etcdserverpb::Watch::NewStub(channel)),
-      lease(etcdserverpb::Lease::NewStub(channel)),
-      cluster(etcdserverpb::Cluster::NewStub(channel)),
-      maintenance(etcdserverpb::Maintenance::NewStub(channel)),
-      auth(etcdserverpb::Auth::NewStub(channel)) {}
-
-Core::Core(Options options)
+Core::Core(Options options, std::unique_ptr<Runtime> runtime)
     : options_(std::move(options)),
       token_(options_.token),
       needs_token_(options_.token.empty() && !options_.user.empty()),
-      random_(SystemSeed()) {}
+      random_(runtime->seed()),
+      runtime_(std::move(runtime)) {}
 
-absl::StatusOr<std::unique_ptr<Core>> Core::Create(Options options) {
+absl::StatusOr<std::unique_ptr<Core>> Core::Create(Options options,
+                                                   std::unique_ptr<Runtime> runtime) {
+  if (runtime == nullptr) {
+    KV_ASSIGN_OR_RETURN(runtime, MakeGrpcRuntime(options));
+  }
   const std::vector<std::string> names = options.endpoints;
-  std::unique_ptr<Core> core(new Core(std::move(options)));
-  KV_ASSIGN_OR_RETURN(core->tls_credentials_,
-                      MakeTlsCredentials(core->options_.tls.value_or(TlsOptions())));
+  std::unique_ptr<Core> core(new Core(std::move(options), std::move(runtime)));
   KV_RETURN_IF_ERROR(core->SetEndpoints(names));
-  core->loop_ = std::make_unique<EventLoop>();
   return core;
 }
 
@@ -131,9 +44,8 @@ Core::~Core() {
     stopping_ = true;
     running.assign(operations_.begin(), operations_.end());
   }
-  if (loop_ == nullptr) return;
   // On the loop, because there an operation cannot end while it is being aborted.
-  loop_->Post([this, running = std::move(running)] {
+  loop().Post([this, running = std::move(running)] {
     for (Operation* operation : running) {
       bool there;
       {
@@ -144,21 +56,9 @@ Core::~Core() {
     }
   });
   absl::MutexLock lock(&mutex_);
-  const auto all_ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return operations_.empty();
-  };
-  mutex_.Await(absl::Condition(&all_ended));
-}
-
-absl::StatusOr<std::shared_ptr<Endpoint>> Core::Dial(const std::string& name) const {
-  KV_ASSIGN_OR_RETURN(const EndpointAddress address, ParseEndpoint(name));
-  const bool tls = address.security == EndpointAddress::Security::kTls ||
-                   (address.security == EndpointAddress::Security::kByOptions &&
-                    options_.tls.has_value());
-  return std::make_shared<Endpoint>(
-      name, grpc::CreateCustomChannel(address.target,
-                                      tls ? tls_credentials_ : grpc::InsecureChannelCredentials(),
-                                      MakeChannelArguments(options_)));
+  const auto all_ended = [this]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return operations_.empty(); };
+  runtime_->Await(mutex_, absl::Condition(&all_ended), absl::InfiniteDuration());
 }
 
 absl::Status Core::SetEndpoints(const std::vector<std::string>& names) {
@@ -195,8 +95,8 @@ std::shared_ptr<Endpoint> Core::Pick(const Endpoint* avoid) {
     const size_t candidate = (next_endpoint_ + i) % count;
     const Endpoint& endpoint = *endpoints_[candidate];
     // Asking for the state also makes an idle channel connect, so that it is ready when needed.
-    const grpc_connectivity_state state = endpoint.channel->GetState(best_rank > 0);
-    int rank = state == GRPC_CHANNEL_READY ? 0 : state == GRPC_CHANNEL_TRANSIENT_FAILURE ? 2 : 1;
+    const Channel::State state = endpoint.channel->GetState(/*connect=*/best_rank > 0);
+    int rank = state == Channel::State::kReady ? 0 : state == Channel::State::kFailing ? 2 : 1;
     if (&endpoint == avoid) rank += 3;
     if (rank < best_rank) {
       best_rank = rank;
@@ -215,16 +115,16 @@ absl::StatusOr<std::shared_ptr<Endpoint>> Core::Named(const std::string& name) {
     }
     if (const auto found = others_.find(name); found != others_.end()) return found->second;
   }
-  KV_ASSIGN_OR_RETURN(std::shared_ptr<Endpoint> endpoint, Dial(name));
+  KV_ASSIGN_OR_RETURN(std::shared_ptr<Channel> channel, runtime_->Dial(name));
+  auto endpoint = std::make_shared<Endpoint>(Endpoint{name, std::move(channel)});
   absl::MutexLock lock(&mutex_);
   return others_.emplace(name, std::move(endpoint)).first->second;
 }
 
-absl::StatusOr<std::string> Core::AddMetadata(grpc::ClientContext& context,
-                                              absl::Duration time_left) {
-  context.AddMetadata("client-api-version", kApiVersion);
-  KV_ASSIGN_OR_RETURN(std::string token, Token(time_left));
-  if (!token.empty()) context.AddMetadata("token", token);
+absl::StatusOr<std::string> Core::AddMetadata(CallHeader& header) {
+  header.metadata.emplace_back("client-api-version", kApiVersion);
+  KV_ASSIGN_OR_RETURN(std::string token, Token(header.time_left));
+  if (!token.empty()) header.metadata.emplace_back("token", token);
   return token;
 }
 
@@ -234,7 +134,7 @@ absl::StatusOr<std::string> Core::Token(absl::Duration time_left) {
     const auto nobody_at_it = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !authenticating_;
     };
-    mutex_.Await(absl::Condition(&nobody_at_it));
+    runtime_->Await(mutex_, absl::Condition(&nobody_at_it), absl::InfiniteDuration());
     if (!needs_token_) return token_;
     authenticating_ = true;
   }
@@ -258,27 +158,27 @@ absl::StatusOr<std::string> Core::Authenticate(absl::Duration time_left) {
   etcdserverpb::AuthenticateRequest request;
   request.set_name(options_.user);
   request.set_password(options_.password);
-  const absl::Duration deadline = clock_.Now() + std::min(time_left, options_.request_timeout);
+  const absl::Duration deadline = clock().Now() + std::min(time_left, options_.request_timeout);
   std::shared_ptr<Endpoint> endpoint;
   for (int attempt = 1;; ++attempt) {
     endpoint = Pick(endpoint.get());
-    grpc::ClientContext context;
-    context.set_deadline(GrpcTime(deadline - clock_.Now()));
+    CallHeader header;
+    header.time_left = deadline - clock().Now();
     etcdserverpb::AuthenticateResponse response;
-    const grpc::Status status = endpoint->auth->Authenticate(&context, request, &response);
-    if (status.ok()) return response.token();
+    const absl::Status failure =
+        endpoint->channel->Call(kAuthenticate.path, header, request, &response);
+    if (failure.ok()) return response.token();
     // A user name does no harm where nobody asks for one.
-    if (status.error_message() == "etcdserver: authentication is not enabled") return "";
-    const absl::Status failure = FromGrpc(status);
-    const std::string why = absl::StrCat(endpoint->name, ": ", status.error_message());
+    if (failure.message() == "etcdserver: authentication is not enabled") return "";
+    const std::string why = absl::StrCat(endpoint->name, ": ", failure.message());
     if (absl::IsDeadlineExceeded(failure)) return DeadlineExceeded(why);
     // The loop does not wait between two attempts; who needs it on the loop tries again himself.
-    if (!absl::IsUnavailable(failure) || (loop_->InLoop() && attempt >= endpoint_count())) {
+    if (!absl::IsUnavailable(failure) || (loop().InLoop() && attempt >= endpoint_count())) {
       return failure;
     }
     const absl::Duration delay = RetryDelay(attempt, endpoint_count(), Jitter());
-    if (clock_.Now() + delay >= deadline) return DeadlineExceeded(why);
-    absl::SleepFor(delay);
+    if (clock().Now() + delay >= deadline) return DeadlineExceeded(why);
+    runtime_->Sleep(delay);
   }
 }
 
@@ -312,9 +212,9 @@ absl::Duration Attempts::Remaining() const {
   return bounded_ ? deadline_ - core_.clock().Now() : absl::InfiniteDuration();
 }
 
-Endpoint* Attempts::Begin(grpc::ClientContext& context) {
-  context.set_deadline(GrpcTime(Remaining()));
-  absl::StatusOr<std::string> token = core_.AddMetadata(context, Remaining());
+Endpoint* Attempts::Begin(CallHeader& header) {
+  header.time_left = Remaining();
+  absl::StatusOr<std::string> token = core_.AddMetadata(header);
   if (!token.ok()) {
     Fail(token.status());
     return nullptr;
@@ -324,9 +224,8 @@ Endpoint* Attempts::Begin(grpc::ClientContext& context) {
   return endpoint_.get();
 }
 
-Attempts::Next Attempts::After(const grpc::Status& failure) {
+Attempts::Next Attempts::After(const absl::Status& status) {
   constexpr Next kNoMore = {.again = false, .delay = absl::ZeroDuration()};
-  const absl::Status status = FromGrpc(failure);
   if (status.code() == absl::StatusCode::kDeadlineExceeded && Remaining() <= absl::ZeroDuration()) {
     Fail(DeadlineExceeded(last_failure_));
     return kNoMore;

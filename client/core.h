@@ -1,11 +1,7 @@
 // Core: what the parts of a client share: the channels to the endpoints, the choice among them, the
-// token, the loop, and the operations in flight. Internal to client/; thread-safe.
+// token, the runtime, and the operations in flight. Internal to client/; thread-safe.
 #ifndef KEELSON_CLIENT_CORE_H_
 #define KEELSON_CLIENT_CORE_H_
-
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/security/credentials.h>
 
 #include <cstdint>
 #include <map>
@@ -19,25 +15,19 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "client/channel.h"
 #include "client/event_loop.h"
 #include "client/options.h"
 #include "client/retry.h"
-#include "proto/etcd/rpc.grpc.pb.h"
+#include "client/runtime.h"
+#include "proto/etcd/rpc.pb.h"
 
 namespace keelson::client {
 
-// One server: its channel and the stubs on it. Connects when first used and again by itself.
+// One server.
 struct Endpoint {
-  Endpoint(std::string as_written, std::shared_ptr<grpc::Channel> to_it);
-
   const std::string name;  // as the user wrote it
-  const std::shared_ptr<grpc::Channel> channel;
-  const std::unique_ptr<etcdserverpb::KV::Stub> kv;
-  const std::unique_ptr<etcdserverpb::Watch::Stub> watch;
-  const std::unique_ptr<etcdserverpb::Lease::Stub> lease;
-  const std::unique_ptr<etcdserverpb::Cluster::Stub> cluster;
-  const std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
-  const std::unique_ptr<etcdserverpb::Auth::Stub> auth;
+  const std::shared_ptr<Channel> channel;
 };
 
 // Something in flight that must end before the client does.
@@ -50,13 +40,16 @@ class Operation {
 
 class Core {
  public:
-  static absl::StatusOr<std::unique_ptr<Core>> Create(Options options);
+  // `runtime` null: that of production.
+  static absl::StatusOr<std::unique_ptr<Core>> Create(Options options,
+                                                      std::unique_ptr<Runtime> runtime = nullptr);
   // Aborts the operations in flight and waits for their last callback.
   ~Core();
 
   const Options& options() const { return options_; }
-  const Clock& clock() const { return clock_; }
-  EventLoop& loop() { return *loop_; }
+  Runtime& runtime() { return *runtime_; }
+  const Clock& clock() const { return runtime_->clock(); }
+  EventLoop& loop() { return runtime_->loop(); }
 
   // The endpoint for the next attempt: connected ones first, `avoid` (may be null) last.
   std::shared_ptr<Endpoint> Pick(const Endpoint* avoid);
@@ -69,10 +62,10 @@ class Core {
   // Authenticates, where there is a user and no token yet.
   absl::Status LogIn() { return Token(options_.request_timeout).status(); }
   // The metadata every call carries; returns the token in it, "" for none. Authenticates first
-  // where there is a user and no token yet; that blocks, at most for `time_left` or the request
-  // timeout. Whoever else wants the token meanwhile waits for it instead of authenticating too.
-  absl::StatusOr<std::string> AddMetadata(grpc::ClientContext& context,
-                                          absl::Duration time_left = absl::InfiniteDuration());
+  // where there is a user and no token yet; that blocks, at most for the header's time_left or the
+  // request timeout. Whoever else wants the token meanwhile waits for it instead of authenticating
+  // too.
+  absl::StatusOr<std::string> AddMetadata(CallHeader& header);
   // The server does not take `token`: unless there is a newer one already, the next AddMetadata
   // authenticates again.
   void DropToken(const std::string& token);
@@ -85,15 +78,12 @@ class Core {
   void Dismiss(Operation* operation);
 
  private:
-  explicit Core(Options options);
+  Core(Options options, std::unique_ptr<Runtime> runtime);
 
-  absl::StatusOr<std::shared_ptr<Endpoint>> Dial(const std::string& name) const;
   absl::StatusOr<std::string> Token(absl::Duration time_left);
   absl::StatusOr<std::string> Authenticate(absl::Duration time_left);
 
   const Options options_;
-  const RealClock clock_;
-  std::shared_ptr<grpc::ChannelCredentials> tls_credentials_;  // null: none can be made
 
   mutable absl::Mutex mutex_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_ ABSL_GUARDED_BY(mutex_);
@@ -106,7 +96,7 @@ class Core {
   absl::flat_hash_set<Operation*> operations_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::unique_ptr<EventLoop> loop_;  // last: its thread uses all of the above
+  const std::unique_ptr<Runtime> runtime_;  // last: its loop uses all of the above
 };
 
 // The attempts of one call: where each goes, until when, and whether there is another one. Not
@@ -117,16 +107,16 @@ class Attempts {
   Attempts(Core& core, CallKind kind, const CallOptions& options,
            std::shared_ptr<Endpoint> only = nullptr);
 
-  // Prepares the context of the next attempt and says where it goes; null when it cannot be made,
+  // Prepares the header of the next attempt and says where it goes; null when it cannot be made,
   // see status().
-  Endpoint* Begin(grpc::ClientContext& context);
+  Endpoint* Begin(CallHeader& header);
 
   struct Next {
     bool again;
     absl::Duration delay;  // before Begin
   };
   // After a failed attempt. When there is no other, status() is the answer.
-  Next After(const grpc::Status& failure);
+  Next After(const absl::Status& status);
   const absl::Status& status() const { return status_; }
 
  private:
@@ -145,8 +135,6 @@ class Attempts {
   std::string last_failure_;
   absl::Status status_;
 };
-
-absl::Status FromGrpc(const grpc::Status& status);
 
 }  // namespace keelson::client
 

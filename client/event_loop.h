@@ -1,16 +1,12 @@
-// EventLoop: the one thread of a client on which asynchronous calls complete, streams read and write,
-// and timers fire: a gRPC completion queue with its thread. (The callback API of gRPC 1.51 can stall
-// for up to 100 ms on an idle process, and the synchronous one costs a thread per stream.)
+// EventLoop: the one thread of a client on which asynchronous calls complete, streams read and
+// write, and timers fire. It comes with the client's Runtime.
 //
-// Internal to client/. An Event stays alive until it has been called; each start of an operation with
-// it as tag calls it exactly once, on the loop's thread.
+// Internal to client/, and to whoever brings a Runtime. An Event stays alive until it has been
+// called; each start of an operation with it calls it exactly once, on the loop's thread.
 #ifndef KEELSON_CLIENT_EVENT_LOOP_H_
 #define KEELSON_CLIENT_EVENT_LOOP_H_
 
-#include <grpcpp/alarm.h>
-#include <grpcpp/completion_queue.h>
-
-#include <thread>
+#include <memory>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -24,27 +20,22 @@ class EventLoop {
     virtual ~Event() = default;
     virtual void OnEvent(bool ok) = 0;
   };
+  // Goes after its event has come.
+  class Timer {
+   public:
+    virtual ~Timer() = default;
+    // The event comes at once, if it has not come.
+    virtual void Cancel() = 0;
+  };
 
-  EventLoop();
-  EventLoop(const EventLoop&) = delete;
-  EventLoop& operator=(const EventLoop&) = delete;
-  // REQUIRES: no operation in flight but those of Post. Runs what was posted, then stops.
-  ~EventLoop();
-
-  grpc::CompletionQueue* queue() { return &queue_; }
-  bool InLoop() const { return std::this_thread::get_id() == thread_.get_id(); }
-
+  virtual ~EventLoop() = default;
+  virtual bool InLoop() const = 0;
   // Runs `work` on the loop's thread, soon. Thread-safe.
-  void Post(absl::AnyInvocable<void()> work);
-
- private:
-  void Run();
-
-  grpc::CompletionQueue queue_;
-  std::thread thread_;
+  virtual void Post(absl::AnyInvocable<void()> work) = 0;
+  virtual std::unique_ptr<Timer> SetTimer(absl::Duration delay, Event* event) = 0;
 };
 
-// A tag that calls a member function of its owner.
+// An event that calls a member function of its owner.
 template <typename T, void (T::*kMethod)(bool)>
 class MemberEvent final : public EventLoop::Event {
  public:
@@ -54,9 +45,6 @@ class MemberEvent final : public EventLoop::Event {
  private:
   T* const owner_;
 };
-
-// Now plus `from_now` on the monotonic clock, as gRPC wants it for deadlines and alarms.
-gpr_timespec GrpcTime(absl::Duration from_now);
 
 }  // namespace keelson::client
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "client/errors.h"
 
 namespace keelson::client {
@@ -30,23 +31,23 @@ void KeepAliveStream::PostCancel() {
 void KeepAliveStream::Open() {
   if (stopped_.has_value()) return MaybeEnd();
   stream_ = std::make_unique<Stream>(static_cast<Stream::Owner*>(this));
-  stream_->context().AddMetadata("hasleader", "true");
-  absl::StatusOr<std::string> token = core_.AddMetadata(stream_->context());
+  CallHeader header;
+  header.metadata.emplace_back("hasleader", "true");
+  absl::StatusOr<std::string> token = core_.AddMetadata(header);
   if (!token.ok()) {
     stream_.reset();
     return ReopenOrStop(token.status());
   }
   token_ = *std::move(token);
   endpoint_ = core_.Pick(failures_ > 0 ? endpoint_.get() : nullptr);
-  stream_->Start([this](grpc::ClientContext* context, void* tag) {
-    return endpoint_->lease->AsyncLeaseKeepAlive(context, core_.loop().queue(), tag);
-  });
+  stream_->Start(*endpoint_->channel, kLeaseKeepAlive, header);
   Renew();
 }
 
 void KeepAliveStream::Renew() {
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(id_);
+  asked_at_ = core_.clock().Now();
   stream_->Write(std::move(request));
   SetTimer(Wait::kAnswer, ttl_ / 3);
 }
@@ -56,11 +57,11 @@ void KeepAliveStream::SetTimer(Wait wait, absl::Duration delay) {
   delay = std::clamp(lost_at_ - core_.clock().Now(), absl::ZeroDuration(), delay);
   if (timer_running_) {
     next_delay_ = delay;
-    alarm_->Cancel();
+    timer_->Cancel();
     return;
   }
   timer_running_ = true;
-  alarm_.emplace().Set(core_.loop().queue(), GrpcTime(delay), &timer_);
+  timer_ = core_.loop().SetTimer(delay, &timer_over_);
 }
 
 void KeepAliveStream::OnTimer(bool) {
@@ -90,15 +91,16 @@ void KeepAliveStream::OnMessage(etcdserverpb::LeaseKeepAliveResponse response) {
   refreshed_token_ = false;
   if (response.ttl() <= 0) return Stop(absl::NotFoundError(kLeaseNotFound));
   ttl_ = absl::Seconds(response.ttl());
-  lost_at_ = core_.clock().Now() + ttl_;
+  // The server may have renewed it as soon as it was asked.
+  lost_at_ = asked_at_ + ttl_ * (KV_PLANTED("client-lease-lost-late") ? 4 : 1);
   if (listener_ != nullptr) gate_.Run([&] { listener_->OnRenewed(response); });
   SetTimer(Wait::kRenew, ttl_ / 3);
   stream_->Read();
 }
 
-void KeepAliveStream::OnClosed(const grpc::Status& status) {
+void KeepAliveStream::OnClosed(const absl::Status& status) {
   stream_.reset();
-  ReopenOrStop(FromGrpc(status));
+  ReopenOrStop(status);
 }
 
 void KeepAliveStream::ReopenOrStop(const absl::Status& status) {
@@ -121,7 +123,7 @@ void KeepAliveStream::Stop(absl::Status why) {
   if (stopped_.has_value()) return;
   stopped_ = std::move(why);
   if (stream_ != nullptr) stream_->Cancel();
-  if (timer_running_) alarm_->Cancel();
+  if (timer_running_) timer_->Cancel();
   MaybeEnd();
 }
 

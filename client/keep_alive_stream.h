@@ -9,8 +9,6 @@
 #ifndef KEELSON_CLIENT_KEEP_ALIVE_STREAM_H_
 #define KEELSON_CLIENT_KEEP_ALIVE_STREAM_H_
 
-#include <grpcpp/alarm.h>
-
 #include <memory>
 #include <optional>
 
@@ -20,6 +18,8 @@
 #include "client/stream.h"
 
 namespace keelson::client {
+
+inline constexpr char kLeaseKeepAlive[] = "/etcdserverpb.Lease/LeaseKeepAlive";
 
 class KeepAliveStream final : public Operation,
                               public std::enable_shared_from_this<KeepAliveStream>,
@@ -45,7 +45,7 @@ class KeepAliveStream final : public Operation,
   void SetTimer(Wait wait, absl::Duration delay);
   void OnTimer(bool ok);
   void OnMessage(etcdserverpb::LeaseKeepAliveResponse response) override;
-  void OnClosed(const grpc::Status& status) override;
+  void OnClosed(const absl::Status& status) override;
   void ReopenOrStop(const absl::Status& status);
   // Ends everything that is in flight, then says why.
   void Stop(absl::Status why);
@@ -59,14 +59,15 @@ class KeepAliveStream final : public Operation,
   std::shared_ptr<KeepAliveStream> self_;  // while enrolled
   std::shared_ptr<Endpoint> endpoint_;
   std::unique_ptr<Stream> stream_;
-  std::optional<grpc::Alarm> alarm_;
-  MemberEvent<KeepAliveStream, &KeepAliveStream::OnTimer> timer_{this};
+  std::unique_ptr<EventLoop::Timer> timer_;
+  MemberEvent<KeepAliveStream, &KeepAliveStream::OnTimer> timer_over_{this};
   bool timer_running_ = false;
   // The timer that was cancelled in favour of a new wait is followed by this one.
   std::optional<absl::Duration> next_delay_;
   Wait wait_ = Wait::kReopen;
   // On core_.clock(): until when the lease is certainly there, as far as we know.
   absl::Duration lost_at_;
+  absl::Duration asked_at_;  // for the renewal that is out
   absl::Duration ttl_;
   int failures_ = 0;
   std::string token_;  // of the stream

@@ -11,19 +11,16 @@
 namespace keelson::client {
 namespace {
 
-using etcdserverpb::KV;
-using Stub = KV::Stub;
-
-constexpr Method<Stub, etcdserverpb::RangeRequest, etcdserverpb::RangeResponse> kRange = {
-    &Endpoint::kv, &Stub::Range, &Stub::AsyncRange};
-constexpr Method<Stub, etcdserverpb::PutRequest, etcdserverpb::PutResponse> kPut = {
-    &Endpoint::kv, &Stub::Put, &Stub::AsyncPut};
-constexpr Method<Stub, etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse> kDelete =
-    {&Endpoint::kv, &Stub::DeleteRange, &Stub::AsyncDeleteRange};
-constexpr Method<Stub, etcdserverpb::TxnRequest, etcdserverpb::TxnResponse> kTxn = {
-    &Endpoint::kv, &Stub::Txn, &Stub::AsyncTxn};
-constexpr Method<Stub, etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse> kCompact =
-    {&Endpoint::kv, &Stub::Compact, &Stub::AsyncCompact};
+constexpr Method<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse> kRange = {
+    "/etcdserverpb.KV/Range"};
+constexpr Method<etcdserverpb::PutRequest, etcdserverpb::PutResponse> kPut = {
+    "/etcdserverpb.KV/Put"};
+constexpr Method<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse> kDelete = {
+    "/etcdserverpb.KV/DeleteRange"};
+constexpr Method<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse> kTxn = {
+    "/etcdserverpb.KV/Txn"};
+constexpr Method<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse> kCompact = {
+    "/etcdserverpb.KV/Compact"};
 
 bool OnlyReads(const etcdserverpb::TxnRequest& request) {
   const auto is_range = [](const etcdserverpb::RequestOp& op) { return op.has_request_range(); };

@@ -1,6 +1,5 @@
 #include "client/lease.h"
 
-#include "absl/time/clock.h"
 #include "client/errors.h"
 #include "client/keep_alive_stream.h"
 #include "client/unary.h"
@@ -8,16 +7,14 @@
 namespace keelson::client {
 namespace {
 
-using Stub = etcdserverpb::Lease::Stub;
-
-constexpr Method<Stub, etcdserverpb::LeaseGrantRequest, etcdserverpb::LeaseGrantResponse> kGrant = {
-    &Endpoint::lease, &Stub::LeaseGrant, &Stub::AsyncLeaseGrant};
-constexpr Method<Stub, etcdserverpb::LeaseRevokeRequest, etcdserverpb::LeaseRevokeResponse>
-    kRevoke = {&Endpoint::lease, &Stub::LeaseRevoke, &Stub::AsyncLeaseRevoke};
-constexpr Method<Stub, etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>
-    kTimeToLive = {&Endpoint::lease, &Stub::LeaseTimeToLive, &Stub::AsyncLeaseTimeToLive};
-constexpr Method<Stub, etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse> kLeases =
-    {&Endpoint::lease, &Stub::LeaseLeases, &Stub::AsyncLeaseLeases};
+constexpr Method<etcdserverpb::LeaseGrantRequest, etcdserverpb::LeaseGrantResponse> kGrant = {
+    "/etcdserverpb.Lease/LeaseGrant"};
+constexpr Method<etcdserverpb::LeaseRevokeRequest, etcdserverpb::LeaseRevokeResponse> kRevoke = {
+    "/etcdserverpb.Lease/LeaseRevoke"};
+constexpr Method<etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>
+    kTimeToLive = {"/etcdserverpb.Lease/LeaseTimeToLive"};
+constexpr Method<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse> kLeases = {
+    "/etcdserverpb.Lease/LeaseLeases"};
 
 }  // namespace
 
@@ -50,24 +47,24 @@ absl::StatusOr<etcdserverpb::LeaseKeepAliveResponse> Lease::KeepAliveOnce(
   // To renew twice is to renew once, so this may be repeated as a read is.
   Attempts attempts(core_, CallKind::kRead, options);
   for (;;) {
-    grpc::ClientContext context;
-    Endpoint* const endpoint = attempts.Begin(context);
+    CallHeader header;
+    Endpoint* const endpoint = attempts.Begin(header);
     if (endpoint == nullptr) return attempts.status();
-    const auto stream = endpoint->lease->LeaseKeepAlive(&context);
+    const auto stream = endpoint->channel->OpenBlocking(kLeaseKeepAlive, header);
     etcdserverpb::LeaseKeepAliveRequest request;
     request.set_id(id);
     etcdserverpb::LeaseKeepAliveResponse response;
     if (stream->Write(request) && stream->Read(&response)) {
-      context.TryCancel();
-      stream->Finish();
+      stream->Cancel();
+      stream->Finish().IgnoreError();  // it was cancelled
       if (response.ttl() <= 0) return absl::NotFoundError(kLeaseNotFound);
       return response;
     }
-    grpc::Status status = stream->Finish();
-    if (status.ok()) status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream was closed");
+    absl::Status status = stream->Finish();
+    if (status.ok()) status = absl::UnavailableError("the stream was closed");
     const Attempts::Next next = attempts.After(status);
     if (!next.again) return attempts.status();
-    absl::SleepFor(next.delay);
+    core_.runtime().Sleep(next.delay);
   }
 }
 

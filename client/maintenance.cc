@@ -8,22 +8,20 @@
 namespace keelson::client {
 namespace {
 
-using Stub = etcdserverpb::Maintenance::Stub;
-
-constexpr Method<Stub, etcdserverpb::StatusRequest, etcdserverpb::StatusResponse> kStatus = {
-    &Endpoint::maintenance, &Stub::Status, &Stub::AsyncStatus};
-constexpr Method<Stub, etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse> kHashKv = {
-    &Endpoint::maintenance, &Stub::HashKV, &Stub::AsyncHashKV};
-constexpr Method<Stub, etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse> kAlarm = {
-    &Endpoint::maintenance, &Stub::Alarm, &Stub::AsyncAlarm};
-constexpr Method<Stub, etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>
-    kDefragment = {&Endpoint::maintenance, &Stub::Defragment, &Stub::AsyncDefragment};
-constexpr Method<Stub, etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>
-    kMoveLeader = {&Endpoint::maintenance, &Stub::MoveLeader, &Stub::AsyncMoveLeader};
-constexpr Method<Stub, etcdserverpb::DowngradeRequest, etcdserverpb::DowngradeResponse> kDowngrade =
-    {&Endpoint::maintenance, &Stub::Downgrade, &Stub::AsyncDowngrade};
-constexpr Method<etcdserverpb::KV::Stub, etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>
-    kRange = {&Endpoint::kv, &etcdserverpb::KV::Stub::Range, &etcdserverpb::KV::Stub::AsyncRange};
+constexpr Method<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse> kStatus = {
+    "/etcdserverpb.Maintenance/Status"};
+constexpr Method<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse> kHashKv = {
+    "/etcdserverpb.Maintenance/HashKV"};
+constexpr Method<etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse> kAlarm = {
+    "/etcdserverpb.Maintenance/Alarm"};
+constexpr Method<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse> kDefragment = {
+    "/etcdserverpb.Maintenance/Defragment"};
+constexpr Method<etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse> kMoveLeader = {
+    "/etcdserverpb.Maintenance/MoveLeader"};
+constexpr Method<etcdserverpb::DowngradeRequest, etcdserverpb::DowngradeResponse> kDowngrade = {
+    "/etcdserverpb.Maintenance/Downgrade"};
+constexpr Method<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse> kRange = {
+    "/etcdserverpb.KV/Range"};
 
 }  // namespace
 
@@ -99,16 +97,17 @@ absl::Status Maintenance::Snapshot(const std::string& endpoint,
                                    const CallOptions& options) {
   KV_ASSIGN_OR_RETURN(std::shared_ptr<Endpoint> only, core_.Named(endpoint));
   Attempts attempts(core_, CallKind::kWrite, options, std::move(only));
-  grpc::ClientContext context;
-  Endpoint* const member = attempts.Begin(context);
+  CallHeader header;
+  Endpoint* const member = attempts.Begin(header);
   if (member == nullptr) return attempts.status();
-  const auto reader = member->maintenance->Snapshot(&context, {});
+  const auto stream = member->channel->OpenBlocking("/etcdserverpb.Maintenance/Snapshot", header);
+  if (stream->Write(etcdserverpb::SnapshotRequest())) stream->WritesDone();
   etcdserverpb::SnapshotResponse piece;
   bool wanted = true;
-  while (wanted && reader->Read(&piece)) wanted = take(piece.blob());
-  if (!wanted) context.TryCancel();
-  const grpc::Status status = reader->Finish();
-  return wanted ? FromGrpc(status) : absl::CancelledError("the snapshot is not wanted any more");
+  while (wanted && stream->Read(&piece)) wanted = take(piece.blob());
+  if (!wanted) stream->Cancel();
+  const absl::Status status = stream->Finish();
+  return wanted ? status : absl::CancelledError("the snapshot is not wanted any more");
 }
 
 }  // namespace keelson::client

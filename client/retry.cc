@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "base/planted_bug.h"
 #include "client/errors.h"
 
 namespace keelson::client {
@@ -32,7 +33,7 @@ Verdict JudgeFailure(CallKind kind, absl::StatusCode code, absl::string_view mes
   if (IsStaleToken(message)) return Verdict::kRefreshToken;
   if (message == kLearner) return several_endpoints ? Verdict::kTryElsewhere : Verdict::kGiveUp;
   if (code != absl::StatusCode::kUnavailable) return Verdict::kGiveUp;
-  if (kind == CallKind::kRead) return Verdict::kTryElsewhere;
+  if (kind == CallKind::kRead || KV_PLANTED("client-repeats-writes")) return Verdict::kTryElsewhere;
   // The check for a leader stands before everything else that a member does with a request.
   if (message == kNoLeader || FoundNoConnection(message)) return Verdict::kTryElsewhere;
   return Verdict::kGiveUp;

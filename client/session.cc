@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "client/core.h"
 #include "client/errors.h"
 
 namespace keelson::client {
@@ -40,7 +41,7 @@ absl::Status Session::status() const {
 bool Session::WaitLost(absl::Duration timeout) const {
   absl::MutexLock lock(&mutex_);
   const auto lost = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lost_.has_value(); };
-  return mutex_.AwaitWithTimeout(absl::Condition(&lost), timeout);
+  return client_.core().runtime().Await(mutex_, absl::Condition(&lost), timeout);
 }
 
 // The listeners are called under the lock, which is why they must not block, and why none is

@@ -3,31 +3,21 @@
 #ifndef KEELSON_CLIENT_UNARY_H_
 #define KEELSON_CLIENT_UNARY_H_
 
-#include <grpcpp/alarm.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/support/async_unary_call.h>
-
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "client/core.h"
 
 namespace keelson::client {
 
-// A method of a service: where its stub is, and the two ways to call it.
-template <typename StubType, typename RequestType, typename ResponseType>
+// A method of a service.
+template <typename RequestType, typename ResponseType>
 struct Method {
-  using Stub = StubType;
   using Request = RequestType;
   using Response = ResponseType;
-  std::unique_ptr<StubType> const Endpoint::*stub;
-  grpc::Status (StubType::*blocking)(grpc::ClientContext*, const RequestType&, ResponseType*);
-  std::unique_ptr<grpc::ClientAsyncResponseReader<ResponseType>> (StubType::*async)(
-      grpc::ClientContext*, const RequestType&, grpc::CompletionQueue*);
+  const char* path;
 };
 
 template <typename M>
@@ -37,16 +27,15 @@ absl::StatusOr<typename M::Response> CallBlocking(Core& core, const M& method, C
                                                   std::shared_ptr<Endpoint> only = nullptr) {
   Attempts attempts(core, kind, options, std::move(only));
   for (;;) {
-    grpc::ClientContext context;
-    Endpoint* const endpoint = attempts.Begin(context);
+    CallHeader header;
+    Endpoint* const endpoint = attempts.Begin(header);
     if (endpoint == nullptr) return attempts.status();
     typename M::Response response;
-    const grpc::Status status =
-        ((*(endpoint->*method.stub)).*method.blocking)(&context, request, &response);
+    const absl::Status status = endpoint->channel->Call(method.path, header, request, &response);
     if (status.ok()) return response;
     const Attempts::Next next = attempts.After(status);
     if (!next.again) return attempts.status();
-    absl::SleepFor(next.delay);
+    core.runtime().Sleep(next.delay);
   }
 }
 
@@ -67,8 +56,8 @@ class AsyncCall final : public Operation, public EventLoop::Event {
 
   void Abort() override {
     aborted_ = true;
-    if (context_.has_value()) context_->TryCancel();
-    if (alarm_.has_value()) alarm_->Cancel();
+    if (call_ != nullptr) call_->Cancel();
+    if (timer_ != nullptr) timer_->Cancel();
   }
 
   void OnEvent(bool) override {
@@ -82,7 +71,7 @@ class AsyncCall final : public Operation, public EventLoop::Event {
     const Attempts::Next next = attempts_.After(status_);
     if (!next.again) return Finish(attempts_.status());
     waiting_ = true;
-    alarm_.emplace().Set(core_.loop().queue(), GrpcTime(next.delay), tag());
+    timer_ = core_.loop().SetTimer(next.delay, this);
   }
 
  private:
@@ -94,21 +83,17 @@ class AsyncCall final : public Operation, public EventLoop::Event {
         attempts_(core, kind, options),
         done_(std::move(done)) {}
 
-  // The loop gets the address of the Event in us, which is not that of the whole.
-  void* tag() { return static_cast<EventLoop::Event*>(this); }
-
   void Attempt() {
-    reader_.reset();  // lives in the memory of the context's call
-    context_.emplace();
+    call_.reset();
     response_.Clear();
-    Endpoint* const endpoint = attempts_.Begin(*context_);
+    CallHeader header;
+    Endpoint* const endpoint = attempts_.Begin(header);
     if (endpoint == nullptr) {
       core_.loop().Post([this] { Finish(attempts_.status()); });
       return;
     }
-    reader_ = ((*(endpoint->*method_.stub)).*method_.async)(&*context_, request_,
-                                                            core_.loop().queue());
-    reader_->Finish(&response_, &status_, tag());
+    call_ = endpoint->channel->Prepare(method_.path, header, request_, &response_, &status_);
+    call_->Start(this);  // all may be over by now
   }
 
   void Finish(absl::StatusOr<Response> result) {
@@ -122,11 +107,10 @@ class AsyncCall final : public Operation, public EventLoop::Event {
   const Request request_;
   Attempts attempts_;
   Done done_;
-  std::optional<grpc::ClientContext> context_;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader_;
-  std::optional<grpc::Alarm> alarm_;
+  std::unique_ptr<EventLoop::Timer> timer_;
   Response response_;
-  grpc::Status status_;
+  absl::Status status_;
+  std::unique_ptr<PendingCall> call_;  // after what it fills in
   bool waiting_ = false;
   bool aborted_ = false;
 };

@@ -5,6 +5,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "client/core.h"
 #include "client/errors.h"
 #include "client/watch_stream.h"
 
@@ -26,6 +27,8 @@ void Watcher::RequestProgress() { stream_->PostProgressRequest(); }
 
 class WatchQueue::Buffer final : public WatchHandler {
  public:
+  explicit Buffer(Runtime& runtime) : runtime_(runtime) {}
+
   void OnCreated(const etcdserverpb::ResponseHeader& header) override {
     absl::MutexLock lock(&mutex_);
     created_ = header;
@@ -48,7 +51,7 @@ class WatchQueue::Buffer final : public WatchHandler {
     const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !responses_.empty() || end_.has_value();
     };
-    mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+    runtime_.Await(mutex_, absl::Condition(&ready), timeout);
     if (responses_.empty()) {
       return end_.has_value() ? end_->status : absl::DeadlineExceededError(kDeadlineExceeded);
     }
@@ -64,7 +67,7 @@ class WatchQueue::Buffer final : public WatchHandler {
     const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return created_.has_value() || end_.has_value();
     };
-    mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+    runtime_.Await(mutex_, absl::Condition(&ready), timeout);
     if (created_.has_value()) return *created_;
     return end_.has_value() ? end_->status : absl::DeadlineExceededError(kDeadlineExceeded);
   }
@@ -78,6 +81,7 @@ class WatchQueue::Buffer final : public WatchHandler {
  private:
   static constexpr size_t kResponsesMax = 64;
 
+  Runtime& runtime_;
   mutable absl::Mutex mutex_;
   std::deque<etcdserverpb::WatchResponse> responses_ ABSL_GUARDED_BY(mutex_);
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
@@ -86,7 +90,8 @@ class WatchQueue::Buffer final : public WatchHandler {
 };
 
 WatchQueue::WatchQueue(Core& core, WatchRequest request)
-    : buffer_(std::make_unique<Buffer>()), watcher_(core, std::move(request), buffer_.get()) {}
+    : buffer_(std::make_unique<Buffer>(core.runtime())),
+      watcher_(core, std::move(request), buffer_.get()) {}
 
 WatchQueue::~WatchQueue() = default;
 

@@ -6,8 +6,6 @@
 #ifndef KEELSON_CLIENT_WATCH_STREAM_H_
 #define KEELSON_CLIENT_WATCH_STREAM_H_
 
-#include <grpcpp/alarm.h>
-
 #include <memory>
 #include <optional>
 
@@ -41,7 +39,7 @@ class WatchStream final
   void Cancel();
   void OnPauseOver(bool ok);
   void OnMessage(etcdserverpb::WatchResponse response) override;
-  void OnClosed(const grpc::Status& status) override;
+  void OnClosed(const absl::Status& status) override;
   // The response, put together from its fragments; nothing while some are missing.
   std::optional<etcdserverpb::WatchResponse> Assemble(etcdserverpb::WatchResponse response);
   void Deliver(etcdserverpb::WatchResponse response);
@@ -58,8 +56,7 @@ class WatchStream final
   std::shared_ptr<WatchStream> self_;  // while enrolled
   std::shared_ptr<Endpoint> endpoint_;
   std::unique_ptr<Stream> stream_;  // null while waiting
-  grpc::Status open_status_;
-  std::optional<grpc::Alarm> alarm_;
+  std::unique_ptr<EventLoop::Timer> timer_;
   MemberEvent<WatchStream, &WatchStream::OnPauseOver> pause_over_{this};
 
   // The first revision not handed out yet; 0: whatever comes next. Only grows.

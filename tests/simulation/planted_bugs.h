@@ -207,6 +207,14 @@ inline constexpr PlantedBugEntry kPlantedBugs[] = {
     {"auth-old-revision-accepted", "auth", Hunter::kAuth,
      "a command that was checked before users changed is carried out"},
     {"auth-grants-kept", "auth", Hunter::kCluster, "what a user was granted first it keeps"},
+    {"client-repeats-writes", "client", Hunter::kCluster,
+     "the library repeats a write that may have happened"},
+    {"client-watch-skips", "client", Hunter::kCluster,
+     "a watch that goes on elsewhere begins a revision too late"},
+    {"client-watch-repeats", "client", Hunter::kCluster,
+     "a watch that goes on elsewhere begins a revision too early"},
+    {"client-lease-lost-late", "client", Hunter::kCluster,
+     "a session believes in its lease for four TTLs without a renewal"},
 };
 
 // Null: there is none of that name.

@@ -66,8 +66,15 @@ void SimulatedCall::ToMember(std::function<void()> step) {
 // end
 
 void SimulatedCall::ClientSend(std::string message) {
-  ToMember([this, message = std::move(message)] {
-    if (receiver_) receiver_->OnMessage(SharedBytes(message));
+  if (!Carried()) return;
+  Scheduler& scheduler = link_->scheduler();
+  to_member_ = std::max(to_member_, scheduler.now() + link_->Delay());
+  scheduler.At(to_member_, [self = shared_from_this(), message = std::move(message)] {
+    if (!self->open_) return;
+    if (!self->begun_) return self->early_.push_back(message);
+    self->executor_->Post([self, message] {
+      if (self->open_ && self->receiver_) self->receiver_->OnMessage(SharedBytes(message));
+    });
   });
 }
 
@@ -142,6 +149,9 @@ void SimulatedCall::RunHandler() {
   }
   if (const auto* bidi = std::get_if<rpc::BidiHandler>(service_.handler)) {
     receiver_ = (*bidi)(self);
+    for (const std::string& message : std::exchange(early_, {})) {
+      if (open_ && receiver_) receiver_->OnMessage(SharedBytes(message));
+    }
   } else {
     receiver_ = std::get<rpc::ServerStreamHandler>(*service_.handler)(self, std::move(request));
     if (lane() != rpc::Lane::kStream && open_) service_.load->Leave(this);

@@ -35,8 +35,9 @@ class SimulatedCall final : public rpc::Call,
                             public std::enable_shared_from_this<SimulatedCall> {
  public:
   struct Caller {
-    const void* connection;  // the same for all calls of a client
-    std::string token;       // empty: nobody in particular
+    const void* connection;   // the same for all calls of a client
+    std::string token;        // empty: nobody in particular
+    bool has_leader = false;  // it wants to hear when the member has none
   };
   SimulatedCall(ClientLink* link, int member, std::string method, Caller caller,
                 uint64_t queue_scale)
@@ -73,6 +74,7 @@ class SimulatedCall final : public rpc::Call,
 
   std::string_view method() const override { return method_; }
   std::optional<std::string_view> metadata(std::string_view name) const override {
+    if (name == "hasleader" && caller_.has_leader) return "true";
     if (name != "token" || caller_.token.empty()) return std::nullopt;
     return caller_.token;
   }
@@ -127,6 +129,7 @@ class SimulatedCall final : public rpc::Call,
   Service service_ = {};                  // valid while executor_ is
   server::Executor* executor_ = nullptr;  // null: it has not arrived
   std::string request_;                   // while it waits for room
+  std::vector<std::string> early_;        // messages that came before it was handled
   std::unique_ptr<rpc::StreamReceiver> receiver_;
   std::function<void()> on_cancel_;
   bool open_ = true;  // of the member's end: neither finished nor cancelled

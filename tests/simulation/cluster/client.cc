@@ -271,6 +271,9 @@ Coroutine<absl::Status> Client::LogIn() {
 
 Coroutine<CallResult> Client::Call(int member, std::string method, std::string request,
                                    Time timeout) {
+  if (library_ != nullptr && Library::Has(method)) {
+    co_return co_await CallByLibrary(std::move(method), std::move(request), timeout);
+  }
   co_await LogInIfDue();
   CallResult result = co_await CallOnce(member, method, request, timeout);
   if (OnEnd(result.status)) {
@@ -278,6 +281,27 @@ Coroutine<CallResult> Client::Call(int member, std::string method, std::string r
     result = co_await CallOnce(member, std::move(method), std::move(request), timeout);
     OnEnd(result.status);
   }
+  co_return result;
+}
+
+void Client::UseLibrary(bool sticky) {
+  library_ = std::make_unique<Library>(
+      world_,
+      Library::Options{.connection = this, .user = user_, .seed = dice_.Next(), .sticky = sticky});
+}
+
+void Client::EndLibrary() {
+  if (library_ != nullptr) library_->End();
+}
+
+Coroutine<CallResult> Client::CallByLibrary(std::string method, std::string request, Time timeout) {
+  world_->counters().Add(Reached::kLibraryCalls);
+  if (dice_.Percent(5)) {
+    co_await library_->Do([this] { library_->client().SyncEndpoints().IgnoreError(); });
+  }
+  const Library::Way way = dice_.Percent(50) ? Library::Way::kWaiting : Library::Way::kCallingBack;
+  CallResult result = co_await library_->Call(std::move(method), std::move(request), timeout, way);
+  status_ = result.status;
   co_return result;
 }
 

@@ -13,6 +13,7 @@
 #include "proto/etcd/rpc.pb.h"
 #include "tests/simulation/cluster/coroutine.h"
 #include "tests/simulation/cluster/histories.h"
+#include "tests/simulation/cluster/library.h"
 #include "tests/simulation/cluster/world.h"
 
 namespace keelson::simulation {
@@ -20,11 +21,6 @@ namespace keelson::simulation {
 // What a client may conclude from a status.
 checkers::Outcome OutcomeOf(const absl::Status& status);
 checkers::KeyVersion ToKeyVersion(const mvccpb::KeyValue& kv);
-
-struct CallResult {
-  absl::Status status;
-  std::string body;
-};
 
 class Client {
  public:
@@ -49,6 +45,12 @@ class Client {
   const std::string& user() const { return user_; }
   const std::string& token() const { return token_; }
   SimulatedCall::Caller caller() const { return {this, token_}; }
+  // From now on it speaks to the members through the client library, where that has a function.
+  void UseLibrary(bool sticky);
+  // null: it does not.
+  Library* library() const { return library_.get(); }
+  // See Library::End; before what its coroutines hold goes.
+  void EndLibrary();
   // Gets a token if a call has ended for the want of one. (A call is made again then, once.)
   Coroutine<> LogInIfDue();
   // How a call has ended; true: for the want of a token.
@@ -76,6 +78,7 @@ class Client {
   std::string Unique();
 
  private:
+  Coroutine<CallResult> CallByLibrary(std::string method, std::string request, Time timeout);
   Coroutine<absl::Status> LogIn();
   Coroutine<CallResult> CallOnce(int member, std::string method, std::string request, Time timeout);
 
@@ -91,6 +94,7 @@ class Client {
   int member_ = 0;
   int unique_ = 0;
   Time succeeded_ = 0;
+  std::unique_ptr<Library> library_;
 };
 
 }  // namespace keelson::simulation

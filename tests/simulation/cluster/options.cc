@@ -44,6 +44,7 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   const uint64_t percent = static_cast<uint64_t>(dice.Between(25, 80));
   for (size_t i = 0; i < static_cast<size_t>(kFirstOfTheirOwn); ++i) {
     const auto feature = static_cast<Feature>(i);
+    if (feature == Feature::k_library) continue;
     if (dice.Percent(percent) && !without.contains(feature)) options.features.insert(feature);
   }
   DrawThoseOfTheirOwn(without, options);
@@ -92,6 +93,12 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
   options.start_check = dice.Percent(25);
   options.leader_promotes = dice.Percent(30);
   if (dice.Percent(40)) options.token_ttl = kSecond * dice.Between(2, 20);
+  // From a source of its own: what there was before stays what it was.
+  Dice library_dice(seed * 0x9e3779b97f4a7c15 + 2);
+  if (library_dice.Percent(35) && !without.contains(Feature::k_library)) {
+    options.features.insert(Feature::k_library);
+    options.library_percent = static_cast<uint64_t>(library_dice.Between(20, 100));
+  }
   return options;
 }
 

@@ -22,7 +22,8 @@ namespace keelson::simulation {
   X(registers) X(lists) X(bank) X(set) X(watches) X(leases) X(locks) X(elections) X(objects) \
   X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance) \
   X(outdated) X(held_links) X(alarms) \
-  X(steady_watches) X(snapshot_races) X(stopped_readers) X(stalled_grants)
+  X(steady_watches) X(snapshot_races) X(stopped_readers) X(stalled_grants) \
+  X(library)
 // clang-format on
 
 enum class Feature : uint8_t {
@@ -40,7 +41,8 @@ struct Options {
   uint64_t seed = 0;
   Time duration = 60 * kSecond;
   std::set<Feature> features;
-  bool real_stores = false;  // RocksDB, on the same disks
+  bool real_stores = false;      // RocksDB, on the same disks
+  uint64_t library_percent = 0;  // of the clients, who speak through the client library
 
   int members = 3;
   int clients = 6;

@@ -23,7 +23,8 @@ namespace keelson::simulation {
   X(MembersReplaced) X(FlippedReads) X(StoppedByFlippedReads) X(WallJumps) X(Logins) X(AuthEnabled) \
   X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused) X(Bursts) X(CallsRefused) X(CallsShed) X(Refusals) X(LateTimers) \
   X(LearnersAdded) X(LearnersPromoted) X(Outdated) X(HeldLinks) X(AlarmsRaised) \
-  X(SnapshotsUnderWatchers) X(SnapshotsBeforeAnInstall) X(AnswersToStoppedReaders) X(LeasesAskedWhileGrantStalls)
+  X(SnapshotsUnderWatchers) X(SnapshotsBeforeAnInstall) X(AnswersToStoppedReaders) X(LeasesAskedWhileGrantStalls) \
+  X(LibraryCalls) X(LibraryLocks)
 // clang-format on
 
 enum class Reached : uint8_t {

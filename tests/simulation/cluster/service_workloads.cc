@@ -8,6 +8,7 @@
 #include "proto/etcd/election.pb.h"
 #include "proto/etcd/lock.pb.h"
 #include "tests/simulation/cluster/adversary.h"
+#include "tests/simulation/cluster/service_steps.h"
 #include "tests/simulation/cluster/workloads.h"
 
 namespace keelson::simulation {
@@ -19,6 +20,77 @@ using checkers::Outcome;
 using checkers::WatchAnswer;
 
 constexpr char kCounter[] = "fence/counter";
+
+}  // namespace
+
+WatchAnswer AnswerOf(const etcdserverpb::WatchResponse& response) {
+  WatchAnswer answer;
+  answer.revision = response.header().revision();
+  answer.created = response.created();
+  answer.cancelled = response.canceled();
+  answer.compact_revision = response.compact_revision();
+  answer.fragment = response.fragment();
+  for (const mvccpb::Event& event : response.events()) {
+    answer.events.push_back({event.type() == mvccpb::Event::DELETE, ToKeyVersion(event.kv())});
+  }
+  return answer;
+}
+
+Watched DrawWatched(Dice& dice) {
+  const std::string all(1, '\0');
+  static const std::vector<std::pair<std::string, std::string>> kRanges = {
+      {"r", "s"}, {"r0", ""}, {"list/", "list0"}, {"lease/", "lease0"}, {"bank/", "bank0"}};
+  Watched watched{all, all};
+  if (dice.Percent(60)) {
+    const auto& [key, end] = dice.Pick(kRanges);
+    watched.key = key;
+    watched.end = end;
+  }
+  watched.no_puts = dice.Percent(10);
+  watched.no_deletes = !watched.no_puts && dice.Percent(10);
+  return watched;
+}
+
+int64_t ResumeAfter(const WatchAnswer& answer, int64_t next) {
+  if (answer.cancelled) return std::max(next, answer.compact_revision);
+  if (answer.created) return next > 0 ? next : answer.revision + 1;
+  if (!answer.events.empty()) {
+    const int64_t last = answer.events.back().kv.mod_revision;
+    return std::max(next, answer.fragment ? last : last + 1);
+  }
+  return std::max(next, answer.revision + 1);
+}
+
+Coroutine<bool> RaiseCounter(Client& client, std::string lock_key, int64_t token) {
+  const KvOperation get = co_await client.Get(kCounter);
+  if (get.outcome != Outcome::kOk) co_return true;
+  checkers::GuardedUpdate update;
+  update.client = client.number();
+  update.token = token;
+  if (!get.responses[0].kvs.empty()) {
+    update.read = std::strtoll(get.responses[0].kvs[0].value.c_str(), nullptr, 10);
+  }
+  update.written = update.read + 1;
+  KvOperation txn;
+  checkers::Comparison fence;
+  fence.key = lock_key;
+  fence.target = checkers::Comparison::Target::kCreate;
+  fence.number = token;
+  txn.compare.push_back(fence);
+  checkers::Request put;
+  put.kind = checkers::Request::Kind::kPut;
+  put.key = kCounter;
+  // The token makes it known in the store's history, whatever becomes of the answer.
+  put.value = absl::StrCat(update.written, " ", update.read, " ", token, " ", client.number());
+  txn.success.push_back(put);
+  txn = co_await client.Run(std::move(txn));
+  if (txn.outcome == Outcome::kOk && txn.succeeded) {
+    client.world().counters().Add(Reached::kFencedUpdates);
+  }
+  co_return txn.outcome != Outcome::kUnknown;
+}
+
+namespace {
 
 // A stream as a client sees it.
 struct Stream {
@@ -69,19 +141,6 @@ Coroutine<std::optional<std::string>> Next(Client& client, std::shared_ptr<Strea
   co_return message;
 }
 
-WatchAnswer AnswerOf(const etcdserverpb::WatchResponse& response) {
-  WatchAnswer answer;
-  answer.revision = response.header().revision();
-  answer.created = response.created();
-  answer.cancelled = response.canceled();
-  answer.compact_revision = response.compact_revision();
-  answer.fragment = response.fragment();
-  for (const mvccpb::Event& event : response.events()) {
-    answer.events.push_back({event.type() == mvccpb::Event::DELETE, ToKeyVersion(event.kv())});
-  }
-  return answer;
-}
-
 // It was cancelled for who has asked, and not for a compaction.
 bool IsRefusal(Client& client, const etcdserverpb::WatchResponse& response) {
   if (!response.canceled() || response.compact_revision() > 0 || client.user().empty())
@@ -89,11 +148,6 @@ bool IsRefusal(Client& client, const etcdserverpb::WatchResponse& response) {
   client.OnEnd(absl::UnauthenticatedError(response.cancel_reason()));
   return true;
 }
-
-struct Watched {
-  std::string key, end;
-  bool no_puts = false, no_deletes = false;
-};
 
 std::shared_ptr<Stream> OpenWatch(Client& client, int member, const Watched& what, int64_t start) {
   auto stream = OpenStream(client, member, "/etcdserverpb.Watch/Watch", "");
@@ -118,32 +172,6 @@ void AskProgress(const std::shared_ptr<Stream>& stream) {
   etcdserverpb::WatchRequest request;
   request.mutable_progress_request();
   stream->call->ClientSend(request.SerializeAsString());
-}
-
-Watched DrawWatched(Dice& dice) {
-  const std::string all(1, '\0');
-  static const std::vector<std::pair<std::string, std::string>> kRanges = {
-      {"r", "s"}, {"r0", ""}, {"list/", "list0"}, {"lease/", "lease0"}, {"bank/", "bank0"}};
-  Watched watched{all, all};
-  if (dice.Percent(60)) {
-    const auto& [key, end] = dice.Pick(kRanges);
-    watched.key = key;
-    watched.end = end;
-  }
-  watched.no_puts = dice.Percent(10);
-  watched.no_deletes = !watched.no_puts && dice.Percent(10);
-  return watched;
-}
-
-// Where the next stream has to begin after `answer`, if it was to begin at `next`.
-int64_t ResumeAfter(const WatchAnswer& answer, int64_t next) {
-  if (answer.cancelled) return std::max(next, answer.compact_revision);
-  if (answer.created) return next > 0 ? next : answer.revision + 1;
-  if (!answer.events.empty()) {
-    const int64_t last = answer.events.back().kv.mod_revision;
-    return std::max(next, answer.fragment ? last : last + 1);
-  }
-  return std::max(next, answer.revision + 1);
 }
 
 enum class Patience { kOrdinary, kEndless };
@@ -226,6 +254,7 @@ Coroutine<LeaseHistory> Grant(Client& client, int64_t ttl) {
 
 // One renewal, by a stream of its own. False: the lease is gone.
 Coroutine<bool> Renew(Client& client, LeaseHistory& lease) {
+  if (client.library() != nullptr) co_return co_await RenewByLibrary(client, lease);
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease.id);
   auto stream = OpenStream(client, "/etcdserverpb.Lease/LeaseKeepAlive", "");
@@ -274,34 +303,6 @@ Time ProvenUntil(const LeaseHistory& lease) {
   Time sent = 0;
   for (const auto& renewal : lease.renewals) sent = std::max(sent, renewal.sent);
   return sent + static_cast<Time>(static_cast<double>(lease.ttl) / (1 + 2 * Adversary::kDrift));
-}
-
-Coroutine<> RaiseCounter(Client& client, std::string lock_key, int64_t token) {
-  const KvOperation get = co_await client.Get(kCounter);
-  if (get.outcome != Outcome::kOk) co_return;
-  checkers::GuardedUpdate update;
-  update.client = client.number();
-  update.token = token;
-  if (!get.responses[0].kvs.empty()) {
-    update.read = std::strtoll(get.responses[0].kvs[0].value.c_str(), nullptr, 10);
-  }
-  update.written = update.read + 1;
-  KvOperation txn;
-  checkers::Comparison fence;
-  fence.key = lock_key;
-  fence.target = checkers::Comparison::Target::kCreate;
-  fence.number = token;
-  txn.compare.push_back(fence);
-  checkers::Request put;
-  put.kind = checkers::Request::Kind::kPut;
-  put.key = kCounter;
-  // The token makes it known in the store's history, whatever becomes of the answer.
-  put.value = absl::StrCat(update.written, " ", update.read, " ", token, " ", client.number());
-  txn.success.push_back(put);
-  txn = co_await client.Run(std::move(txn));
-  if (txn.outcome == Outcome::kOk && txn.succeeded) {
-    client.world().counters().Add(Reached::kFencedUpdates);
-  }
 }
 
 void ApplyToCache(const WatchAnswer& answer, ObjectCache& cache) {
@@ -385,6 +386,7 @@ Coroutine<> WatchFrom(Client& client, int home) {
   watch.no_puts = what.no_puts;
   watch.no_deletes = what.no_deletes;
   int64_t next = client.dice().Percent(40) ? 0 : client.dice().Skewed(1, 100);
+  if (client.library() != nullptr) co_await FollowByLibrary(client, what, history, next);
   // It does not end with the others: it is to see all there was.
   while (true) {
     co_await client.LogInIfDue();
@@ -449,6 +451,10 @@ Coroutine<> UseLeases(Client& client) {
       bool alive = true;
       // Some live for long, and some are renewed in the last moment.
       uint64_t renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
+      if (client.library() != nullptr && client.dice().Percent(70)) {
+        renewals = 0;
+        alive = co_await KeepByLibrary(client, lease, client.dice().Skewed(kSecond, 20 * kSecond));
+      }
       for (; renewals > 0 && alive && !client.stopped(); --renewals) {
         const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
         co_await client.Sleep(
@@ -472,6 +478,10 @@ Coroutine<> UseLeases(Client& client) {
 Coroutine<> UseLocks(Client& client) {
   while (!client.stopped()) {
     co_await client.Think();
+    if (client.library() != nullptr) {
+      co_await LockByLibrary(client);
+      continue;
+    }
     LeaseHistory lease = co_await Grant(client, client.dice().Between(2, 6));
     if (lease.id == 0) continue;
     checkers::Ownership ownership;
@@ -492,7 +502,7 @@ Coroutine<> UseLocks(Client& client) {
     ownership.token = get.responses[0].kvs[0].create_revision;
     client.world().counters().Add(Reached::kLocksGranted);
     for (uint64_t n = client.dice().Below(4); n > 0; --n) {
-      co_await RaiseCounter(client, key, ownership.token);
+      if (!co_await RaiseCounter(client, key, ownership.token)) break;
       co_await client.Sleep(client.dice().Skewed(kMillisecond, kSecond));
     }
     ownership.until = std::min(ownership.until, client.now());
@@ -507,6 +517,10 @@ Coroutine<> UseLocks(Client& client) {
 Coroutine<> StandForElection(Client& client) {
   while (!client.stopped()) {
     co_await client.Think();
+    if (client.library() != nullptr) {
+      co_await CampaignByLibrary(client);
+      continue;
+    }
     LeaseHistory lease = co_await Grant(client, client.dice().Between(2, 6));
     if (lease.id == 0) continue;
     checkers::Ownership term;
@@ -536,6 +550,11 @@ Coroutine<> ObserveElection(Client& client) {
   v3electionpb::LeaderRequest request;
   request.set_name("election/e");
   while (!client.stopped()) {
+    if (client.library() != nullptr) {
+      co_await ObserveByLibrary(client);
+      co_await client.Think();
+      continue;
+    }
     co_await client.LogInIfDue();
     // Each stream begins with the leader of its member, which may be behind.
     const size_t at = client.histories().observations.size();

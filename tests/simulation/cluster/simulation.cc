@@ -26,8 +26,14 @@ class Simulation {
         healed_(std::max<Time>(options.duration - kDrain - kRecovery - 5 * kSecond,
                                options.duration / 3)),
         stops_(options.duration - kDrain),
+        library_dice_(options.seed * 3 + 1),
         world_(options, trace == Trace::kOn),
         adversary_(&world_, healed_) {}
+
+  // What waits in the library ends while there is all that it may use.
+  ~Simulation() {
+    for (const auto& client : clients_) client->EndLibrary();
+  }
 
   RunResult Run() {
     StartClients();
@@ -93,6 +99,10 @@ class Simulation {
   }
   void Add(Workload workload, const std::string& user = kOrdinaryUser) {
     NewClient(user);
+    // Others want to know by which member, and with which token.
+    if (user == kOrdinaryUser && library_dice_.Percent(options_.library_percent)) {
+      clients_.back()->UseLibrary(/*sticky=*/library_dice_.Percent(50));
+    }
     doings_.push_back(workload(*clients_.back()));
     Coroutine<>* const doing = &doings_.back();
     world_.scheduler().After(0, [doing] { doing->Start(); });
@@ -145,6 +155,7 @@ class Simulation {
   const Options options_;
   const Time healed_;
   const Time stops_;
+  Dice library_dice_;
   World world_;
   Adversary adversary_;
   Histories histories_;

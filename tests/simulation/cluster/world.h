@@ -45,6 +45,7 @@ class World final : public ClientLink {
   bool running(int n) const { return hosts_.contains(n); }
   bool removed(int n) const { return removed_.contains(n); }
   NodeId id(int n) const { return ids_.at(n); }
+  uint64_t life(int n) const { return lives_.at(n); }  // REQUIRES: running
   int NumberOf(NodeId id) const;
   Host& host(int n) { return *hosts_.at(n); }
   Disk& disk(int n) { return *disks_.at(n); }

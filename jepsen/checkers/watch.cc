@@ -30,6 +30,7 @@ class Follower {
   void Begin(const WatchStream& stream) {
     created_ = cancelled_ = in_fragment_ = false;
     header_ = 0;
+    moves_ = stream.moves;
     known_start_ = stream.start_revision > 0;
     next_ = stream.start_revision;
     requested_ = stream.start_revision;
@@ -41,7 +42,7 @@ class Follower {
     if (answer.cancelled) return TakeCancelled(answer);
     if (answer.created) return TakeCreated(answer);
     if (!created_) return Broken("something came before the watch was created");
-    if (answer.revision < header_) return Broken("the header's revision went back");
+    if (answer.revision < header_ && !moves_) return Broken("the header's revision went back");
     header_ = answer.revision;
     if (answer.events.empty() && !answer.fragment && !in_fragment_) return TakeBookmark(answer);
     in_fragment_ = answer.fragment;
@@ -160,6 +161,7 @@ class Follower {
   bool known_start_ = false;
   int64_t requested_ = 0;
   int64_t header_ = 0;
+  bool moves_ = false;
   int64_t next_ = 0;             // revisions before it have come
   std::vector<Change> partial_;  // what is still to come of the revision under way
   int64_t partial_revision_ = 0;

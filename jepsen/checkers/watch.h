@@ -25,6 +25,8 @@ struct WatchAnswer {
 struct WatchStream {
   int64_t start_revision = 0;  // asked for; 0: from now on
   std::vector<WatchAnswer> answers = {};
+  // The client library carries it on at another member when one is lost: that one may be behind.
+  bool moves = false;
 };
 
 struct WatchHistory {

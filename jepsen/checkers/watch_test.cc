@@ -105,6 +105,18 @@ TEST_F(WatchTest, AnAnswerIsNotOlderThanItsEventsNorThanTheOneBefore) {
   EXPECT_TRUE(Check(2, {Created(6), Events({2}, 6), Events({3}, 5)}).broken());
 }
 
+TEST_F(WatchTest, OneThatMovesMayComeToAMemberThatIsBehind) {
+  WatchHistory history{.key = std::string(1, '\0'), .end = std::string(1, '\0')};
+  history.streams.push_back(
+      {.start_revision = 2, .answers = {Created(6), Events({2, 3}), Bookmark(3)}, .moves = true});
+  EXPECT_TRUE(CheckWatch(truth_, 0, history).holds());
+  history.streams[0].answers.push_back(Events({3}));
+  EXPECT_TRUE(CheckWatch(truth_, 0, history).broken());
+  history.streams[0].answers.pop_back();
+  history.streams[0].moves = false;
+  EXPECT_TRUE(CheckWatch(truth_, 0, history).broken());
+}
+
 TEST_F(WatchTest, ValuesAreThoseThatWereWritten) {
   WatchAnswer answer = Events({2});
   answer.events[0].kv.value = "other";

@@ -110,7 +110,8 @@ Time HeldUntil(Client& client, int64_t ttl, Time granted) {
 Coroutine<> FollowByLibrary(Client& client, Watched what, size_t history, int64_t next) {
   World& world = client.world();
   while (true) {
-    client.histories().watches[history].streams.emplace_back().start_revision = next;
+    client.histories().watches[history].streams.push_back(
+        {.start_revision = next, .answers = {}, .moves = true});
     WatchRecorder recorder(client, history, next);
     client::WatchRequest request;
     request.key = what.key;

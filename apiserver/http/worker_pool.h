@@ -1,5 +1,6 @@
 // WorkerPool: threads that do what may wait for the store. Bounded: what does not fit is refused at
-// once, so that a slow store makes clients wait and not the server grow.
+// once, so that a slow store makes clients wait and not the server grow. A thread begins when there
+// is a task for it: an idle server holds the memory of few.
 //
 // Thread-safe.
 #ifndef KEELSON_APISERVER_HTTP_WORKER_POOL_H_
@@ -19,7 +20,7 @@ class WorkerPool {
  public:
   using Task = absl::AnyInvocable<void()>;
 
-  WorkerPool(int threads, size_t waiting_max);
+  WorkerPool(int threads_max, size_t waiting_max);
   ~WorkerPool() { End(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -32,11 +33,13 @@ class WorkerPool {
  private:
   void Work();
 
+  const size_t threads_max_;
   const size_t waiting_max_;
   absl::Mutex mutex_;
   std::deque<Task> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_;
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;  // threads without a task
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace keelson::apiserver

@@ -1,5 +1,5 @@
 // RequestPool: threads that make blocking requests for a thread that must not block. Urgent ones go
-// first; of each kind in the order they came.
+// first; of each kind in the order they came. A thread begins when there is a request for it.
 //
 // Thread-safe. It takes whatever it is given: those who give look at `waiting` and hold back.
 #ifndef KEELSON_APISERVER_RUNTIME_REQUEST_POOL_H_
@@ -13,7 +13,7 @@ namespace keelson::runtime {
 
 class RequestPool {
  public:
-  explicit RequestPool(int threads);
+  explicit RequestPool(int threads_max);
   // As Stop.
   ~RequestPool();
   RequestPool(const RequestPool&) = delete;

@@ -324,6 +324,7 @@ Json StatusObject(const absl::Status& status) {
   object["status"] = "Failure";
   object["message"] = message;
   if (!object.contains("metadata")) object["metadata"] = Json::object();
+  if (TextAt(object, "reason").empty()) object.erase("reason");
   return object;
 }
 

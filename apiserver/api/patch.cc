@@ -9,6 +9,7 @@
 #include "apiserver/api/json_text.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/quote.h"
+#include "apiserver/api/raw_json.h"
 #include "apiserver/api/strategic_merge.h"
 #include "apiserver/api/typed_json.h"
 #include "base/concat.h"
@@ -120,6 +121,12 @@ absl::StatusOr<Json> ApplyPatch(PatchType type, const Json& live, std::string_vi
   std::vector<std::string> strict;
   if (validation != FieldValidation::kIgnore) strict = StrictFaults(type, patch, *parsed);
   Json object = live;
+  // Only a patch that speaks of them sees who owns which fields; of another one they are no part.
+  if (patch.find("managedFields") != std::string_view::npos) {
+    UnpackManagedFields(object);
+  } else {
+    Erase(object, "metadata.managedFields");
+  }
   absl::Status status = Apply(type, message, *std::move(parsed), &object);
   if (!status.ok()) return status;
   const std::string text = object.dump();

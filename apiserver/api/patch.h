@@ -20,7 +20,8 @@ enum class PatchType { kJson, kMerge, kStrategicMerge };
 // Of a Content-Type: "application/json-patch+json" ... nullopt: none of the three.
 std::optional<PatchType> PatchTypeOf(std::string_view content_type);
 
-// The live object with the patch applied, read anew by the schema as a body is (DecodeBody).
+// The live object with the patch applied, read anew by the schema as a body is (DecodeBody);
+// without its managedFields, unless the patch is about them.
 // `warnings` may be nullptr.
 // BadRequest: the patch is none. Invalid, Unprocessable: it does not fit the object, or makes it
 // one that is none. TooLarge: too many operations.

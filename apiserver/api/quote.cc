@@ -7,10 +7,7 @@
 #include "base/concat.h"
 
 namespace keelson::api {
-namespace {
 
-// Go's table of printable characters, less its small print: controls, spaces other than ' ', marks
-// of direction, private use and what is no character are not.
 bool IsPrintable(uint32_t c) {
   if (c < 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0xad) return false;
   if (c >= 0x2000 && c <= 0x200f) return false;
@@ -21,6 +18,8 @@ bool IsPrintable(uint32_t c) {
   if (c >= 0xfff0 && c <= 0xfffb) return false;
   return c < 0xe0000 && (c & 0xfffe) != 0xfffe;
 }
+
+namespace {
 
 char ShortEscape(uint32_t c) {
   switch (c) {

@@ -2,6 +2,7 @@
 #ifndef KEELSON_APISERVER_API_QUOTE_H_
 #define KEELSON_APISERVER_API_QUOTE_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,9 @@
 
 namespace keelson::api {
 
+// Go's table of printable characters, less its small print: controls, spaces other than ' ', marks
+// of direction, private use and what is no character are not.
+bool IsPrintable(uint32_t c);
 // As %q has it: with the quotation marks; what is not printable is escaped, bytes that are not
 // UTF-8 as \x..
 std::string Quoted(std::string_view text);

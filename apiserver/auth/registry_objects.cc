@@ -26,7 +26,8 @@ registry::WriteOptions AsServer() {
   return {.user = {.name = "system:apiserver",
                    .uid = "",
                    .groups = {std::string(kMastersGroup)},
-                   .extra = {}}};
+                   .extra = {}},
+          .field_manager = "keelson-apiserver"};
 }
 
 }  // namespace

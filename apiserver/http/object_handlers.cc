@@ -18,6 +18,7 @@
 #include "apiserver/api/table.h"
 #include "apiserver/http/negotiation.h"
 #include "apiserver/http/scale.h"
+#include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/stored_text.h"
 #include "apiserver/registry/watch_cache.h"
@@ -37,19 +38,6 @@ absl::StatusOr<std::string> IncludeObject(const RequestInfo& info) {
   if (text.empty()) return std::string("Metadata");
   if (text == "None" || text == "Metadata" || text == "Object") return text;
   return api::BadRequest(Concat("unrecognized includeObject value \"", text, "\""));
-}
-
-// Whole objects, tables or metadata, as the client asked.
-absl::StatusOr<ApiResponse> AnswerObject(const Kind& kind, const ApiRequest& request,
-                                         const Json& object, int code = 200) {
-  KV_ASSIGN_OR_RETURN(const Negotiated form, Negotiate(request.accept));
-  if (form.form == Form::kObject) return ApiResponse::Of(object, code);
-  if (form.form == Form::kMetadata) {
-    return ApiResponse::Of(api::PartialMetadata(object, form.version), code);
-  }
-  KV_ASSIGN_OR_RETURN(const std::string include, IncludeObject(request.info));
-  return ApiResponse::Of(
-      api::TableOf(kind, object, {.version = form.version, .include_object = include}), code);
 }
 
 Json ListMetadata(const registry::ListResult& list) {
@@ -172,26 +160,17 @@ absl::StatusOr<api::PatchType> PatchTypeOf(const ApiRequest& request) {
   return api::UnsupportedMediaType(
       "the body of the request was in an unknown format - accepted media types include: "
       "application/json-patch+json, application/merge-patch+json, "
-      "application/strategic-merge-patch+json");
+      "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
 constexpr size_t kFieldManagerBytesMax = 128;
+constexpr std::string_view kApplyType = "application/apply-patch+yaml";
 
 // What the parameters of a write are called, all together, in refusals.
 std::string_view OptionsKind(const RequestInfo& info) {
   if (info.verb == "create") return "CreateOptions";
   if (info.verb == "update") return "UpdateOptions";
   return info.verb == "patch" ? "PatchOptions" : "DeleteOptions";
-}
-
-absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) {
-  const std::string& wanted = info.Parameter("fieldValidation");
-  if (wanted == "Strict") return api::FieldValidation::kStrict;
-  if (wanted == "Ignore") return api::FieldValidation::kIgnore;
-  if (wanted.empty() || wanted == "Warn") return api::FieldValidation::kWarn;
-  api::FieldErrors errors;
-  errors.NotSupported("fieldValidation", wanted, {"Ignore", "Strict", "Warn"});
-  return api::Invalid("meta.k8s.io", OptionsKind(info), "", errors);
 }
 
 // Access is asked for in the namespace that the path names: it must be that of what the path leads
@@ -246,6 +225,38 @@ absl::StatusOr<std::vector<Json>> DeleteAll(registry::Registry& registry, const 
 
 }  // namespace
 
+absl::StatusOr<ApiResponse> AnswerObject(const Kind& kind, const ApiRequest& request,
+                                         const Json& object, int code) {
+  KV_ASSIGN_OR_RETURN(const Negotiated form, Negotiate(request.accept));
+  if (form.form == Form::kObject) return ApiResponse::Of(object, code);
+  if (form.form == Form::kMetadata) {
+    return ApiResponse::Of(api::PartialMetadata(object, form.version), code);
+  }
+  KV_ASSIGN_OR_RETURN(const std::string include, IncludeObject(request.info));
+  return ApiResponse::Of(
+      api::TableOf(kind, object, {.version = form.version, .include_object = include}), code);
+}
+
+absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info) {
+  const std::string& wanted = info.Parameter("fieldValidation");
+  if (wanted == "Strict") return api::FieldValidation::kStrict;
+  if (wanted == "Ignore") return api::FieldValidation::kIgnore;
+  if (wanted.empty() || wanted == "Warn") return api::FieldValidation::kWarn;
+  api::FieldErrors errors;
+  errors.NotSupported("fieldValidation", wanted, {"Ignore", "Strict", "Warn"});
+  return api::Invalid("meta.k8s.io", OptionsKind(info), "", errors);
+}
+
+bool IsApply(const ApiRequest& request) {
+  return request.info.verb == "patch" && api::MediaType(request.content_type) == kApplyType;
+}
+
+absl::Status CheckName(const RequestInfo& info, const Json& object) {
+  if (api::NameOf(object) == info.name) return absl::OkStatus();
+  return api::BadRequest(Concat("the name of the object (", api::NameOf(object),
+                                ") does not match the name on the URL (", info.name, ")"));
+}
+
 absl::StatusOr<const Kind*> FindKind(const RequestInfo& info) {
   const Kind* kind = api::FindKindByResource(info.group, info.version, info.resource);
   if (kind == nullptr || !info.rest.empty() || !LeadsTo(*kind, info)) return api::NoSuchPath();
@@ -295,12 +306,18 @@ absl::StatusOr<registry::WriteOptions> WriteOptionsOf(const ApiRequest& request,
   options.subresource = request.info.subresource;
   const RequestInfo& info = request.info;
   api::FieldErrors errors;
-  if (info.verb == "patch" && info.Has("force")) {
+  const std::string& manager = info.Parameter("fieldManager");
+  if (IsApply(request)) {
+    if (manager.empty()) errors.Required("fieldManager", "is required for apply patch");
+  } else if (info.verb == "patch" && info.Has("force")) {
     errors.Forbidden("force", "may not be specified for non-apply patch");
   }
-  if (info.Parameter("fieldManager").size() > kFieldManagerBytesMax) {
-    errors.TooLong("fieldManager", kFieldManagerBytesMax);
+  if (manager.size() > kFieldManagerBytesMax) errors.TooLong("fieldManager", kFieldManagerBytesMax);
+  if (const std::string fault = registry::ManagerFault(manager); !fault.empty()) {
+    errors.Invalid("fieldManager", manager, fault);
   }
+  options.field_manager =
+      manager.empty() ? registry::ManagerOfUserAgent(request.user_agent) : manager;
   Json dry_run = Json::array();
   for (auto [at, end] = info.query.equal_range("dryRun"); at != end; ++at) {
     dry_run.push_back(at->second);
@@ -468,10 +485,7 @@ absl::StatusOr<ApiResponse> ObjectHandlers::Update(const Kind& kind, const ApiRe
   if (api::NameOf(object).empty()) {
     return api::BadRequest("name must be provided");
   }
-  if (api::NameOf(object) != info.name) {
-    return api::BadRequest(Concat("the name of the object (", api::NameOf(object),
-                                  ") does not match the name on the URL (", info.name, ")"));
-  }
+  KV_RETURN_IF_ERROR(CheckName(info, object));
   KV_RETURN_IF_ERROR(registry::CheckNamespace(kind, info.name_space, object));
   int code = 200;
   const auto update = [&] {
@@ -501,6 +515,7 @@ absl::StatusOr<ApiResponse> ObjectHandlers::Update(const Kind& kind, const ApiRe
 absl::StatusOr<ApiResponse> ObjectHandlers::Patch(const Kind& kind, const ApiRequest& request) {
   const RequestInfo& info = request.info;
   if (info.name.empty()) return api::MethodNotAllowed(kind.resource(), "patch");
+  if (IsApply(request)) return Apply(kind, request);
   KV_ASSIGN_OR_RETURN(const api::PatchType type, PatchTypeOf(request));
   std::vector<std::string> warnings;
   KV_ASSIGN_OR_RETURN(const registry::WriteOptions options, WriteOptionsOf(request, &warnings));
@@ -510,10 +525,7 @@ absl::StatusOr<ApiResponse> ObjectHandlers::Patch(const Kind& kind, const ApiReq
     KV_ASSIGN_OR_RETURN(Json object,
                         api::ApplyPatch(type, newest, request.body, *api::FindMessage(kind.message),
                                         validation, &warnings));
-    if (api::NameOf(object) != info.name) {
-      return api::BadRequest(Concat("the name of the object (", api::NameOf(object),
-                                    ") does not match the name on the URL (", info.name, ")"));
-    }
+    KV_RETURN_IF_ERROR(CheckName(info, object));
     KV_RETURN_IF_ERROR(registry::CheckNamespace(kind, info.name_space, object));
     return object;
   };
@@ -581,6 +593,7 @@ absl::StatusOr<ApiResponse> ObjectHandlers::Scale(const Kind& kind, const ApiReq
     if (form.form == Form::kTable) return ApiResponse::Of(ScaleTable(scale, form.version));
     return ApiResponse::Of(scale);
   }
+  if (IsApply(request)) return Apply(kind, request);
   std::vector<std::string> warnings;
   KV_ASSIGN_OR_RETURN(const registry::WriteOptions options, WriteOptionsOf(request, &warnings));
   const auto change = [&](const Json& newest) -> absl::StatusOr<Json> {

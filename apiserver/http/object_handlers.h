@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "apiserver/api/decode.h"
 #include "apiserver/api/kind.h"
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/http/exchange.h"
@@ -34,6 +35,15 @@ absl::StatusOr<api::Json> DecodeObject(const ApiRequest& request, const api::Kin
 // A body that is no object of a kind: "meta.v1.DeleteOptions", "core.v1.Binding" (schema.h).
 absl::StatusOr<api::Json> DecodePart(const ApiRequest& request, std::string_view message);
 
+// Whole objects, tables or metadata, as the client asked.
+absl::StatusOr<ApiResponse> AnswerObject(const api::Kind& kind, const ApiRequest& request,
+                                         const api::Json& object, int code = 200);
+// BadRequest: the object is another one than the path says.
+absl::Status CheckName(const RequestInfo& info, const api::Json& object);
+absl::StatusOr<api::FieldValidation> FieldValidationOf(const RequestInfo& info);
+// Whether a request is a server-side apply.
+bool IsApply(const ApiRequest& request);
+
 class ObjectHandlers {
  public:
   // Both outlive it. The front has asked the authorizer for what a request says; here it is asked
@@ -54,6 +64,8 @@ class ObjectHandlers {
   absl::StatusOr<ApiResponse> Delete(const api::Kind& kind, const ApiRequest& request);
   absl::StatusOr<ApiResponse> DeleteCollection(const api::Kind& kind, const ApiRequest& request);
   absl::StatusOr<ApiResponse> Scale(const api::Kind& kind, const ApiRequest& request);
+  // apply_handlers.cc
+  absl::StatusOr<ApiResponse> Apply(const api::Kind& kind, const ApiRequest& request);
 
   registry::Registry* const registry_;
   auth::Authorizer* const authorizer_;

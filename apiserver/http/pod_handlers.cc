@@ -63,6 +63,7 @@ absl::StatusOr<ApiResponse> PodHandlers::Bind(const ApiRequest& request) {
   std::vector<std::string> warnings;
   KV_ASSIGN_OR_RETURN(registry::WriteOptions options, WriteOptionsOf(request, &warnings));
   options.subresource = "binding";
+  options.field_manager.clear();  // where a pod runs nobody owns
   KV_ASSIGN_OR_RETURN(const Json binding, DecodePart(request, "core.v1.Binding"));
   const std::string name = info.resource == "bindings" ? api::NameOf(binding) : info.name;
   if (!api::NameOf(binding).empty() && api::NameOf(binding) != name) {

@@ -127,7 +127,7 @@ absl::Status SetNamespace(const Kind& kind, std::string_view name_space, Json& o
 void BeginMetadata(const Kind& kind, Json& object) {
   for (std::string_view field :
        {"metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds", "metadata.selfLink",
-        "metadata.resourceVersion", "metadata.generation", "metadata.managedFields"}) {
+        "metadata.resourceVersion", "metadata.generation"}) {
     api::Erase(object, field);
   }
   api::Make(object, "metadata.uid") = api::MakeUid();
@@ -167,7 +167,6 @@ void CarryMetadata(const Json& old, Json& object) {
     api::Carry(old, object, Concat("metadata.", field));
   }
   api::Erase(object, "metadata.selfLink");
-  api::Erase(object, "metadata.managedFields");
 }
 
 void ValidateMetadataUpdate(const Json& object, const Json& old, FieldErrors& errors) {

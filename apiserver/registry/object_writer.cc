@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/time.h"
+#include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/store_errors.h"
 #include "apiserver/registry/stored_text.h"
@@ -50,14 +51,17 @@ etcdserverpb::Compare UnlessChanged(const std::string& key, int64_t revision) {
   return compare;
 }
 
-// Whether two maps are the same but for one member.
-bool SameBut(const Json& a, const Json& b, std::string_view but) {
+// Whether two maps are the same but for some members.
+bool SameBut(const Json& a, const Json& b, std::initializer_list<std::string_view> but) {
   if (!a.is_object() || !b.is_object()) return a == b;
+  const auto skipped = [but](const std::string& name) {
+    return std::find(but.begin(), but.end(), name) != but.end();
+  };
   auto i = a.begin();
   auto j = b.begin();
   while (true) {
-    if (i != a.end() && i.key() == but) ++i;
-    if (j != b.end() && j.key() == but) ++j;
+    while (i != a.end() && skipped(i.key())) ++i;
+    while (j != b.end() && skipped(j.key())) ++j;
     if (i == a.end() || j == b.end()) return i == a.end() && j == b.end();
     if (i.key() != j.key() || *i != *j) return false;
     ++i;
@@ -65,9 +69,12 @@ bool SameBut(const Json& a, const Json& b, std::string_view but) {
   }
 }
 
+// When owners last wrote their fields is no difference: it is not written alone.
 bool DiffersBesideVersion(const Json& a, const Json& b) {
-  return !SameBut(a, b, "metadata") ||
-         !SameBut(api::MapAt(a, "metadata"), api::MapAt(b, "metadata"), "resourceVersion");
+  return !SameBut(a, b, {"metadata"}) ||
+         !SameBut(api::MapAt(a, "metadata"), api::MapAt(b, "metadata"),
+                  {"resourceVersion", "managedFields"}) ||
+         !HaveSameOwners(a, b);
 }
 
 // Whether anything but metadata and status differs: the generation counts that.
@@ -114,7 +121,7 @@ void Restore(const Json& old, Json& map, std::initializer_list<std::string_view>
 void KeepAllButStatus(const Json& old, Json& object) {
   Restore(old, object, {"status", "metadata"});
   Restore(api::MapAt(old, "metadata"), object["metadata"],
-          {"annotations", "finalizers", "resourceVersion"});
+          {"annotations", "finalizers", "resourceVersion", "managedFields"});
 }
 
 bool MayVanish(const Kind& kind, const Json& object) {
@@ -271,6 +278,8 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
   BeginMetadata(kind, object);
   if (kind.has_status && !kind.status_at_creation) object.erase("status");
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
+  // What follows the server does, and nobody owns.
+  KV_RETURN_IF_ERROR(TrackWrite(kind, options, Json::object(), object));
   AdmissionRequest request{.kind = &kind,
                            .operation = Operation::kCreate,
                            .name_space = std::string(name_space),
@@ -324,10 +333,15 @@ absl::Status ObjectWriter::Prepare(const Kind& kind, const Stored& old, Json& ob
   }
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
   if (part != nullptr) {
+    // What such a subresource does not write it puts back; but owners are no part of it.
+    Json applied = Json::object();
+    if (options.applied) api::Carry(object, applied, "metadata.managedFields");
     part->prepare_update(object, before);
-  } else if (kind.prepare_update != nullptr) {
-    kind.prepare_update(object, before);
+    if (options.applied) api::Carry(applied, object, "metadata.managedFields");
   }
+  // What follows the server does, and nobody owns.
+  KV_RETURN_IF_ERROR(TrackWrite(kind, options, before, object));
+  if (part == nullptr && kind.prepare_update != nullptr) kind.prepare_update(object, before);
   AdmissionRequest request{.kind = &kind,
                            .operation = Operation::kUpdate,
                            .name_space = api::NamespaceOf(before),

@@ -127,8 +127,10 @@ absl::StatusOr<Json> Registry::Create(const Kind& kind, std::string_view name_sp
   if (kind.stored_as == nullptr) {
     return impl_->writer.Create(kind, name_space, std::move(object), options);
   }
+  WriteOptions in_version = options;
+  in_version.version = &kind;
   KV_ASSIGN_OR_RETURN(Json created, impl_->writer.Create(kind.stored(), name_space,
-                                                         kind.to_stored(object), options));
+                                                         kind.to_stored(object), in_version));
   return InVersion(kind, std::move(created));
 }
 
@@ -142,8 +144,10 @@ absl::StatusOr<Json> Registry::Update(const Kind& kind, std::string_view name_sp
     KV_ASSIGN_OR_RETURN(const Json changed, change(kind.from_stored(newest)));
     return kind.to_stored(changed);
   };
+  WriteOptions in_version = options;
+  in_version.version = &kind;
   KV_ASSIGN_OR_RETURN(Json updated,
-                      impl_->writer.Update(kind.stored(), name_space, name, in_stored, options));
+                      impl_->writer.Update(kind.stored(), name_space, name, in_stored, in_version));
   return InVersion(kind, std::move(updated));
 }
 

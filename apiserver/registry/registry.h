@@ -42,6 +42,13 @@ struct WriteOptions {
   std::vector<std::string>* warnings = nullptr;
   // "status", "scale" or another one whose write lands in the object; "" is the object itself.
   std::string_view subresource = "";
+  // Who becomes the owner of what changes (managed_fields.h). "": owners stay as they are.
+  std::string field_manager = {};
+  // The object has been applied (apply_config.h): it says who owns what.
+  bool applied = false;
+  // In what version of the kind the object was written, which Registry sets where it is not the
+  // stored one.
+  const api::Kind* version = nullptr;
 };
 
 struct Preconditions {

@@ -1,10 +1,13 @@
 #include "apiserver/registry/stored_text.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/raw_json.h"
 #include "base/concat.h"
 
 namespace keelson::registry {
@@ -12,26 +15,119 @@ namespace keelson::registry {
 using api::Json;
 
 namespace {
-constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
-}
 
-std::string Dump(const Json& value) {
+constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
+constexpr std::string_view kManagedField = ",\"managedFields\":";
+// apiVersion and kind, which stand before the metadata, are short.
+constexpr size_t kMetadataWithin = 512;
+
+std::string DumpPlain(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string StoredText(const Json& object) {
-  std::string text = "{";
-  for (std::string_view field : {"apiVersion", "kind"}) {
-    Append(&text, '"', field, "\":", Dump(api::TextAt(object, field)), ',');
+void AppendString(const std::string& value, std::string* text) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+  });
+  if (plain) {
+    Append(text, '"', value, '"');
+  } else {
+    *text += DumpPlain(value);
   }
-  Append(&text, kVersionField, '"');
-  for (const auto& [name, value] : api::MapAt(object, "metadata").items()) {
-    if (name != "resourceVersion") Append(&text, ',', Dump(name), ':', Dump(value));
+}
+
+void AppendValue(const Json& value, std::string* text) {
+  if (value.is_object()) {
+    char before = '{';
+    for (auto at = value.begin(); at != value.end(); ++at) {
+      text->push_back(std::exchange(before, ','));
+      AppendString(at.key(), text);
+      text->push_back(':');
+      AppendValue(*at, text);
+    }
+    *text += before == '{' ? "{}" : "}";
+  } else if (value.is_array()) {
+    char before = '[';
+    for (const Json& item : value) {
+      text->push_back(std::exchange(before, ','));
+      AppendValue(item, text);
+    }
+    *text += before == '[' ? "[]" : "]";
+  } else if (value.is_string()) {
+    AppendString(value.get_ref<const std::string&>(), text);
+  } else if (const auto raw = api::RawText(value); raw.has_value()) {
+    *text += *raw;
+  } else {
+    *text += DumpPlain(value);
+  }
+}
+
+void AppendMember(const std::string& name, const Json& value, std::string* text) {
+  text->push_back(',');
+  AppendString(name, text);
+  text->push_back(':');
+  AppendValue(value, text);
+}
+
+// How long the list is that the text begins with. 0: it has no end.
+size_t BytesOfList(std::string_view text) {
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted) {
+      if (c == '\\') ++at;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if ((c == ']' || c == '}') && --depth == 0) {
+      return at + 1;
+    }
+  }
+  return 0;
+}
+
+// The managedFields of a text, where StoredText puts them. Empty: it has none there.
+std::string_view ManagedFieldsOf(std::string_view text) {
+  const size_t field = text.substr(0, kMetadataWithin).find(kVersionField);
+  if (field == std::string_view::npos) return {};
+  const size_t quote = text.find('"', field + kVersionField.size());
+  if (quote == std::string_view::npos) return {};
+  std::string_view rest = text.substr(quote + 1);
+  if (!rest.starts_with(kManagedField)) return {};
+  rest.remove_prefix(kManagedField.size());
+  if (!rest.starts_with('[')) return {};
+  return rest.substr(0, BytesOfList(rest));
+}
+
+}  // namespace
+
+std::string Dump(const Json& value) {
+  std::string text;
+  AppendValue(value, &text);
+  return text;
+}
+
+std::string StoredText(const Json& object) {
+  std::string text = R"({"apiVersion":)";
+  AppendString(api::TextAt(object, "apiVersion"), &text);
+  text += R"(,"kind":)";
+  AppendString(api::TextAt(object, "kind"), &text);
+  Append(&text, ',', kVersionField, '"');
+  const Json& metadata = api::MapAt(object, "metadata");
+  if (const Json* managed = api::Member(metadata, "managedFields")) {
+    AppendMember("managedFields", *managed, &text);
+  }
+  for (auto at = metadata.begin(); at != metadata.end(); ++at) {
+    if (at.key() == "resourceVersion" || at.key() == "managedFields") continue;
+    AppendMember(at.key(), *at, &text);
   }
   text += '}';
-  for (const auto& [name, value] : object.items()) {
-    if (name == "apiVersion" || name == "kind" || name == "metadata") continue;
-    Append(&text, ',', Dump(name), ':', Dump(value));
+  for (auto at = object.begin(); at != object.end(); ++at) {
+    if (at.key() == "apiVersion" || at.key() == "kind" || at.key() == "metadata") continue;
+    AppendMember(at.key(), *at, &text);
   }
   text += '}';
   return text;
@@ -46,9 +142,7 @@ std::string WithRevision(std::string_view served, int64_t revision) {
 }
 
 absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision) {
-  // apiVersion and kind, which stand before it, are short.
-  constexpr size_t kLookAt = 512;
-  if (stored.substr(0, kLookAt).find(kVersionField) != std::string_view::npos) {
+  if (stored.substr(0, kMetadataWithin).find(kVersionField) != std::string_view::npos) {
     return WithRevision(stored, revision);
   }
   absl::StatusOr<Json> object = ParseObject(stored);
@@ -56,13 +150,35 @@ absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision
   return WithRevision(StoredText(*object), revision);
 }
 
-absl::StatusOr<Json> ParseObject(std::string_view text) {
+SplitText WithoutManagedFields(std::string_view text) {
+  SplitText split;
+  split.managed = ManagedFieldsOf(text);
+  if (split.managed.empty()) return split;
+  const size_t end = static_cast<size_t>(split.managed.data() - text.data()) + split.managed.size();
+  const size_t begin = end - split.managed.size() - kManagedField.size();
+  split.rest.reserve(text.size() - (end - begin));
+  Append(&split.rest, text.substr(0, begin), text.substr(end));
+  return split;
+}
+
+Json ParseText(std::string_view text) {
+  const SplitText split = WithoutManagedFields(text);
+  if (!split.managed.empty()) text = split.rest;
   std::optional<Json> object = api::ParseText(text);
-  if (!object || !object->is_object() || api::TextAt(*object, "kind").empty() ||
-      api::TextAt(*object, "apiVersion").empty()) {
-    return absl::DataLossError("a value in the store is not an object of the API");
+  if (!object) return Json(Json::value_t::discarded);
+  if (!split.managed.empty() && object->is_object()) {
+    api::Make(*object, "metadata.managedFields") = api::RawJson(split.managed);
   }
   return *std::move(object);
+}
+
+absl::StatusOr<Json> ParseObject(std::string_view text) {
+  Json object = ParseText(text);
+  if (!object.is_object() || api::TextAt(object, "kind").empty() ||
+      api::TextAt(object, "apiVersion").empty()) {
+    return absl::DataLossError("a value in the store is not an object of the API");
+  }
+  return object;
 }
 
 }  // namespace keelson::registry

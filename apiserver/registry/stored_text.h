@@ -1,9 +1,10 @@
 // How objects lie in the store: JSON text whose metadata begins with an empty resourceVersion,
 //
-//   {"apiVersion":"v1","kind":"Pod","metadata":{"resourceVersion":"", ... }, ... }
+//   {"apiVersion":"v1","kind":"Pod","metadata":{"resourceVersion":"","managedFields":[...], ... },
+//   ... }
 //
 // so that the version, which is the store's revision and known only after the write, is put in by
-// copying, without parsing the object.
+// copying, without parsing the object; and so that managedFields are found without parsing them.
 #ifndef KEELSON_APISERVER_REGISTRY_STORED_TEXT_H_
 #define KEELSON_APISERVER_REGISTRY_STORED_TEXT_H_
 
@@ -23,9 +24,19 @@ std::string StoredText(const api::Json& object);
 absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision);
 // The same for a text that was served before: with another version.
 std::string WithRevision(std::string_view served, int64_t revision);
-// DataLoss: not an object.
+// A text that has managedFields where StoredText puts them, without them, and these, which lie in
+// it. Without such ones both are empty.
+struct SplitText {
+  std::string rest;
+  std::string_view managed;
+};
+SplitText WithoutManagedFields(std::string_view text);
+// An object of a text, managedFields as its text (raw_json.h) if they stand where StoredText puts
+// them. Discarded: it is no JSON.
+api::Json ParseText(std::string_view text);
+// The same. DataLoss: not an object.
 absl::StatusOr<api::Json> ParseObject(std::string_view text);
-// As api::Json::dump, but never throws: bytes that are no UTF-8 are replaced.
+// As api::Json::dump, but never throws: bytes that are no UTF-8 are replaced. Takes RawJson.
 std::string Dump(const api::Json& value);
 
 }  // namespace keelson::registry

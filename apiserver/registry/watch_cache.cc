@@ -11,6 +11,7 @@
 #include "apiserver/api/errors.h"
 #include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/raw_json.h"
 #include "apiserver/registry/stored_text.h"
 #include "base/concat.h"
 #include "client/client.h"
@@ -21,13 +22,20 @@ namespace keelson::registry {
 using api::Json;
 
 Json Entry::Parse() const {
-  std::optional<Json> object = api::ParseText(json.view());
-  return object ? *std::move(object) : Json::object();
+  Json object = ParseText(json.view());
+  if (object.is_discarded()) return Json::object();
+  return object;
 }
 
 Json Entry::ParseMetadata() const {
-  std::optional<Json> metadata = api::PartsOf(json.view(), {"metadata"});
-  return metadata ? *std::move(metadata) : Parse();
+  const SplitText split = WithoutManagedFields(json.view());
+  std::optional<Json> metadata =
+      api::PartsOf(split.managed.empty() ? json.view() : split.rest, {"metadata"});
+  if (!metadata) return Parse();
+  if (!split.managed.empty()) {
+    api::Make(*metadata, "metadata.managedFields") = api::RawJson(split.managed);
+  }
+  return *std::move(metadata);
 }
 
 std::shared_ptr<const Json> Entry::Dom() const {

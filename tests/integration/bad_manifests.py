@@ -336,10 +336,12 @@ MISDIRECTED = [
           "application/yaml, application/vnd.kubernetes.protobuf", "application/x-www-form-urlencoded"),
     ("patch type", "PATCH", f"{CONFIG_MAPS}/live", "{}",
      415, "the body of the request was in an unknown format - accepted media types include: "
-          "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"),
+          "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+          "application/apply-patch+yaml"),
     ("yaml patch", "PATCH", f"{CONFIG_MAPS}/live", "{}",
      415, "the body of the request was in an unknown format - accepted media types include: "
-          "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json", "application/yaml"),
+          "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+          "application/apply-patch+yaml", "application/yaml"),
     ("list", "POST", PODS, {"apiVersion": "v1", "kind": "List", "items": [pod()]},
      400, 'List in version "v1" cannot be handled as a Pod: no kind "List" is registered for version "v1" in '
           'scheme "pkg/api/legacyscheme/scheme.go:30"'),

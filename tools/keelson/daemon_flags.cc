@@ -5,6 +5,7 @@
 namespace keelson::program {
 
 void AddClientFlags(CLI::App& command, runtime::ApiClientOptions* api) {
+  api->user_agent = "keelson-" + command.get_name();
   command.add_option("--server", api->servers, "URLs of API servers")->delimiter(',')->required();
   command.add_option("--ca", api->ca_file, "Authority of their certificates");
   command.add_option("--cert", api->cert_file, "Certificate to show to them");

@@ -13,7 +13,7 @@ class App;
 
 namespace keelson::program {
 
-// --server, --ca, --cert, --key. What is given here and below outlives the parsing of `command`.
+// --server, --ca, --cert, --key; the servers know the daemon by the command's name. What is given here and below outlives the parsing of `command`.
 void AddClientFlags(CLI::App& command, runtime::ApiClientOptions* api);
 // --leader-elect, with `what_for` as its help, and --identity.
 void AddLeaderFlags(CLI::App& command, const std::string& what_for, bool* leader_elect,

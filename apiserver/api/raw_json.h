@@ -1,0 +1,27 @@
+// RawJson: a value that is kept as its JSON text. metadata.managedFields is most of many an object,
+// and nearly nobody looks into it: it is neither parsed nor written anew on its way from the store
+// to a client.
+//
+// In memory it is a value of the type `binary`, which JSON has not; registry::Dump writes it as its
+// text. What compares values compares the texts.
+#ifndef KEELSON_APISERVER_API_RAW_JSON_H_
+#define KEELSON_APISERVER_API_RAW_JSON_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "apiserver/api/json.h"
+
+namespace keelson::api {
+
+// REQUIRES: text is one JSON value.
+Json RawJson(std::string_view text);
+// nullopt: an ordinary value.
+std::optional<std::string_view> RawText(const Json& value);
+// Makes ordinary values of the managedFields of an object.
+void UnpackManagedFields(Json& object);
+
+}  // namespace keelson::api
+
+#endif  // KEELSON_APISERVER_API_RAW_JSON_H_

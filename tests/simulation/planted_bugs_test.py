@@ -9,7 +9,7 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROOMS = ("raft", "storage", "server")
+ROOMS = ("raft", "storage", "server", "client")
 # Those that the first seeds find.
 WRONG_PARTS = ("lease-leaks-key", "stale-read", "state-of-its-own", "flush-pretended")
 PLANTED = ("read-unconfirmed", "watch-revision-cut", "lease-never-expires", "entries-applied-again",

@@ -21,7 +21,7 @@ SimulatedCall::~SimulatedCall() {
 
 bool SimulatedCall::Carried() {
   if (dead_) return false;
-  if (link_->Carries(member_)) return true;
+  if (link_->Carries(member_, caller_.connection)) return true;
   dead_ = true;
   link_->scheduler().After(kNoticed, [self = shared_from_this()] {
     self->End(absl::UnavailableError("the connection is dead"));

@@ -22,7 +22,7 @@ class ClientLink {
  public:
   virtual ~ClientLink() = default;
   // What is sent now arrives; false: it is lost without a word.
-  virtual bool Carries(int member) const = 0;
+  virtual bool Carries(int member, const void* connection) const = 0;
   virtual Time Delay() = 0;
   // For want of room; for not reading while others want the room.
   virtual void OnCallRefused() = 0;

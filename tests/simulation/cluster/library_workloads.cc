@@ -190,6 +190,18 @@ Coroutine<> LockByLibrary(Client& client) {
       {client.number(), mutex.key(), mutex.header().revision()});
   client.world().counters().Add(Reached::kLocksGranted);
   client.world().counters().Add(Reached::kLibraryLocks);
+  // Cut off, it must let go in time: somebody else gets the lock when its lease has ended.
+  if (client.dice().Percent(30)) {
+    const Time alone = client.dice().Between(ttl, 3 * ttl) * kSecond;
+    client.world().SetAlone(&client, true);
+    for (const Time end = client.now() + alone; client.now() < end && client.world().faulty;) {
+      co_await client.Sleep(kSecond / 5);
+      if (!session->status().ok()) break;
+      ownership.until = HeldUntil(client, ttl, ownership.granted);
+    }
+    client.world().SetAlone(&client, false);
+    client.world().counters().Add(Reached::kHoldersAlone);
+  }
   for (uint64_t n = client.dice().Below(4); n > 0; --n) {
     if (!co_await RaiseCounter(client, mutex.key(), ownership.token)) break;
     co_await client.Sleep(client.dice().Skewed(kMillisecond, 2 * kSecond));

@@ -59,7 +59,7 @@ void VirtualChannel::Connect(std::function<void(absl::Status)> then) {
 
 void VirtualChannel::TryOnce() {
   World& world = runtime_->world();
-  if (!world.Carries(member_)) {
+  if (!world.Carries(member_, runtime_->connection())) {
     return world.scheduler().After(kDialTimeout,
                                    [self = weak_from_this(), alive = runtime_->alive()] {
                                      const auto channel = self.lock();
@@ -142,7 +142,7 @@ class VirtualChannel::Flight : public std::enable_shared_from_this<Flight> {
       if (const auto self = weak.lock()) self->End(status);
     };
     sent_ = world.now();
-    if (!world.Carries(channel_->member_)) {
+    if (!world.Carries(channel_->member_, runtime_->connection())) {
       EndAfter(kNoticed, absl::UnavailableError("keepalive watchdog timeout"));
     }
     world.Call(call_, channel_->member_, request);

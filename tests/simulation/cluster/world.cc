@@ -433,9 +433,20 @@ void World::CutClients(int n, bool cut) {
 void World::HealNetwork() {
   for (const auto& cut : std::exchange(cuts_, {})) healed_[cut] = now();
   client_cuts_.clear();
+  alone_.clear();
 }
 
-bool World::Carries(int member) const { return !client_cuts_.contains(member); }
+bool World::Carries(int member, const void* connection) const {
+  return !client_cuts_.contains(member) && !alone_.contains(connection);
+}
+
+void World::SetAlone(const void* connection, bool alone) {
+  if (alone) {
+    alone_.insert(connection);
+  } else {
+    alone_.erase(connection);
+  }
+}
 
 Time World::Delay() {
   return faulty ? dice_.Between(options_.network_min, options_.network_max)
@@ -595,7 +606,8 @@ std::shared_ptr<SimulatedCall> World::NewCall(int member, const std::string& met
 }
 
 void World::Call(const std::shared_ptr<SimulatedCall>& call, int member, std::string request) {
-  if (!Carries(member)) return;
+  const rpc::LoadControl::Guest& of = *call;
+  if (!Carries(member, of.connection())) return;
   scheduler_.After(Delay(), [this, call, member, request = std::move(request)]() mutable {
     if (!running(member)) return call->Break();
     host(member).AddCall(call, std::move(request));

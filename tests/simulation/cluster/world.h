@@ -87,7 +87,9 @@ class World final : public ClientLink {
   void HoldLink(int from, int to, Time until) { held_until_[{from, to}] = until; }
   void HealNetwork();
   bool faulty = true;  // messages are lost, repeated and slow as the options say, and clients many
-  bool Carries(int member) const override;
+  bool Carries(int member, const void* connection) const override;
+  // Whether a client's messages get nowhere.
+  void SetAlone(const void* connection, bool alone);
   Time Delay() override;
   void OnCallRefused() override { counters_.Add(Reached::kCallsRefused); }
   void OnCallShed() override { counters_.Add(Reached::kCallsShed); }
@@ -144,6 +146,7 @@ class World final : public ClientLink {
   std::map<std::pair<int, int>, Time> last_arrival_;
   std::map<std::pair<int, int>, Time> held_until_;
   std::set<int> client_cuts_;
+  std::set<const void*> alone_;
   std::set<int> snapshots_held_;  // by whom they are for
   struct Stop {
     Time give_up;

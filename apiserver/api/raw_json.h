@@ -19,6 +19,14 @@ namespace keelson::api {
 Json RawJson(std::string_view text);
 // nullopt: an ordinary value.
 std::optional<std::string_view> RawText(const Json& value);
+// A text in which managedFields follow the resourceVersion at once, as an API server writes them,
+// without them; and these, which lie in it. Both are empty if there are none. Of texts that are no
+// JSON whatever is found.
+struct SplitText {
+  std::string rest;
+  std::string_view managed;
+};
+SplitText WithoutManagedFields(std::string_view text);
 // Makes ordinary values of the managedFields of an object.
 void UnpackManagedFields(Json& object);
 

@@ -17,7 +17,6 @@ using api::Json;
 namespace {
 
 constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
-constexpr std::string_view kManagedField = ",\"managedFields\":";
 // apiVersion and kind, which stand before the metadata, are short.
 constexpr size_t kMetadataWithin = 512;
 
@@ -69,39 +68,6 @@ void AppendMember(const std::string& name, const Json& value, std::string* text)
   AppendValue(value, text);
 }
 
-// How long the list is that the text begins with. 0: it has no end.
-size_t BytesOfList(std::string_view text) {
-  size_t depth = 0;
-  bool quoted = false;
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (quoted) {
-      if (c == '\\') ++at;
-      quoted = c != '"';
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      ++depth;
-    } else if ((c == ']' || c == '}') && --depth == 0) {
-      return at + 1;
-    }
-  }
-  return 0;
-}
-
-// The managedFields of a text, where StoredText puts them. Empty: it has none there.
-std::string_view ManagedFieldsOf(std::string_view text) {
-  const size_t field = text.substr(0, kMetadataWithin).find(kVersionField);
-  if (field == std::string_view::npos) return {};
-  const size_t quote = text.find('"', field + kVersionField.size());
-  if (quote == std::string_view::npos) return {};
-  std::string_view rest = text.substr(quote + 1);
-  if (!rest.starts_with(kManagedField)) return {};
-  rest.remove_prefix(kManagedField.size());
-  if (!rest.starts_with('[')) return {};
-  return rest.substr(0, BytesOfList(rest));
-}
-
 }  // namespace
 
 std::string Dump(const Json& value) {
@@ -150,35 +116,21 @@ absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision
   return WithRevision(StoredText(*object), revision);
 }
 
-SplitText WithoutManagedFields(std::string_view text) {
-  SplitText split;
-  split.managed = ManagedFieldsOf(text);
-  if (split.managed.empty()) return split;
-  const size_t end = static_cast<size_t>(split.managed.data() - text.data()) + split.managed.size();
-  const size_t begin = end - split.managed.size() - kManagedField.size();
-  split.rest.reserve(text.size() - (end - begin));
-  Append(&split.rest, text.substr(0, begin), text.substr(end));
-  return split;
-}
-
-Json ParseText(std::string_view text) {
-  const SplitText split = WithoutManagedFields(text);
-  if (!split.managed.empty()) text = split.rest;
-  std::optional<Json> object = api::ParseText(text);
-  if (!object) return Json(Json::value_t::discarded);
-  if (!split.managed.empty() && object->is_object()) {
-    api::Make(*object, "metadata.managedFields") = api::RawJson(split.managed);
-  }
-  return *std::move(object);
+std::optional<Json> ReadText(std::string_view text) {
+  const api::SplitText split = api::WithoutManagedFields(text);
+  if (split.managed.empty()) return api::ParseText(text);
+  std::optional<Json> object = api::ParseText(split.rest);
+  if (object) api::Make(*object, "metadata.managedFields") = api::RawJson(split.managed);
+  return object;
 }
 
 absl::StatusOr<Json> ParseObject(std::string_view text) {
-  Json object = ParseText(text);
-  if (!object.is_object() || api::TextAt(object, "kind").empty() ||
-      api::TextAt(object, "apiVersion").empty()) {
+  std::optional<Json> object = ReadText(text);
+  if (!object || !object->is_object() || api::TextAt(*object, "kind").empty() ||
+      api::TextAt(*object, "apiVersion").empty()) {
     return absl::DataLossError("a value in the store is not an object of the API");
   }
-  return object;
+  return *std::move(object);
 }
 
 }  // namespace keelson::registry

@@ -9,6 +9,7 @@
 #define KEELSON_APISERVER_REGISTRY_STORED_TEXT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,16 +25,9 @@ std::string StoredText(const api::Json& object);
 absl::StatusOr<std::string> ServedText(std::string_view stored, int64_t revision);
 // The same for a text that was served before: with another version.
 std::string WithRevision(std::string_view served, int64_t revision);
-// A text that has managedFields where StoredText puts them, without them, and these, which lie in
-// it. Without such ones both are empty.
-struct SplitText {
-  std::string rest;
-  std::string_view managed;
-};
-SplitText WithoutManagedFields(std::string_view text);
 // An object of a text, managedFields as its text (raw_json.h) if they stand where StoredText puts
-// them. Discarded: it is no JSON.
-api::Json ParseText(std::string_view text);
+// them. nullopt: it is no JSON.
+std::optional<api::Json> ReadText(std::string_view text);
 // The same. DataLoss: not an object.
 absl::StatusOr<api::Json> ParseObject(std::string_view text);
 // As api::Json::dump, but never throws: bytes that are no UTF-8 are replaced. Takes RawJson.

@@ -22,13 +22,12 @@ namespace keelson::registry {
 using api::Json;
 
 Json Entry::Parse() const {
-  Json object = ParseText(json.view());
-  if (object.is_discarded()) return Json::object();
-  return object;
+  std::optional<Json> object = ReadText(json.view());
+  return object ? *std::move(object) : Json::object();
 }
 
 Json Entry::ParseMetadata() const {
-  const SplitText split = WithoutManagedFields(json.view());
+  const api::SplitText split = api::WithoutManagedFields(json.view());
   std::optional<Json> metadata =
       api::PartsOf(split.managed.empty() ? json.view() : split.rest, {"metadata"});
   if (!metadata) return Parse();

@@ -19,6 +19,7 @@
 #include "apiserver/api/json_parse.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/percent.h"
+#include "apiserver/api/raw_json.h"
 #include "apiserver/runtime/log.h"
 #include "base/clock.h"
 #include "base/concat.h"
@@ -98,6 +99,12 @@ struct Answer {
   std::string body;
   int retry_after_seconds = 0;
 };
+
+// An object or an event, without managedFields: they are most of many, and no daemon reads them.
+std::optional<Json> ParseAnswer(std::string_view text) {
+  const api::SplitText split = api::WithoutManagedFields(text);
+  return api::ParseText(split.managed.empty() ? text : split.rest);
+}
 
 size_t TakeBody(char* bytes, size_t one, size_t count, void* user) {
   std::string& body = static_cast<Answer*>(user)->body;
@@ -182,7 +189,7 @@ class EventLines {
  private:
   bool TakeLine(const std::string& line) {
     if (line.find_first_not_of(" \r") == std::string::npos) return true;
-    std::optional<Json> event = api::ParseText(line);
+    std::optional<Json> event = ParseAnswer(line);
     if (!event) event = Json();
     const std::optional<WatchEvent::Type> type = TypeOf(api::TextAt(*event, "type"));
     Json* object = api::Find(*event, "object");
@@ -439,7 +446,7 @@ absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& 
     }
     if (answer.http_code >= 200 && answer.http_code < 300) {
       if (wanted == Wanted::kNothing) return Json();
-      std::optional<Json> object = api::ParseText(answer.body);
+      std::optional<Json> object = ParseAnswer(answer.body);
       if (object) return *std::move(object);
       return api::Unavailable(Concat(method, " ", path, ": the answer is not JSON"));
     }

@@ -150,12 +150,17 @@ bool Healing::DemandReads() {
 void Healing::TransferLeadership() {
   Member* leader = world_.Leader();
   const NodeId to = PickVoter().id;
+  // One that hears nothing of it cannot take over: it must be given up.
+  const bool deaf =
+      to != leader->id && world_.ledger().newest_conf().voters.size() >= 3 && dice_.Percent(30);
+  world_.network().SetIsolated(to, deaf);
   world_.TransferLeadership(*leader, to);
   const bool ended =
       Demand(Invariant::kTransferEnds, 3 * Timeout(), "a transfer does not end", [&] {
         const bool handed_over = leader->raft->role() != Role::kLeader;
-        return (handed_over || !leader->raft->status().transferee) && HasLeader();
+        return (handed_over || !leader->raft->status().transferee) && (deaf || HasLeader());
       });
+  world_.network().SetIsolated(to, false);
   if (ended) DemandConvergence(Invariant::kConverges);
 }
 

@@ -362,10 +362,12 @@ class Replay {
       if (now.is_write ? newest->revision < now.revision : newest->revision <= now.revision) {
         continue;
       }
+      // Before the first change there is none to tell of.
+      const bool some = now.revision >= KeySpace::first_revision;
       return Verdict::Broken("stale: the " + Name(*now.operation) + ", at revision " +
                              std::to_string(now.revision) + " (" +
-                             Describe(truth_.At(now.revision)) + "), came after the " +
-                             Name(*newest->operation));
+                             (some ? Describe(truth_.At(now.revision)) : "nothing") +
+                             "), came after the " + Name(*newest->operation));
     }
     return {};
   }

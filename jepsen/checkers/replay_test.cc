@@ -92,6 +92,7 @@ TEST_F(ReplayTest, EveryFieldOfAnAnswerCounts) {
 
 TEST_F(ReplayTest, AReadIsNotOlderThanWhatReturnedBefore) {
   EXPECT_TRUE(With({Get("a", {{"a", "2", 2, 4, 2, 0}}, 4, 8, 9)}).broken());
+  EXPECT_TRUE(With({Get("a", {}, 1, 8, 9)}).broken());  // from before there was anything
   KvOperation serializable = Get("a", {{"a", "2", 2, 4, 2, 0}}, 4, 8, 9);
   serializable.serializable = true;
   EXPECT_TRUE(With({serializable}).holds());

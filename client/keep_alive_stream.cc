@@ -8,13 +8,15 @@
 
 namespace keelson::client {
 
-KeepAliveStream::KeepAliveStream(Core& core, int64_t id, LeaseListener* listener)
+KeepAliveStream::KeepAliveStream(Core& core, int64_t id, LeaseListener* listener,
+                                 const std::optional<LeaseGrant>& grant)
     : core_(core),
       id_(id),
       listener_(listener),
-      // The TTL is not known yet; this is how long the first answer may take.
-      lost_at_(core.clock().Now() + core.options().request_timeout),
-      ttl_(core.options().request_timeout) {}
+      // Where the TTL is not known yet, this is how long the first answer may take.
+      lost_at_(grant.has_value() ? grant->asked_at + grant->ttl
+                                 : core.clock().Now() + core.options().request_timeout),
+      ttl_(grant.has_value() ? grant->ttl : core.options().request_timeout) {}
 
 void KeepAliveStream::Start() {
   self_ = shared_from_this();

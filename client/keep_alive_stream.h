@@ -26,7 +26,8 @@ class KeepAliveStream final : public Operation,
                               private BidiStream<etcdserverpb::LeaseKeepAliveRequest,
                                                  etcdserverpb::LeaseKeepAliveResponse>::Owner {
  public:
-  KeepAliveStream(Core& core, int64_t id, LeaseListener* listener);
+  KeepAliveStream(Core& core, int64_t id, LeaseListener* listener,
+                  const std::optional<LeaseGrant>& grant);
 
   // From any thread.
   void Start();

@@ -68,8 +68,9 @@ absl::StatusOr<etcdserverpb::LeaseKeepAliveResponse> Lease::KeepAliveOnce(
   }
 }
 
-LeaseKeeper::LeaseKeeper(Core& core, int64_t id, LeaseListener* listener)
-    : stream_(std::make_shared<KeepAliveStream>(core, id, listener)) {
+LeaseKeeper::LeaseKeeper(Core& core, int64_t id, LeaseListener* listener,
+                         const std::optional<LeaseGrant>& grant)
+    : stream_(std::make_shared<KeepAliveStream>(core, id, listener, grant)) {
   stream_->Start();
 }
 

@@ -10,17 +10,19 @@ namespace keelson::client {
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Open(Client& client,
                                                        const SessionOptions& options) {
-  int64_t lease = options.lease;
-  if (lease == 0) {
-    KV_ASSIGN_OR_RETURN(const etcdserverpb::LeaseGrantResponse granted,
-                        client.lease().Grant(options.ttl_seconds));
-    lease = granted.id();
+  if (options.lease != 0) {
+    return std::unique_ptr<Session>(new Session(client, options.lease, std::nullopt));
   }
-  return std::unique_ptr<Session>(new Session(client, lease));
+  const absl::Duration asked_at = client.core().clock().Now();
+  KV_ASSIGN_OR_RETURN(const etcdserverpb::LeaseGrantResponse granted,
+                      client.lease().Grant(options.ttl_seconds));
+  const LeaseGrant grant{.ttl = absl::Seconds(granted.ttl()), .asked_at = asked_at};
+  return std::unique_ptr<Session>(new Session(client, granted.id(), grant));
 }
 
-Session::Session(Client& client, int64_t lease) : client_(client), lease_(lease) {
-  keeper_.emplace(client.core(), lease, static_cast<LeaseListener*>(this));
+Session::Session(Client& client, int64_t lease, const std::optional<LeaseGrant>& grant)
+    : client_(client), lease_(lease) {
+  keeper_.emplace(client.core(), lease, static_cast<LeaseListener*>(this), grant);
 }
 
 Session::~Session() { keeper_.reset(); }

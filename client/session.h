@@ -58,7 +58,7 @@ class Session final : private LeaseListener {
   void RemoveListener(uint64_t number);
 
  private:
-  Session(Client& client, int64_t lease);
+  Session(Client& client, int64_t lease, const std::optional<LeaseGrant>& grant);
   void OnLost(const absl::Status& why) override;
 
   Client& client_;

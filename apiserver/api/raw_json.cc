@@ -8,10 +8,7 @@
 namespace keelson::api {
 namespace {
 
-constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
 constexpr std::string_view kManagedField = ",\"managedFields\":";
-// What stands before the metadata, of an event too, is short.
-constexpr size_t kMetadataWithin = 512;
 
 // The quotation mark that ends what the one at `begin` begins; npos: none does.
 size_t EndOfText(std::string_view text, size_t begin) {

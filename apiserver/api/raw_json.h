@@ -7,6 +7,7 @@
 #ifndef KEELSON_APISERVER_API_RAW_JSON_H_
 #define KEELSON_APISERVER_API_RAW_JSON_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@ namespace keelson::api {
 Json RawJson(std::string_view text);
 // nullopt: an ordinary value.
 std::optional<std::string_view> RawText(const Json& value);
+// How the metadata of an object begins in a text that an API server wrote, and how near the
+// beginning: what stands before it, of an event too, is short.
+inline constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
+inline constexpr size_t kMetadataWithin = 512;
 // A text in which managedFields follow the resourceVersion at once, as an API server writes them,
 // without them; and these, which lie in it. Both are empty if there are none. Of texts that are no
 // JSON whatever is found.

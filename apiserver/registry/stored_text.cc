@@ -14,11 +14,10 @@ namespace keelson::registry {
 
 using api::Json;
 
-namespace {
+using api::kMetadataWithin;
+using api::kVersionField;
 
-constexpr std::string_view kVersionField = "\"metadata\":{\"resourceVersion\":\"";
-// apiVersion and kind, which stand before the metadata, are short.
-constexpr size_t kMetadataWithin = 512;
+namespace {
 
 std::string DumpPlain(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -41,6 +41,7 @@ Adversary::Adversary(World* world, Time end)
   }
   if (!faults_.empty()) Next();
   if (world_->options().has(Feature::k_snapshot_races)) NextOutdated();
+  if (world_->options().has(Feature::k_sleeping_leaders)) NextSleep();
   world_->scheduler().At(end_, [this] { Heal(); });
 }
 
@@ -61,6 +62,21 @@ void Adversary::NextOutdated() {
     if (world_->now() >= end_) return;
     if (alone_.empty() && races_ == 0) Outdate();
     NextOutdated();
+  });
+}
+
+// A leader sleeps until another has been elected and leases have ended by its own reckoning, which
+// their holders renew meanwhile: it may revoke them before it hears of the other.
+void Adversary::NextSleep() {
+  After(dice_.Between(3 * kSecond, 10 * kSecond), [this] {
+    if (world_->now() >= end_) return;
+    if (const int n = world_->Leader(); n != 0) {
+      world_->Tell(n, "sleeps while leases end");
+      world_->counters().Add(Reached::kPauses);
+      const Time lasting = dice_.Between(3 * kSecond, 6 * kSecond);
+      world_->host(n).PauseUntil(std::min(end_, world_->now() + lasting));
+    }
+    NextSleep();
   });
 }
 

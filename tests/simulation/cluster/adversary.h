@@ -28,6 +28,7 @@ class Adversary {
 
   void Next();
   void NextOutdated();
+  void NextSleep();
   void Heal();
   void HealNetwork();
   int AnyRunning();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "proto/keelson/command.pb.h"
 #include "server/cluster_records.h"
 #include "server/data_directory.h"
 #include "server/load_lanes.h"
@@ -348,6 +349,21 @@ void Host::MakeSnapshots() {
           }});
 }
 
+void Host::CountDeposed(const storage::LogAppend& append) {
+  if (!core_->node().is_leader()) return;
+  for (const storage::LogRecord& record : append.records) {
+    proto::Command command;
+    if (static_cast<raft::EntryType>(record.type) != raft::EntryType::kNormal ||
+        !command.ParseFromArray(record.data.data(), static_cast<int>(record.data.size())) ||
+        !command.has_lease_revoke()) {
+      continue;
+    }
+    const uint64_t term = command.lease_revoke().leader_term();
+    const bool deposed = term != 0 && Term(term) != record.term;
+    if (deposed) environment_.counters->Add(Reached::kRevocationsOfTheDeposed);
+  }
+}
+
 void Host::MakeCore() {
   log_writer_ = WrongLogWriter(
       environment_.options->bug,
@@ -362,6 +378,7 @@ void Host::MakeCore() {
           .on_write =
               [this](const storage::LogAppend& append) {
                 environment_.raft->OnWrite(environment_.number, core_->node(), append);
+                if (environment_.options->has(Feature::k_sleeping_leaders)) CountDeposed(append);
               },
           .on_written =
               [this](absl::Span<const storage::LogAppend> group) {

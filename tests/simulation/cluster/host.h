@@ -114,6 +114,8 @@ class Host final : public server::RaftTransport {
   void SweepLoad();
   server::MemberOptions MakeOptions() const;
   void MakeSnapshots();
+  // Revocations of a leader that was deposed before they reached a log.
+  void CountDeposed(const storage::LogAppend& append);
   void MakeCore();
   void Serve();
 

@@ -66,6 +66,9 @@ Options DrawOptions(uint64_t seed, Time duration, const std::set<Feature>& witho
     options.features.insert(Feature::k_outdated);
     options.snapshot_idle_max = kSecond;
   }
+  if (options.has(Feature::k_sleeping_leaders) && !without.contains(Feature::k_leases)) {
+    options.features.insert(Feature::k_leases);
+  }
   const bool short_log = dice.Percent(30);
   const auto short_count = static_cast<uint64_t>(dice.Between(3, 20));
   const auto short_catchup = static_cast<uint64_t>(dice.Between(1, 10));

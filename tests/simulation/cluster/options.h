@@ -23,7 +23,7 @@ namespace keelson::simulation {
   X(damage) X(flipped_reads) X(wall_jumps) X(auth) X(overload) X(reluctance) \
   X(outdated) X(held_links) X(alarms) \
   X(steady_watches) X(snapshot_races) X(stopped_readers) X(stalled_grants) \
-  X(library)
+  X(library) X(sleeping_leaders)
 // clang-format on
 
 enum class Feature : uint8_t {

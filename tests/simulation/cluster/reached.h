@@ -24,7 +24,7 @@ namespace keelson::simulation {
   X(AuthDisabled) X(PermissionsChanged) X(AccessAllowed) X(AccessRefused) X(Bursts) X(CallsRefused) X(CallsShed) X(Refusals) X(LateTimers) \
   X(LearnersAdded) X(LearnersPromoted) X(Outdated) X(HeldLinks) X(AlarmsRaised) \
   X(SnapshotsUnderWatchers) X(SnapshotsBeforeAnInstall) X(AnswersToStoppedReaders) X(LeasesAskedWhileGrantStalls) \
-  X(LibraryCalls) X(LibraryLocks) X(HoldersAlone)
+  X(LibraryCalls) X(LibraryLocks) X(HoldersAlone) X(RevocationsOfTheDeposed)
 // clang-format on
 
 enum class Reached : uint8_t {

@@ -253,7 +253,7 @@ Coroutine<LeaseHistory> Grant(Client& client, int64_t ttl) {
 }
 
 // One renewal, by a stream of its own. False: the lease is gone.
-Coroutine<bool> Renew(Client& client, LeaseHistory& lease) {
+Coroutine<bool> Renew(Client& client, LeaseHistory& lease, Time patience = 4 * kSecond) {
   if (client.library() != nullptr) co_return co_await RenewByLibrary(client, lease);
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease.id);
@@ -262,7 +262,7 @@ Coroutine<bool> Renew(Client& client, LeaseHistory& lease) {
   LeaseHistory::Renewal renewal;
   renewal.sent = client.now();
   stream->call->ClientSend(request.SerializeAsString());
-  const std::optional<std::string> message = co_await Next(client, stream, 4 * kSecond);
+  const std::optional<std::string> message = co_await Next(client, stream, patience);
   stream->call->ClientCancel();
   renewal.answered = client.now();
   etcdserverpb::LeaseKeepAliveResponse response;
@@ -423,6 +423,32 @@ Coroutine<bool> IsThere(Client& client, LeaseHistory& lease) {
   co_return co_await Renew(client, lease);
 }
 
+// Renews the lease some times, from 0 to many. False: it is gone.
+Coroutine<bool> Keep(Client& client, LeaseHistory& lease) {
+  if (client.world().options().has(Feature::k_sleeping_leaders) && client.dice().Percent(60)) {
+    // Soon at another member when one does not answer.
+    bool alive = true;
+    for (int renewals = 60; renewals > 0 && alive && !client.stopped(); --renewals) {
+      co_await client.Sleep(client.dice().Between(kSecond / 10, kSecond / 3));
+      alive = co_await Renew(client, lease, kSecond / 2);
+    }
+    co_return alive;
+  }
+  bool alive = true;
+  // Some live for long, and some are renewed in the last moment.
+  uint64_t renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
+  if (client.library() != nullptr && client.dice().Percent(70)) {
+    co_return co_await KeepByLibrary(client, lease, client.dice().Skewed(kSecond, 20 * kSecond));
+  }
+  for (; renewals > 0 && alive && !client.stopped(); --renewals) {
+    const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
+    co_await client.Sleep(
+        client.dice().Percent(20) ? late : client.dice().Between(kSecond / 5, 2 * kSecond));
+    alive = co_await Renew(client, lease);
+  }
+  co_return alive;
+}
+
 }  // namespace
 
 Coroutine<> Watch(Client& client) { return WatchFrom(client, 0); }
@@ -448,19 +474,7 @@ Coroutine<> UseLeases(Client& client) {
       }
     }
     if (attached) {
-      bool alive = true;
-      // Some live for long, and some are renewed in the last moment.
-      uint64_t renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
-      if (client.library() != nullptr && client.dice().Percent(70)) {
-        renewals = 0;
-        alive = co_await KeepByLibrary(client, lease, client.dice().Skewed(kSecond, 20 * kSecond));
-      }
-      for (; renewals > 0 && alive && !client.stopped(); --renewals) {
-        const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
-        co_await client.Sleep(
-            client.dice().Percent(20) ? late : client.dice().Between(kSecond / 5, 2 * kSecond));
-        alive = co_await Renew(client, lease);
-      }
+      const bool alive = co_await Keep(client, lease);
       if (alive && client.dice().Percent(25)) {
         KvOperation revoke;
         revoke.kind = KvOperation::Kind::kRevoke;

@@ -98,6 +98,12 @@ Coroutine<> OpenSession(Client& client, std::unique_ptr<client::Session>& sessio
   });
 }
 
+Coroutine<bool> SyncEndpoints(Client& client) {
+  absl::Status status;
+  co_await client.library()->Do([&] { status = client.library()->client().SyncEndpoints(); });
+  co_return status.ok();
+}
+
 // Until when the holder of a session that has not been lost by now may count on it, whatever the
 // members' clocks say.
 Time HeldUntil(Client& client, int64_t ttl, Time granted) {
@@ -109,6 +115,7 @@ Time HeldUntil(Client& client, int64_t ttl, Time granted) {
 
 Coroutine<> FollowByLibrary(Client& client, Watched what, size_t history, int64_t next) {
   World& world = client.world();
+  int known = world.members();
   while (true) {
     client.histories().watches[history].streams.push_back(
         {.start_revision = next, .answers = {}, .moves = true});
@@ -129,6 +136,8 @@ Coroutine<> FollowByLibrary(Client& client, Watched what, size_t history, int64_
         co_await client.Sleep(client.dice().Skewed(kMillisecond, 2 * kSecond));
         if (recorder.TakePaused()) watcher.Resume();
         if (client.dice().Percent(10) || client.stopped()) watcher.RequestProgress();
+        // It may come to know none who is there otherwise.
+        if (world.members() != known && co_await SyncEndpoints(client)) known = world.members();
         given_up = !client.stopped() && client.dice().Percent(3);
       }
     }

@@ -40,6 +40,7 @@ struct Arguments {
   double seconds = 0;  // of the real clock; 0: no limit
   bool trace = false;
   bool shrink = false;
+  bool keep_going = false;
   std::set<Feature> without;
   std::string bug;
 };
@@ -119,49 +120,76 @@ int RunOne(const Arguments& arguments) {
   return 0;
 }
 
-int RunSeeds(const Arguments& arguments) {
-  std::printf("seeds from %llu on\n", static_cast<unsigned long long>(arguments.first));
-  const double began = Now();
+// What a run over many seeds has come to.
+struct Tally {
   Counters counters;
-  double simulated = 0;
-  uint64_t done = 0, twice = 0, events = 0, entries = 0;
-  for (; done < arguments.seeds; ++done) {
-    if (arguments.seconds > 0 && Now() - began > arguments.seconds) break;
-    const uint64_t seed = arguments.real_stores ? (arguments.first + done) * kRealStoresOneIn
-                                                : arguments.first + done;
-    const RunResult result = Run(arguments, seed);
-    counters.Add(result.counters);
-    simulated += static_cast<double>(result.simulated) / static_cast<double>(kSecond);
-    events += result.events;
-    entries += result.entries;
-    if (!result.broken.empty()) {
-      PrintFailure(arguments, seed, result);
-      std::printf("after %llu seeds and %.1f s\n", static_cast<unsigned long long>(done + 1),
-                  Now() - began);
-      if (arguments.shrink) Shrink(arguments, seed, result.broken);
-      return 1;
-    }
-    if (seed % kTwiceOneIn > 1) continue;
-    ++twice;
-    if (Run(arguments, seed).hash == result.hash) continue;
-    std::printf("BROKEN: the same seed is the same run, to the last event\nrepeat: %s\n",
-                CommandOf(arguments, seed).c_str());
-    return 1;
+  double simulated = 0;  // seconds
+  uint64_t seeds = 0;
+  uint64_t twice = 0;
+  uint64_t events = 0;
+  uint64_t entries = 0;
+  std::vector<uint64_t> broken;  // seeds
+};
+
+// False: it breaks.
+bool RunSeed(const Arguments& arguments, uint64_t seed, Tally& tally) {
+  const RunResult result = Run(arguments, seed);
+  ++tally.seeds;
+  tally.counters.Add(result.counters);
+  tally.simulated += static_cast<double>(result.simulated) / static_cast<double>(kSecond);
+  tally.events += result.events;
+  tally.entries += result.entries;
+  if (!result.broken.empty()) {
+    PrintFailure(arguments, seed, result);
+    if (arguments.shrink) Shrink(arguments, seed, result.broken);
+    return false;
   }
-  const double took = Now() - began;
+  if (seed % kTwiceOneIn > 1) return true;
+  ++tally.twice;
+  if (Run(arguments, seed).hash == result.hash) return true;
+  std::printf("BROKEN: the same seed is the same run, to the last event\nrepeat: %s\n",
+              CommandOf(arguments, seed).c_str());
+  return false;
+}
+
+// False: something was never reached.
+bool Print(const Tally& tally, double took) {
   bool complete = true;
   for (size_t i = 0; i < Counters::kCount; ++i) {
     std::printf("  %-30s %llu\n", Counters::NameOf(i),
-                static_cast<unsigned long long>(counters.count(i)));
-    complete = complete && counters.count(i) > 0;
+                static_cast<unsigned long long>(tally.counters.count(i)));
+    complete = complete && tally.counters.count(i) > 0;
   }
   std::printf(
       "%llu seeds (%llu of them twice), %llu events, %llu entries, %.0f virtual seconds in %.1f s: "
       "%.0f virtual seconds a second\n",
-      static_cast<unsigned long long>(done), static_cast<unsigned long long>(twice),
-      static_cast<unsigned long long>(events), static_cast<unsigned long long>(entries), simulated,
-      took, simulated / took);
-  if (complete || done < kSeedsForCounters || !arguments.without.empty() || arguments.real_stores) {
+      static_cast<unsigned long long>(tally.seeds), static_cast<unsigned long long>(tally.twice),
+      static_cast<unsigned long long>(tally.events), static_cast<unsigned long long>(tally.entries),
+      tally.simulated, took, tally.simulated / took);
+  for (const uint64_t seed : tally.broken) {
+    std::printf("broken: seed %llu\n", static_cast<unsigned long long>(seed));
+  }
+  return complete;
+}
+
+int RunSeeds(const Arguments& arguments) {
+  std::printf("seeds from %llu on\n", static_cast<unsigned long long>(arguments.first));
+  const double began = Now();
+  Tally tally;
+  for (uint64_t n = arguments.first; n - arguments.first < arguments.seeds; ++n) {
+    if (arguments.seconds > 0 && Now() - began > arguments.seconds) break;
+    const uint64_t seed = arguments.real_stores ? n * kRealStoresOneIn : n;
+    if (RunSeed(arguments, seed, tally)) continue;
+    std::printf("after %llu seeds and %.1f s\n", static_cast<unsigned long long>(tally.seeds),
+                Now() - began);
+    std::fflush(stdout);
+    if (!arguments.keep_going) return 1;
+    tally.broken.push_back(seed);
+  }
+  const bool complete = Print(tally, Now() - began);
+  if (!tally.broken.empty()) return 1;
+  if (complete || tally.seeds < kSeedsForCounters || !arguments.without.empty() ||
+      arguments.real_stores) {
     return 0;
   }
   std::printf("a situation was never reached\n");
@@ -192,6 +220,7 @@ int Main(int argc, char** argv) {
   app.add_option("--seconds", arguments.seconds, "begin no more seeds after so many real seconds");
   app.add_flag("--trace", arguments.trace, "tell the story of --seed");
   app.add_flag("--shrink", arguments.shrink, "of a failure, find out what it needs");
+  app.add_flag("--keep-going", arguments.keep_going, "go on with the next seed after a failure");
   app.add_option("--without", without, "a kind of fault or client that there is not to be");
   app.add_option("--bug", arguments.bug, "what is wrong on purpose");
   app.add_flag("--list-bugs", list_bugs, "those that there are");

@@ -466,6 +466,33 @@ TEST_F(MemberCoreTest, ARenewalFindsTheNextLeader) {
   EXPECT_EQ(Await(AskToRenew(other, 5)), "60");
 }
 
+// The next leader has the revocation in its log and has not committed it when it is asked.
+TEST_F(MemberCoreTest, ANewLeaderRenewsNoLeaseThatIsRevokedInItsLog) {
+  const int old = Leader();
+  const int others[] = {old % 3 + 1, (old + 1) % 3 + 1};
+  ASSERT_EQ(Await(SubmitGrant(old, 5, 60)), "1");
+  for (const int n : others) {
+    ASSERT_EQ(Read(n, "k"), "-");  // it has the grant
+    cluster().SetLink(n, old, Link::kLosing);
+  }
+  SubmitRevoke(old, 5);
+  cluster().Settle();
+  cluster().Crash(old);
+  const absl::Duration give_up = cluster().clock().Now() + absl::Seconds(30);
+  const auto is_leader = [&](int n) { return cluster().core(n).node().is_leader(); };
+  while (!is_leader(others[0]) && !is_leader(others[1])) {
+    if (!cluster().SettleOneRound()) cluster().RunNextTimers(give_up);
+    ASSERT_LT(cluster().clock().Now(), give_up);
+  }
+  const int leader = is_leader(others[0]) ? others[0] : others[1];
+  for (const int n : others) cluster().Isolate(n, Link::kLosing);
+  const Outcome renewal = AskToRenew(leader, 5);
+  cluster().Settle();
+  EXPECT_EQ(*renewal, kWaiting);
+  for (const int n : others) cluster().Isolate(n, Link::kUp);
+  EXPECT_EQ(Await(renewal), "0");
+}
+
 // Both may come in one group of entries; the lease that is there in the end must have its time.
 TEST_F(MemberCoreTest, ALeaseGrantedAgainInOneGroupEndsLikeAnyOther) {
   const int leader = Leader();

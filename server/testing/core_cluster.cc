@@ -326,12 +326,16 @@ bool CoreCluster::RunUntil(const std::function<bool()>& holds, absl::Duration ti
   while (true) {
     Settle();
     if (holds()) return true;
-    absl::Duration next = end;
-    for (auto& [n, host] : hosts_) next = std::min(next, host->executor.next_timer());
     if (clock_.Now() >= end) return false;
-    if (next > clock_.Now()) clock_.Advance(next - clock_.Now());
-    for (auto& [n, host] : hosts_) host->executor.RunTimers();
+    RunNextTimers(end);
   }
+}
+
+void CoreCluster::RunNextTimers(absl::Duration end) {
+  absl::Duration next = end;
+  for (auto& [n, host] : hosts_) next = std::min(next, host->executor.next_timer());
+  if (next > clock_.Now()) clock_.Advance(next - clock_.Now());
+  for (auto& [n, host] : hosts_) host->executor.RunTimers();
 }
 
 int CoreCluster::Leader() const {

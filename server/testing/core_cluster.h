@@ -90,6 +90,8 @@ class CoreCluster {
   void Settle();
   // Runs one task of each member. False: there was none.
   bool SettleOneRound();
+  // Time passes to the next timer, `end` at the latest, and what is due runs; not what comes of it.
+  void RunNextTimers(absl::Duration end);
   // Until `holds`, or false after `time_max`.
   bool RunUntil(const std::function<bool()>& holds, absl::Duration time_max = absl::Seconds(30));
 

@@ -27,9 +27,9 @@ constexpr char kStates[] = "/states";
 constexpr uint64_t kRocksMemory = 64 << 20;
 constexpr absl::Duration kLoadSweep = absl::Milliseconds(100);
 
-// A store whose flushes and end are done by RocksDB's background thread, which runs meanwhile. A
-// checkpoint takes the files as they are after the flush: those of compactions come in no certain
-// order with it.
+// A store whose flushes and end are done by RocksDB's background thread, which runs meanwhile.
+// Compactions wait until a call is over: they come in no certain order with what the caller does
+// next, the flush of the next column family or the links to files.
 class RunningStore final : public storage::ReplaceableStore {
  public:
   RunningStore(std::shared_ptr<storage::Store> store, storage::CrashingRocks& rocks)
@@ -39,8 +39,9 @@ class RunningStore final : public storage::ReplaceableStore {
     Replace(nullptr);
   }
   absl::Status Flush() override {
-    const storage::CrashingRocks::Running running(rocks_);
-    return ReplaceableStore::Flush();
+    const absl::Status status = FlushAlone();
+    rocks_.Run();
+    return status;
   }
   absl::Status LinkFiles(const std::string& directory) override {
     const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
@@ -48,6 +49,11 @@ class RunningStore final : public storage::ReplaceableStore {
   }
 
  private:
+  absl::Status FlushAlone() {
+    const storage::CrashingRocks::Running running(rocks_, storage::CrashingRocks::Work::kFlushes);
+    return ReplaceableStore::Flush();
+  }
+
   storage::CrashingRocks& rocks_;
 };
 

@@ -10,10 +10,17 @@ Each round, in one cluster:
   bound            ... and the schedulers going on, until all are available: pods that have waited, so this is what the
                    scheduler, the bindings and the statuses take;
   deleted          the Deployment is deleted, until there is no pod left;
-  namespace        (after another whole path) its namespace is deleted, until there is none.
+  scheduled        (after another creation) the schedulers going on and the nodes stopped, until every pod has a node:
+                   what upstream's scheduler_perf measures, bindings without kubelets;
+  started          the nodes going on, until all are available;
+  namespace        its namespace is deleted, until there is none.
 
 Rates are of wall time and say little on a machine that does something else beside it. CPU time a pod, of a component's
-processes together (three API servers), is what to compare builds by.
+processes together (three API servers), is what to compare builds by. Below each phase: how long API servers took for
+its requests, from the last byte of the request to the answer, watches aside.
+
+Nodes are stopped for NODES_STOPPED_SECONDS at most, before anybody takes them for dead: `scheduled` with very many
+--pods fails on a slow machine.
 """
 
 import argparse
@@ -36,6 +43,9 @@ import control_plane  # noqa: E402
 GROUPS = ("m", "apiserver", "scheduler", "controllers", "nodes", "front")
 TICKS = os.sysconf("SC_CLK_TCK")
 PHASE_SECONDS = 600
+# A node's lease may be 10 s old when it is stopped, and the node is taken for dead when it is 40 s old.
+NODES_STOPPED_SECONDS = 28
+PART_LIMITS = (0.025, 0.05, 0.1)
 
 
 class Api:
@@ -71,12 +81,25 @@ def deployment(replicas):
                                      "resources": {"requests": {"cpu": "10m", "memory": "10Mi"}}}]}}}}
 
 
+def print_durations(within):
+    """`within`: how many requests took no longer than each limit, in seconds."""
+    requests = within[float("inf")]
+    if requests == 0:
+        return
+    shares = "  ".join(f"{within[limit] / requests:.2%} below {limit * 1000:.0f} ms" for limit in PART_LIMITS)
+    p99 = min(limit for limit, count in within.items() if count >= 0.99 * requests)
+    print(f"    {requests} requests: {shares}; p99 below {p99 * 1000:.0f} ms", flush=True)
+
+
 class Bench:
     def __init__(self, plane, args):
         self.plane = plane
         self.args = args
         self.api = Api(plane, plane.port)
         self.servers = [Api(plane, port) for port in plane.server_ports]
+        # First those of the schedulers, then those of the controllers, then that of the nodes.
+        ports = json.loads((plane.dir / "cluster.json").read_text())["statusPorts"]
+        self.scheduler_ports = ports[:plane.members]
         self.space = None
         self.results = []
 
@@ -110,20 +133,43 @@ class Bench:
                 total[f"{of['verb']} {what} {of['code']}"] += float(count)
         return total
 
-    def measure(self, phase, act, done):
-        asked = self.requests()
+    def durations(self):
+        """How many requests took no longer than each limit of the histogram, of all API servers so far."""
+        total = collections.Counter()
+        for server in self.servers:
+            for labels, count in re.findall(r'^apiserver_request_duration_seconds_bucket\{(.*)\} (\S+)$',
+                                            server.text("/metrics"), re.M):
+                total[float(re.search(r'le="([^"]*)"', labels)[1])] += int(float(count))
+        return total
+
+    def scheduled(self):
+        """How many pods the schedulers have bound so far."""
+        total = 0
+        for port in self.scheduler_ports:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+            connection.close()
+            for labels, count in re.findall(r'^scheduler_schedule_attempts_total\{(.*)\} (\S+)$', text, re.M):
+                total += int(float(count)) if 'result="scheduled"' in labels else 0
+        return total
+
+    def measure(self, phase, act, done, limit=PHASE_SECONDS):
+        asked, took = self.requests(), self.durations()
         before, begin = self.cpu(), time.monotonic()
         act()
         while not done():
-            if time.monotonic() - begin > PHASE_SECONDS:
-                raise RuntimeError(f"{phase}: not done after {PHASE_SECONDS} s")
+            if time.monotonic() - begin > limit:
+                raise RuntimeError(f"{phase}: not done after {limit} s")
             time.sleep(0.2)
         seconds, after = time.monotonic() - begin, self.cpu()
         milliseconds = {group: (after[group] - before[group]) * 1000 / self.args.pods for group in GROUPS}
-        self.results.append({"phase": phase, "seconds": seconds, "cpu": milliseconds})
+        took = self.durations() - took
+        self.results.append({"phase": phase, "seconds": seconds, "cpu": milliseconds, "requests": took})
         print(f"{phase:10}  {seconds:7.1f} s  {self.args.pods / seconds:6.0f} pods/s   "
               + "  ".join(f"{group} {milliseconds[group]:.2f}" for group in GROUPS)
               + f"  all {sum(milliseconds.values()):.2f} ms CPU a pod", flush=True)
+        print_durations(took)
         if self.args.memory:
             print("    memory  " + "  ".join(f"{group} {size:.0f}" for group, size in self.memory().items()) + " MiB",
                   flush=True)
@@ -138,7 +184,6 @@ class Bench:
     def new_space(self, name):
         self.space = name
         self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-        self.api.call("POST", self.path(), deployment(0))
 
     def scale(self):
         self.api.call("PATCH", self.path("/crowd"), {"spec": {"replicas": self.args.pods}},
@@ -150,24 +195,43 @@ class Bench:
     def no_pods(self):
         return not self.api.call("GET", f"/api/v1/namespaces/{self.space}/pods?limit=1")["items"]
 
-    def signal_schedulers(self, number):
-        for group, pid in self.processes():
-            if group == "scheduler":
+    def no_waiting_pods(self):
+        path = f"/api/v1/namespaces/{self.space}/pods?limit=1&fieldSelector=spec.nodeName%3D"
+        return not self.api.call("GET", path)["items"]
+
+    def signal(self, group, number):
+        for of, pid in self.processes():
+            if of == group:
                 os.kill(pid, number)
+
+    def create(self):
+        self.api.call("POST", self.path(), deployment(0))
+        self.signal("scheduler", signal.SIGSTOP)
+        self.measure("created", self.scale, lambda: self.status_is("replicas"))
 
     def round(self, number):
         self.new_space(f"crowd-{number}")
-        self.measure("whole path", self.scale, lambda: self.status_is("availableReplicas"))
-        self.measure("deleted", lambda: self.api.call("DELETE", self.path("/crowd")), self.no_pods)
+
+        def available():
+            return self.status_is("availableReplicas")
+
+        def delete():
+            self.api.call("DELETE", self.path("/crowd"))
+
+        self.api.call("POST", self.path(), deployment(0))
+        self.measure("whole path", self.scale, available)
+        self.measure("deleted", delete, self.no_pods)
         if self.args.short:
             return
-        self.api.call("POST", self.path(), deployment(0))
-        self.signal_schedulers(signal.SIGSTOP)
-        try:
-            self.measure("created", self.scale, lambda: self.status_is("replicas"))
-        finally:
-            self.signal_schedulers(signal.SIGCONT)
-        self.measure("bound", lambda: None, lambda: self.status_is("availableReplicas"))
+        self.create()
+        self.measure("bound", lambda: self.signal("scheduler", signal.SIGCONT), available)
+        self.measure("deleted", delete, self.no_pods)
+        due = self.scheduled() + self.args.pods
+        self.create()
+        self.signal("nodes", signal.SIGSTOP)
+        self.measure("scheduled", lambda: self.signal("scheduler", signal.SIGCONT),
+                     lambda: self.scheduled() >= due and self.no_waiting_pods(), limit=NODES_STOPPED_SECONDS)
+        self.measure("started", lambda: self.signal("nodes", signal.SIGCONT), available)
         space = f"/api/v1/namespaces/{self.space}"
         self.measure("namespace", lambda: self.api.call("DELETE", space), lambda: self.api.call("GET", space) is None)
 
@@ -187,8 +251,12 @@ def main():
     try:
         plane.up("--no-kubeconfig")
         bench = Bench(plane, args)
-        for number in range(args.rounds):
-            bench.round(number)
+        try:
+            for number in range(args.rounds):
+                bench.round(number)
+        finally:
+            for group in ("scheduler", "nodes"):
+                bench.signal(group, signal.SIGCONT)
         if args.json:
             pathlib.Path(args.json).write_text(json.dumps(bench.results, indent=1) + "\n")
     finally:

@@ -49,6 +49,7 @@ struct Histories {
   std::vector<checkers::Observation> observations;
   std::vector<ObjectCache> caches;
   std::vector<checkers::Access> accesses;  // of those who may not do everything
+  checkers::Time alarmed_until = 0;        // the last alarm was taken back then
 };
 
 }  // namespace keelson::simulation

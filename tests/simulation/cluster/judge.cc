@@ -172,8 +172,10 @@ void JudgeHistories(World& world, Histories& histories, Time healed) {
   Take(world, "bank", CheckBank(histories.bank_reads, kAccounts, kMoney));
   JudgeWatches(world, histories);
   JudgeCaches(world, histories);
-  const checkers::LeaseBounds bounds{
-      .drift = 2 * Adversary::kDrift, .healed = healed, .slack = 8 * kSecond};
+  // No lease is revoked while a member is said to be corrupt.
+  const checkers::LeaseBounds bounds{.drift = 2 * Adversary::kDrift,
+                                     .healed = std::max(healed, histories.alarmed_until),
+                                     .slack = 8 * kSecond};
   for (const auto& lease : histories.leases) Take(world, "lease", CheckLease(lease, bounds));
   Take(world, "lock", CheckOwnership(histories.locks));
   JudgeGrants(world, histories);

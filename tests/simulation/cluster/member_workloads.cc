@@ -72,7 +72,11 @@ Coroutine<absl::Status> AskAlarm(Client& client, etcdserverpb::AlarmRequest::Ala
   request.set_action(action);
   request.set_memberid(alarm.member);
   request.set_alarm(alarm.type);
-  CallResult result = co_await client.Call("/etcdserverpb.Maintenance/Alarm", request);
+  const CallResult result = co_await client.Call("/etcdserverpb.Maintenance/Alarm", request);
+  etcdserverpb::AlarmResponse response;
+  const bool taken_back = action == etcdserverpb::AlarmRequest::DEACTIVATE && result.status.ok() &&
+                          response.ParseFromString(result.body) && response.alarms_size() > 0;
+  if (taken_back) client.histories().alarmed_until = client.now();
   co_return result.status;
 }
 

@@ -31,6 +31,13 @@ using runtime::Object;
 constexpr int kBurst = 500;
 constexpr int kWorkers = 5;
 
+// Whether a pod that stays its owner's is to that what it was: one that is bound, or pulls an
+// image, is no reason to look at ten thousands again.
+bool CountsAsBefore(const Json& before, const Json& now) {
+  return IsTerminal(before) == IsTerminal(now) && IsReady(before) == IsReady(now) &&
+         ReadySince(before) == ReadySince(now) && api::LabelsOf(before) == api::LabelsOf(now);
+}
+
 // What differs between the two.
 struct Flavor {
   runtime::Resource resource;
@@ -117,6 +124,7 @@ void ReplicaController::OnPodChanged(const Json& before, const Json& now) {
   const Object owner = OwnerAmong(owners_, flavor_.kind, now);
   if (old_owner != nullptr && old_owner != owner) queue().Add(api::KeyOf(*old_owner));
   if (owner != nullptr) {
+    if (old_owner == owner && CountsAsBefore(before, now)) return;
     queue().Add(api::KeyOf(*owner));
     const int64_t min_ready = api::NumberAt(*owner, "spec.minReadySeconds");
     if (min_ready > 0 && !IsReady(before) && IsReady(now)) {
@@ -260,8 +268,9 @@ Json ReplicaController::StatusOf(const Json& owner, const std::vector<Object>& a
   int64_t available = 0;
   for (const Object& pod : active) {
     labeled += of_template.Matches(api::LabelsOf(*pod)) ? 1 : 0;
-    ready += IsReady(*pod) ? 1 : 0;
-    available += IsAvailable(*pod, min_ready, now) ? 1 : 0;
+    if (!IsReady(*pod)) continue;
+    ++ready;
+    available += min_ready == 0 || IsAvailable(*pod, min_ready, now) ? 1 : 0;
   }
   Json status = api::MapAt(owner, "status");
   status["replicas"] = active.size();

@@ -98,14 +98,20 @@ class EventRecorder::Sender {
     thread_.join();
   }
 
-  void Send(Json event) {
+  // One is dropped when there is no room, and need not be made. Between this and Send others may
+  // take the room: a few more than kQueueMax may wait.
+  bool HasRoom() {
     absl::MutexLock lock(&mu_);
-    if (queue_.size() < kQueueMax) {
-      queue_.push_back(std::move(event));
-      wake_.SignalAll();
-    } else if (++dropped_ % kQueueMax == 1) {
+    if (queue_.size() < kQueueMax) return true;
+    if (++dropped_ % kQueueMax == 1) {
       LogWarning(Concat("events come faster than they can be sent; dropped so far: ", dropped_));
     }
+    return false;
+  }
+  void Send(Json event) {
+    absl::MutexLock lock(&mu_);
+    queue_.push_back(std::move(event));
+    wake_.SignalAll();
   }
 
  private:
@@ -252,6 +258,7 @@ void EventRecorder::Warning(const Json& about, std::string_view reason, std::str
 
 void EventRecorder::Record(const Json& about, std::string_view type, std::string_view reason,
                            std::string_view message, std::string_view field_path) {
+  if (!sender_->HasRoom()) return;
   const std::string& name_space = api::NamespaceOf(about);
   const absl::Time now = absl::Now();
   Json subject = {{"kind", api::TextAt(about, "kind")},

@@ -89,6 +89,26 @@ std::string TypeFault(const Json& object, const Json& live) {
                 " in scheme \"pkg/api/legacyscheme/scheme.go:30\"");
 }
 
+// Whether a patch leaves members of the object that it does not name as they are.
+bool ChangesOnlyNamed(PatchType type, const Json& patch) {
+  if (type != PatchType::kStrategicMerge) return false;
+  for (const auto& [name, value] : patch.items()) {
+    if (name.starts_with('$')) return false;
+  }
+  return true;
+}
+
+// What such a patch may touch, and what says what the object is. The rest, most of a pod when its
+// status is written, need not be printed and read again.
+Json NamedPart(const Json& live, const Json& patch) {
+  Json part = Json::object();
+  for (const auto& [name, value] : live.items()) {
+    const bool is_asked = name == "apiVersion" || name == "kind" || name == "metadata";
+    if (is_asked || patch.contains(name)) part[name] = value;
+  }
+  return part;
+}
+
 absl::Status Apply(PatchType type, const Message& message, Json patch, Json* object) {
   switch (type) {
     case PatchType::kJson:
@@ -120,7 +140,14 @@ absl::StatusOr<Json> ApplyPatch(PatchType type, const Json& live, std::string_vi
   if (!parsed.ok()) return parsed.status();
   std::vector<std::string> strict;
   if (validation != FieldValidation::kIgnore) strict = StrictFaults(type, patch, *parsed);
-  Json object = live;
+  const bool by_name = live.is_object() && ChangesOnlyNamed(type, *parsed);
+  Json object = by_name ? NamedPart(live, *parsed) : live;
+  std::vector<std::string> untouched;
+  if (by_name) {
+    for (const auto& [name, value] : live.items()) {
+      if (!object.contains(name)) untouched.push_back(name);
+    }
+  }
   // Only a patch that speaks of them sees who owns which fields; of another one they are no part.
   if (patch.find("managedFields") != std::string_view::npos) {
     UnpackManagedFields(object);
@@ -141,6 +168,7 @@ absl::StatusOr<Json> ApplyPatch(PatchType type, const Json& live, std::string_vi
     return InvalidPatch(shown(), fault);
   TypedJsonFaults faults = ReadTypedJson(text, message, &object);
   if (!faults.fatal.empty()) return InvalidPatch(shown(), faults.fatal);
+  for (const std::string& name : untouched) object[name] = live[name];
   strict.insert(strict.end(), faults.strict.begin(), faults.strict.end());
   if (strict.empty() || validation == FieldValidation::kIgnore) return object;
   if (validation == FieldValidation::kStrict) return InvalidPatch(shown(), Joined(strict));

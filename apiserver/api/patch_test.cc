@@ -273,6 +273,24 @@ TEST(StrategicMergeTest, DirectivesDoNotReachTheObject) {
   EXPECT_EQ(pod["spec"]["securityContext"], Json::parse(R"({"runAsUser":1})"));
 }
 
+TEST(StrategicMergeTest, WhatThePatchDoesNotNameStaysAsItIs) {
+  Json expected = Live();
+  expected["status"]["phase"] = "Running";
+  EXPECT_EQ(Strategic(R"({"status":{"phase":"Running"}})"), expected);
+  expected = Live();
+  expected["metadata"]["labels"].erase("x");
+  EXPECT_EQ(Strategic(R"({"metadata":{"labels":{"x":null}}})"), expected);
+  EXPECT_EQ(Strategic("{}"), Live());
+}
+
+TEST(StrategicMergeTest, DirectiveForTheWholeObjectReachesWhatThePatchDoesNotName) {
+  const Json pod =
+      Strategic(R"({"$patch":"replace","apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}})");
+  ASSERT_TRUE(pod.is_object()) << pod;
+  EXPECT_FALSE(pod["spec"].contains("containers"));
+  EXPECT_FALSE(pod["metadata"].contains("labels"));
+}
+
 TEST(StrategicMergeTest, PatchesThatDoNotFitAreRefused) {
   const std::pair<std::string_view, std::string_view> cases[] = {
       {R"({"spec":{"containers":[{"image":"x"}]}})",

@@ -19,7 +19,7 @@ namespace {
 
 using api::Json;
 
-constexpr int kAtOnceMax = 32;
+constexpr int kAtOnceMax = 24;
 
 bool MeansNothing(const Json& value) {
   return value.is_null() || ((value.is_object() || value.is_array()) && value.empty());

@@ -23,7 +23,7 @@ struct NodeHostOptions {
   // How the runtime of one of the nodes is made.
   std::function<std::unique_ptr<ContainerRuntime>(EventLoop* loop, const std::string& node)>
       make_runtime;
-  int request_threads = 48;
+  int request_threads = 24;
   // Takes from a pod's object what the runtime does not read, and may pack it; nullptr: nothing.
   void (*trim)(api::Json& pod) = nullptr;
 };

@@ -20,7 +20,7 @@ namespace keelson::scheduler {
 
 struct SchedulerOptions {
   std::string name = "default-scheduler";  // of the profile: pods' schedulerName
-  int request_threads = 48;
+  int request_threads = 24;
   // Bindings that wait for a thread; no more decisions are made until there are fewer.
   size_t bindings_waiting_max = 256;
   uint64_t seed = 0;

@@ -264,7 +264,7 @@ class CurlApiClient final : public ApiClient {
   absl::StatusOr<Json> CreateForMetadata(const Resource& resource, std::string_view name_space,
                                          const Json& object) override {
     return Call("POST", PathOf(resource, name_space, "", ""), "application/json", Text(object),
-                Wanted::kMetadata);
+                Wanted::kIdentity);
   }
 
   absl::StatusOr<Json> Patch(const Resource& resource, std::string_view name_space,
@@ -278,7 +278,7 @@ class CurlApiClient final : public ApiClient {
                                         std::string_view name, PatchType type, const Json& patch,
                                         std::string_view subresource) override {
     return Call("PATCH", PathOf(resource, name_space, name, subresource), ContentOf(type),
-                Text(patch), Wanted::kMetadata);
+                Text(patch), Wanted::kIdentity);
   }
 
   absl::Status Delete(const Resource& resource, std::string_view name_space, std::string_view name,
@@ -311,7 +311,7 @@ class CurlApiClient final : public ApiClient {
 
  private:
   // Of the answer to a request that succeeds.
-  enum class Wanted { kAll, kMetadata, kNothing };
+  enum class Wanted { kAll, kMetadata, kIdentity, kNothing };
 
   static const char* ContentOf(PatchType type) {
     switch (type) {
@@ -446,7 +446,12 @@ absl::StatusOr<Json> CurlApiClient::Call(const char* method, const std::string& 
     }
     if (answer.http_code >= 200 && answer.http_code < 300) {
       if (wanted == Wanted::kNothing) return Json();
-      std::optional<Json> object = ParseAnswer(answer.body);
+      std::optional<Json> object =
+          wanted == Wanted::kIdentity
+              ? api::PartsOf(answer.body, {"metadata.name", "metadata.namespace", "metadata.uid",
+                                           "metadata.resourceVersion"})
+              : std::nullopt;
+      if (!object) object = ParseAnswer(answer.body);
       if (object) return *std::move(object);
       return api::Unavailable(Concat(method, " ", path, ": the answer is not JSON"));
     }

@@ -70,8 +70,8 @@ class ApiClient {
                                           std::string_view name, PatchType type,
                                           const api::Json& patch,
                                           std::string_view subresource = "") = 0;
-  // The same for those who want no more of the answer than its metadata, which is all that is sent,
-  // and read.
+  // The same for those who want no more of the answer than who the object is: name, namespace, uid
+  // and resourceVersion. Its metadata is all that is sent, these all that is read.
   virtual absl::StatusOr<api::Json> CreateForMetadata(const Resource& resource,
                                                       std::string_view name_space,
                                                       const api::Json& object) {

@@ -317,18 +317,18 @@ Object Informer::Impl::Put(const std::string& key, Object object) {
   const auto [entry, is_new] = objects_.try_emplace(key);
   const Object before = std::exchange(entry->second, object);
   for (auto& [name, index] : indexes_) {
-    if (before != nullptr) {
-      for (const std::string& value : index.function(*before)) {
+    std::vector<std::string> then, now;
+    if (before != nullptr) then = index.function(*before);
+    if (object != nullptr) now = index.function(*object);
+    if (then != now) {
+      for (const std::string& value : then) {
         const auto found = index.entries.find(value);
         if (found == index.entries.end()) continue;
         found->second.erase(entry->first);
         if (found->second.empty()) index.entries.erase(found);
       }
     }
-    if (object == nullptr) continue;
-    for (std::string& value : index.function(*object)) {
-      index.entries[std::move(value)][entry->first] = object;
-    }
+    for (std::string& value : now) index.entries[std::move(value)][entry->first] = object;
   }
   if (object == nullptr) objects_.erase(entry);
   return before;

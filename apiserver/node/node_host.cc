@@ -68,6 +68,13 @@ std::optional<LogQuery> ParseLogQuery(std::string_view query, absl::Time now) {
   return parsed;
 }
 
+// By its node it is known whose it is; only then it is looked into.
+Json PackPod(const Json& pod) {
+  Json packed = runtime::Pack(pod);
+  packed["spec"]["nodeName"] = api::TextAt(pod, "spec.nodeName");
+  return packed;
+}
+
 }  // namespace
 
 void TrimForSimulation(Json& pod) {
@@ -95,10 +102,6 @@ void TrimForSimulation(Json& pod) {
       Keep(&status, std::to_array<std::string_view>({"name", "restartCount", "state"}));
     });
   }
-  // By its node it is known whose it is; only then it is looked into.
-  Json node = api::TextAt(pod, "spec.nodeName");
-  runtime::Pack(pod);
-  pod["spec"]["nodeName"] = std::move(node);
 }
 
 class NodeHost::Impl {
@@ -184,6 +187,7 @@ class NodeHost::Impl {
   static runtime::InformerOptions WatchOptions(const NodeHostOptions& options) {
     runtime::InformerOptions watch{.resource = {"", "v1", "pods"}};
     watch.trim = options.trim;
+    watch.pack = &PackPod;
     // A selector can name one node or all.
     watch.selectors.field_selector = options.nodes.size() == 1
                                          ? Concat("spec.nodeName=", options.nodes[0].name)
@@ -198,21 +202,22 @@ class NodeHost::Impl {
 
   void Dispatch(const Object& pod) {
     if (AgentOf(*pod) == nullptr) return;  // agents never change
-    loop_.Post([this, packed = pod] {
-      auto unpacked = std::make_shared<const Json>(runtime::Unpack(*packed));
-      NodeAgent* agent = AgentOf(*packed);
-      names_[api::KeyOf(*packed)] = {agent, api::UidOf(*unpacked)};
+    loop_.Post([this, pod] {
+      Object unpacked = runtime::Unpack(pod);
+      NodeAgent* agent = AgentOf(*pod);
+      names_[api::KeyOf(*pod)] = {agent, api::UidOf(*unpacked)};
       agent->OnPod(std::move(unpacked));
     });
   }
   void DispatchGone(const Object& last) {
     if (AgentOf(*last) == nullptr) return;
     loop_.Post([this, last] {
-      const Json unpacked = runtime::Unpack(*last);
+      const Object unpacked = runtime::Unpack(last);
       const auto found = names_.find(api::KeyOf(*last));
-      if (found != names_.end() && found->second.second == api::UidOf(unpacked))
+      if (found != names_.end() && found->second.second == api::UidOf(*unpacked)) {
         names_.erase(found);
-      AgentOf(*last)->OnPodGone(unpacked);
+      }
+      AgentOf(*last)->OnPodGone(*unpacked);
     });
   }
 

@@ -24,7 +24,7 @@ struct NodeHostOptions {
   std::function<std::unique_ptr<ContainerRuntime>(EventLoop* loop, const std::string& node)>
       make_runtime;
   int request_threads = 24;
-  // Takes from a pod's object what the runtime does not read, and may pack it; nullptr: nothing.
+  // Takes from a pod's object what the runtime does not read; nullptr: nothing.
   void (*trim)(api::Json& pod) = nullptr;
 };
 
@@ -52,7 +52,7 @@ class NodeHost {
   const std::unique_ptr<Impl> impl_;
 };
 
-// Takes away what a simulation does not need of a pod, and packs the rest (packed_object.h).
+// Takes away what a simulation does not need of a pod.
 void TrimForSimulation(api::Json& pod);
 
 }  // namespace keelson::node

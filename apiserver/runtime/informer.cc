@@ -151,11 +151,16 @@ class Informer::Impl {
     absl::ReaderMutexLock lock(&mu_);
     return stopping_;
   }
-  Object Keep(Json object) const {
+  Object Trimmed(Json object) const {
     // Thousands of lines that no controller reads.
     api::Erase(object, "metadata.managedFields");
     if (options_.trim != nullptr) options_.trim(object);
     return std::make_shared<const Json>(std::move(object));
+  }
+  // What is kept of such a one.
+  Object Packed(const Object& object) const {
+    if (options_.pack == nullptr || object == nullptr) return object;
+    return std::make_shared<const Json>(options_.pack(*object));
   }
 
   ApiClient* const client_;
@@ -241,7 +246,7 @@ absl::Status Informer::Impl::ListPages(int64_t limit, std::map<std::string, Obje
       api::SetDefault(item, "kind", kind);
       api::SetDefault(item, "apiVersion", api_version);
       const std::string key = StoreKey(api::NamespaceOf(item), api::NameOf(item));
-      (*objects)[key] = Keep(std::move(item));
+      (*objects)[key] = Packed(Trimmed(std::move(item)));
     }
   } while (!options.continue_token.empty());
   return absl::OkStatus();
@@ -293,10 +298,10 @@ bool Informer::Impl::OnEvent(WatchEvent event, absl::Status* error) {
   const std::string version = api::TextAt(event.object, "metadata.resourceVersion");
   if (event.type != WatchEvent::Type::kBookmark) {
     const std::string key = StoreKey(api::NamespaceOf(event.object), api::NameOf(event.object));
-    const Object now = Keep(std::move(event.object));
+    const Object now = Trimmed(std::move(event.object));
     ShowNewHandlers();
     const bool gone = event.type == WatchEvent::Type::kDeleted;
-    const Object before = Put(key, gone ? nullptr : now);
+    const Object before = Put(key, gone ? nullptr : Packed(now));
     for (const InformerHandler& handler : handlers_) {
       if (gone) {
         if (before != nullptr && handler.on_delete) handler.on_delete(now);

@@ -35,6 +35,9 @@ struct InformerOptions {
   ListOptions selectors = {};
   // Takes away what nobody reads, before the object is kept: memory. nullptr: nothing.
   void (*trim)(api::Json& object) = nullptr;
+  // What is kept of that (packed_object.h); nullptr: all. Handlers are shown an object that a watch
+  // tells of whole, and what is kept in all other cases.
+  api::Json (*pack)(const api::Json& object) = nullptr;
   // All objects are shown to the handlers again this often; infinite: never.
   absl::Duration resync = absl::InfiniteDuration();
   // Pauses after failures: doubled each time, and up to that much again by chance.

@@ -272,6 +272,19 @@ TEST_F(InformerTest, WhatIsTrimmedIsNotKeptAndItemsOfListsGetTheirKind) {
             {"metadata", {{"name", "a"}, {"namespace", "default"}, {"resourceVersion", "1"}}}}));
 }
 
+TEST_F(InformerTest, WhatAWatchTellsIsShownWholeAndKeptPacked) {
+  server_.AnswerList(PodList(7, {Pod("a", 3, "n1")}));
+  server_.AnswerWatch({{Type::kModified, Pod("a", 8, "n2")}, {Type::kDeleted, Pod("a", 9, "n2")}});
+  InformerOptions options = Options();
+  options.pack = [](const Json& object) {
+    return Json{{"metadata", {{"name", "a"}, {"namespace", "default"}, {"packed", object}}}};
+  };
+  Start(std::move(options));
+  // Of what was kept the version is not where it is looked for.
+  EXPECT_THAT(Log(3), ElementsAre("add a ", "update a 8", "delete a 9"));
+  EXPECT_EQ(informer_->size(), 0u);
+}
+
 TEST(InformerStopTest, StopEndsWaitingForAServerThatIsNotThere) {
   FakeServer server;
   Informer informer(&server, {.resource = {"", "v1", "pods"},

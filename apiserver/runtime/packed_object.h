@@ -3,14 +3,16 @@
 #ifndef KEELSON_APISERVER_RUNTIME_PACKED_OBJECT_H_
 #define KEELSON_APISERVER_RUNTIME_PACKED_OBJECT_H_
 
+#include <memory>
+
 #include "apiserver/api/json.h"
 
 namespace keelson::runtime {
 
-// Leaves name and namespace where they are, by which informers know it.
-void Pack(api::Json& object);
+// Name and namespace, by which informers know it, stay where they are.
+api::Json Pack(const api::Json& object);
 // What it was; the object itself if it is not packed.
-api::Json Unpack(const api::Json& object);
+std::shared_ptr<const api::Json> Unpack(const std::shared_ptr<const api::Json>& object);
 
 }  // namespace keelson::runtime
 

@@ -48,12 +48,6 @@ void TrimSelecting(Json& object) {
   api::Erase(object, "spec.volumeClaimTemplates");
 }
 
-// Of pods there are ten thousands, and nobody looks one up.
-void PackPod(Json& object) {
-  TrimPod(object);
-  runtime::Pack(object);
-}
-
 void TrimManagedFields(Json& object) { api::Erase(object, "metadata.managedFields"); }
 
 struct Watched {
@@ -61,11 +55,17 @@ struct Watched {
   runtime::Resource resource;
   void (*trim)(Json& object);
   const char* field_selector = "";
+  Json (*pack)(const Json& object) = nullptr;
 };
 
 const std::vector<Watched>& AllWatched() {
   static const std::vector<Watched> all = {
-      {Source::kPods, {"", "v1", "pods"}, &PackPod, "status.phase!=Succeeded,status.phase!=Failed"},
+      {Source::kPods,
+       {"", "v1", "pods"},
+       &TrimPod,
+       "status.phase!=Succeeded,status.phase!=Failed",
+       // There are ten thousands, and nobody looks one up.
+       &runtime::Pack},
       {Source::kNodes, {"", "v1", "nodes"}, &TrimNode},
       {Source::kNamespaces, {"", "v1", "namespaces"}, &TrimManagedFields},
       {Source::kServices, {"", "v1", "services"}, &TrimSelecting},
@@ -142,6 +142,7 @@ class Scheduler::Impl {
     runtime::InformerOptions options{.resource = watched.resource};
     options.selectors.field_selector = watched.field_selector;
     options.trim = watched.trim;
+    options.pack = watched.pack;
     informers_.push_back(std::make_unique<runtime::Informer>(client_, std::move(options)));
     const Source source = watched.source;
     informers_.back()->AddHandler({[this, source](const Object& object) {
@@ -200,9 +201,7 @@ class Scheduler::Impl {
       if (letter.act) {
         letter.act();
       } else {
-        const bool packed = letter.source == Source::kPods;
-        feed_.Apply(letter.source, packed ? runtime::Unpack(*letter.object) : *letter.object,
-                    letter.now);
+        feed_.Apply(letter.source, *runtime::Unpack(letter.object), letter.now);
         claims_changed |= letter.source == Source::kClaims;
       }
     }

@@ -17,24 +17,13 @@ import urllib.parse
 import cluster
 import api_server
 from cluster import wait_until
+from manifests import config_map, pod
 
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-
-
-def config_map(name, value="1", **metadata):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": {"k": value}}
-
-
-def pod(name, labels=None, node=None):
-    made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels or {}},
-            "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    if node:
-        made["spec"]["nodeName"] = node
-    return made
 
 
 class Watch:
@@ -127,7 +116,7 @@ class ApiServerTest(unittest.TestCase):
         return [item["metadata"]["name"] for item in thing["items"]]
 
     def test_an_update_of_an_old_version_is_a_conflict(self):
-        made = self.create(self.maps, config_map("a"))
+        made = self.create(self.maps, config_map("a", k="1"))
         made["data"]["k"] = "2"
         code, updated = self.ask("PUT", self.maps + "/a", made)
         self.assertEqual(code, 200)
@@ -145,9 +134,9 @@ class ApiServerTest(unittest.TestCase):
             ("GET", self.maps + "/none", None, 404, 'configmaps "none" not found'),
             ("GET", "/api/v1/nothing", None, 404, "the server could not find the requested resource"),
             ("GET", "/apis/apps/v1/namespaces/x/deployments/none", None, 404, 'deployments.apps "none" not found'),
-            ("POST", self.maps, config_map("a", namespace="other"), 400,
+            ("POST", self.maps, config_map("a", {"namespace": "other"}), 400,
              "the namespace of the provided object does not match the namespace sent on the request"),
-            ("POST", self.maps, config_map("a", resourceVersion="5"), 400,
+            ("POST", self.maps, config_map("a", {"resourceVersion": "5"}), 400,
              "resourceVersion should not be set on objects to be created"),
             ("PUT", self.maps + "/b", config_map("a"), 400,
              "the name of the object (a) does not match the name on the URL (b)"),
@@ -160,7 +149,7 @@ class ApiServerTest(unittest.TestCase):
                 self.assertEqual((status["kind"], status["apiVersion"], status["code"]), ("Status", "v1", code))
         code, status = self.ask("PATCH", self.maps + "/a", {}, content_type="text/plain")
         self.assertEqual((code, status["reason"]), (415, "UnsupportedMediaType"))
-        code, status = self.ask("POST", self.maps, config_map("big", "x" * (3 << 20)))
+        code, status = self.ask("POST", self.maps, config_map("big", k="x" * (3 << 20)))
         self.assertEqual((code, status["reason"]), (413, "RequestEntityTooLarge"))
 
     def test_paths_lead_only_to_what_access_was_asked_for(self):
@@ -291,7 +280,7 @@ class ApiServerTest(unittest.TestCase):
 
     def test_collections_are_deleted_page_by_page(self):
         for number in range(45):
-            self.create(self.maps, config_map(f"m{number:02}", finalizers=["example.com/f"] if number == 3 else []))
+            self.create(self.maps, config_map(f"m{number:02}", {"finalizers": ["example.com/f"] if number == 3 else []}))
         code, page = self.ask("DELETE", self.maps + "?limit=20")
         self.assertEqual((code, page["kind"], len(page["items"])), (200, "ConfigMapList", 20))
         token = urllib.parse.quote(page["metadata"]["continue"])
@@ -308,7 +297,7 @@ class ApiServerTest(unittest.TestCase):
 
     def test_selectors_choose(self):
         for name, label in (("a", "x"), ("b", "y"), ("c", "x")):
-            self.create(self.maps, config_map(name, labels={"l": label}))
+            self.create(self.maps, config_map(name, {"labels": {"l": label}}))
         self.assertEqual(self.names(self.ask("GET", self.maps + "?labelSelector=l%3Dx")[1]), ["a", "c"])
         self.assertEqual(self.names(self.ask("GET", self.maps + "?labelSelector=l%20notin%20(x)")[1]), ["b"])
         self.assertEqual(self.names(self.ask("GET", self.maps + "?fieldSelector=metadata.name%3Db")[1]), ["b"])
@@ -339,7 +328,7 @@ class ApiServerTest(unittest.TestCase):
         self.create(self.maps, config_map("a"))
         _, listed = self.ask("GET", self.maps)
         watch = self.watch(f"{self.maps}?watch=true&resourceVersion={listed['metadata']['resourceVersion']}")
-        self.create(self.maps, config_map("b"))
+        self.create(self.maps, config_map("b", k="1"))
         self.ask("PATCH", self.maps + "/a", {"data": {"k": "2"}}, content_type=MERGE)
         self.ask("DELETE", self.maps + "/b")
         self.assertEqual(watch.wait_for(3), ["ADDED b", "MODIFIED a", "DELETED b"])
@@ -355,7 +344,7 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual(watch.wait_for(2), ["ADDED a", "ADDED b"])
 
     def test_what_begins_or_ends_to_match_is_added_or_deleted(self):
-        self.create(self.maps, config_map("a", labels={"l": "x"}))
+        self.create(self.maps, config_map("a", {"labels": {"l": "x"}}))
         watch = self.watch(f"{self.maps}?watch=true&labelSelector=l%3Dx")
         watch.wait_for(1)
         self.ask("PATCH", self.maps + "/a", {"metadata": {"labels": {"l": "y"}}}, content_type=MERGE)
@@ -395,7 +384,7 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual(watch.events, [])
 
     def test_tables_are_given_to_who_asks(self):
-        self.create(self.maps, config_map("a"))
+        self.create(self.maps, config_map("a", k="1"))
         code, table = self.ask("GET", self.maps, accept=TABLE)
         self.assertEqual((code, table["kind"]), (200, "Table"))
         self.assertEqual([c["name"] for c in table["columnDefinitions"]], ["Name", "Data", "Age"])
@@ -403,14 +392,14 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual(table["rows"][0]["object"]["kind"], "PartialObjectMetadata")
 
     def test_long_answers_are_compressed_for_who_takes_it(self):
-        self.create(self.maps, config_map("a", "x" * 200_000))
+        self.create(self.maps, config_map("a", k="x" * 200_000))
         code, headers, body = self.exchange("GET", self.maps, headers={"accept-encoding": "gzip"})
         self.assertEqual((code, headers["content-encoding"]), (200, "gzip"))
         self.assertLess(len(body), 10_000)
         self.assertEqual(self.names(json.loads(gzip.decompress(body))), ["a"])
 
     def test_finalizers_hold_an_object(self):
-        self.create(self.maps, config_map("a", finalizers=["example.com/f"]))
+        self.create(self.maps, config_map("a", {"finalizers": ["example.com/f"]}))
         code, held = self.ask("DELETE", self.maps + "/a")
         self.assertEqual(code, 200)
         self.assertIn("deletionTimestamp", held["metadata"])

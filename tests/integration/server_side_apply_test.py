@@ -13,23 +13,13 @@ import urllib.parse
 
 import api_server
 from cluster import wait_until
+from manifests import config_map, deployment, pod
 
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-def deployment(**spec):
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-            "spec": {"selector": {"matchLabels": {"app": "web"}},
-                     "template": {"metadata": {"labels": {"app": "web"}},
-                                  "spec": {"containers": [{"name": "c", "image": "i"}]}}, **spec}}
-
-
-def config_map(**data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": data}
 
 
 def owners(thing):
@@ -151,17 +141,17 @@ class ApplyTest(unittest.TestCase):
             (config_map(), {"fieldManager": "a\tb"}, 422,
              'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a\\tb": invalid character U+0009 (at position 1)'),
             (deployment(), {}, 400, "invalid object type: apps/v1, Kind=Deployment"),
-            ({**config_map(), "metadata": {"name": "m", "managedFields": []}}, {}, 400, "metadata.managedFields must be nil"),
+            (config_map(metadata={"managedFields": []}), {}, 400, "metadata.managedFields must be nil"),
             ({**config_map(), "dat": {}}, {}, 500,
              "failed to create typed patch object (/m; /v1, Kind=ConfigMap): .dat: field not declared in schema"),
             (config_map(a={"b": "c"}), {}, 500,
              "failed to create typed patch object (/m; /v1, Kind=ConfigMap): .data.a: expected string, got "
              '&value.valueUnstructured{Value:map[string]interface {}{"b":"c"}}'),
-            ({**config_map(), "metadata": {"name": "other"}}, {}, 400,
+            (config_map("other"), {}, 400,
              "the name of the object (other) does not match the name on the URL (m)"),
-            ({**config_map(), "metadata": {"name": "m", "namespace": "other"}}, {}, 400,
+            (config_map(metadata={"namespace": "other"}), {}, 400,
              "the namespace of the provided object does not match the namespace sent on the request"),
-            ({**config_map(), "metadata": {"name": "m", "uid": "1"}}, {}, 409,
+            (config_map(metadata={"uid": "1"}), {}, 409,
              'Operation cannot be fulfilled on configmaps "m": uid mismatch: the provided object specified uid 1, and no '
              "existing object was found"),
             ("a: [", {}, 400, None),
@@ -231,12 +221,16 @@ class ApplyTest(unittest.TestCase):
         self.assertEqual(set(owners(self.apply(self.maps + "/m", config_map(b="1")))),
                          {("one", "Apply", ""), ("before-first-apply", "Update", "")})
 
-    def test_where_a_pod_runs_nobody_owns(self):
+    def make_pod(self):
+        """The path of the namespace's pods; one of them is p."""
         self.ask("POST", f"/api/v1/namespaces/{self.space}/serviceaccounts",
                  {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}, code=201)
         pods = f"/api/v1/namespaces/{self.space}/pods"
-        self.ask("POST", pods + "?fieldManager=me", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
-                                                     "spec": {"containers": [{"name": "c", "image": "i"}]}}, code=201)
+        self.ask("POST", pods + "?fieldManager=me", pod(resources={"requests": {"cpu": "1"}}), code=201)
+        return pods
+
+    def test_where_a_pod_runs_nobody_owns(self):
+        pods = self.make_pod()
         self.ask("POST", pods + "/p/binding", {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"},
                                                "target": {"kind": "Node", "name": "n"}}, code=201)
         bound = self.ask("GET", pods + "/p")
@@ -272,14 +266,14 @@ class ApplyTest(unittest.TestCase):
                  {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "b"},
                   "roleRef": {**group, "kind": "Role", "name": "r"},
                   "subjects": [{**group, "kind": "User", "name": f"patcher{self.number}"}]}, code=201)
-        self.apply(self.maps + "/there", {**config_map(), "metadata": {"name": "there"}}, code=201)
+        self.apply(self.maps + "/there", config_map("there"), code=201)
         wait_until(lambda: self.may_patch(context), 20, "the role binding is known")
         status = self.apply(self.maps + "/m", config_map(a="1"), code=403, context=context)
         self.assertIn("cannot create resource", status["message"])
-        self.apply(self.maps + "/there", {**config_map(), "metadata": {"name": "there", "labels": {"a": "b"}}}, context=context)
+        self.apply(self.maps + "/there", config_map("there", {"labels": {"a": "b"}}), context=context)
 
     def may_patch(self, context):
-        there = {**config_map(), "metadata": {"name": "there"}}
+        there = config_map("there")
         return self.exchange("PATCH", self.applying(self.maps + "/there", "two"), there, APPLY, context=context)[0] == 200
 
     def test_many_who_apply_at_once_all_have_their_way(self):

@@ -77,7 +77,7 @@ class StatusServer::Impl : public http::RequestHandler {
     return found;
   }
 
-  const RealClock clock_;
+  const RealClock clock_{};
   std::map<std::string, Render> pages_;
   asio::io_context loop_;
   std::unique_ptr<http::Server> server_;

@@ -24,18 +24,19 @@ fail() {
 # Its items with commas between them.
 joined() { (IFS=,; echo "$*"); }
 
-# build TARGET...: what is needed is installed, configured and built, into build/release.
+# build TARGET...: what is needed is installed, configured and built, into build/$preset.
+preset=release
 build() {
   "$root/tools/install-dependencies"
   mkdir -p "$root/build"
-  if [[ ! -f $root/build/release/build.ninja ]]; then
+  if [[ ! -f $root/build/$preset/build.ninja ]]; then
     echo "Configuring"
-    (cd "$root" && cmake --preset release) >"$root/build/configure.log" 2>&1 ||
+    (cd "$root" && cmake --preset "$preset") >"$root/build/configure.log" 2>&1 ||
       fail "cmake failed: $(grep -m 1 -A 1 'CMake Error' "$root/build/configure.log" | tr -s '\n ' ' ') (see build/configure.log)"
   fi
   # Says nothing when there is nothing to do.
-  if ! ninja -C "$root/build/release" -n "$@" | grep -q 'no work to do'; then
-    echo "Building (release, $jobs jobs)"
-    ninja -C "$root/build/release" -j "$jobs" "$@" || fail "the build failed; the first error is above"
+  if ! ninja -C "$root/build/$preset" -n "$@" | grep -q 'no work to do'; then
+    echo "Building ($preset, $jobs jobs)"
+    ninja -C "$root/build/$preset" -j "$jobs" "$@" || fail "the build failed; the first error is above"
   fi
 }

@@ -6,19 +6,18 @@
 //
 // What an absl::Condition reads is not looked at: between the two words the sanitizer hears of one
 // operation it ignores the thread, as with Abseil's own annotations, for a condition may be asked
-// by whoever gives up the lock just then.
+// by whoever gives up the lock just then. What waits with a timeout comes here too: the library
+// makes a deadline of it, and calls the function for that.
 
-#include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "absl/base/options.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "tests/sanitizers/next_definition.h"
 
 // The analysis is for those who use the locks.
 #pragma clang diagnostic ignored "-Wthread-safety-analysis"
@@ -32,14 +31,8 @@ namespace {
 template <typename Function, bool is_const = false>
 Function* Next(const std::string& name) {
   const std::string version = KEELSON_TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME);
-  const std::string symbol =
-      (is_const ? "_ZNK4absl" : "_ZN4absl") + std::to_string(version.size()) + version + name;
-  void* const found = dlsym(RTLD_NEXT, symbol.c_str());
-  if (found == nullptr) {
-    std::fprintf(stderr, "no %s to stand in for\n", symbol.c_str());
-    std::abort();
-  }
-  return reinterpret_cast<Function*>(found);
+  return keelson::NextDefinition<Function>((is_const ? "_ZNK4absl" : "_ZN4absl") +
+                                           std::to_string(version.size()) + version + name);
 }
 
 template <typename Work>

@@ -352,7 +352,7 @@ TEST_F(WatchTest, ReaderEndsItWhenItHasEnough) {
 
 TEST_F(WatchTest, LostServerBreaksIt) {
   std::optional<FakeServer> server;
-  server.emplace([&server](const Seen& seen, http::Stream* stream) {
+  server.emplace([](const Seen& seen, http::Stream* stream) {
     stream->SendHeaders(200, {}, http::EndStream::kNo);
     stream->SendData("{\"type\":\"ADDED\",\"object\":{}}\n");
   });

@@ -52,8 +52,8 @@ class LeaderElection::Impl {
       const absl::Duration began = clock_->Now();
       const absl::Status status = TakeOrRenew();
       if (status.ok()) {
-        Lead(began);
-        return true;
+        if (Lead(began)) return true;
+        break;
       }
       LogDebug(Concat("not the leader of ", options_.name, ": ", status.ToString()));
       // Up to 2.2 times as long, so that candidates do not come together again and again.
@@ -68,12 +68,14 @@ class LeaderElection::Impl {
   }
 
   void Stop() {
+    std::thread thread;
     {
       absl::MutexLock lock(&mu_);
       stopping_ = true;
+      thread = std::move(thread_);
       wake_.SignalAll();
     }
-    if (thread_.joinable()) thread_.join();
+    if (thread.joinable()) thread.join();
     if (!leading()) return;
     Release();
     absl::MutexLock lock(&mu_);
@@ -99,10 +101,18 @@ class LeaderElection::Impl {
     }
   }
 
-  void Lead(absl::Duration since) {
-    absl::MutexLock lock(&mu_);
-    leading_ = true;
-    thread_ = std::thread([this, since] { Renew(since); });
+  // False: it was stopped while it took the lease, which it has given back.
+  bool Lead(absl::Duration since) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (!stopping_) {
+        leading_ = true;
+        thread_ = std::thread([this, since] { Renew(since); });
+        return true;
+      }
+    }
+    Release();
+    return false;
   }
 
   // `renewed`: when the last call that succeeded began.
@@ -195,9 +205,9 @@ class LeaderElection::Impl {
   std::string seen_version_;
   absl::Duration seen_at_ = absl::ZeroDuration();
 
-  std::thread thread_;
   mutable absl::Mutex mu_;
   absl::CondVar wake_;
+  std::thread thread_ ABSL_GUARDED_BY(mu_);  // none is begun once stopping_
   std::function<void()> on_lost_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool leading_ ABSL_GUARDED_BY(mu_) = false;

@@ -102,5 +102,16 @@ TEST_F(LeaderElectionTest, StopEndsWaitingForALeaseThatAnotherHolds) {
   EXPECT_EQ(Holder(), "one");
 }
 
+TEST_F(LeaderElectionTest, WhoIsStoppedWhileHeTakesTheLeaseGivesItBackAndDoesNotLead) {
+  LeaderElection election(&api_, &clock_, Candidate("one"));
+  api_.SetIntercept([&](std::string_view verb, const Resource&, const api::Json&) {
+    if (verb == "create") election.Stop();
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE(election.Acquire());
+  EXPECT_FALSE(election.leading());
+  EXPECT_EQ(Holder(), "");
+}
+
 }  // namespace
 }  // namespace keelson::runtime

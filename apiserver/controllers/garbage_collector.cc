@@ -73,6 +73,7 @@ class GarbageCollector final : public runtime::QueueController {
   void FollowDiscovery();
   bool ApplyDiscovery(const Discovery& discovery);
   void WatchKind(const Resource& resource);
+  bool InGraph(const Informer& copies) const;
   void EndDiscovery();
   std::optional<KindInfo> FindKind(const OwnerReference& owner) const;
 
@@ -118,6 +119,8 @@ class GarbageCollector final : public runtime::QueueController {
   // controller keeps copies of.
   std::map<std::string, std::unique_ptr<Informer>> watched_;
   std::set<std::string> shared_;
+  std::vector<const Informer*>
+      unseen_;  // of those shared: the graph may lack some of their objects
   std::thread discoverer_;
 
   mutable absl::Mutex mu_;
@@ -180,6 +183,8 @@ bool GarbageCollector::ApplyDiscovery(const Discovery& discovery) {
   }
   bool all = true;
   for (const auto& [name, informer] : watched_) all &= informer->WaitSynced(absl::Seconds(1));
+  std::erase_if(unseen_, [this](const Informer* copies) { return InGraph(*copies); });
+  all &= unseen_.empty();
   absl::MutexLock lock(&mu_);
   all_synced_ = all_synced_ || all;
   return all && discovery.failures.empty();
@@ -197,6 +202,7 @@ void GarbageCollector::WatchKind(const Resource& resource) {
   if (Informer* informer = context_.informers->Find(resource)) {
     informer->AddHandler(std::move(handler));
     shared_.insert(name);
+    unseen_.push_back(informer);
     return;
   }
   auto informer = std::make_unique<Informer>(
@@ -204,6 +210,14 @@ void GarbageCollector::WatchKind(const Resource& resource) {
   informer->AddHandler(std::move(handler));
   informer->Start();
   watched_[name] = std::move(informer);
+}
+
+// Copies that were there before our handler are shown to it when their informer comes to that.
+bool GarbageCollector::InGraph(const Informer& copies) const {
+  const std::vector<Object> all = copies.List();
+  return std::all_of(all.begin(), all.end(), [this](const Object& object) {
+    return graph_.Find(api::UidOf(*object)).has_value();
+  });
 }
 
 std::optional<GarbageCollector::KindInfo> GarbageCollector::FindKind(

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "absl/synchronization/notification.h"
 #include "apiserver/controllers/testing/world.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -118,6 +119,70 @@ TEST_F(GarbageCollectorTest, CyclesDoNotBlock) {
                 {{"metadata", {{"ownerReferences", Json::array({Owner("c", c, true)})}}}});
   Delete("a", "Foreground");
   EXPECT_TRUE(api_.Await([&] { return Names().empty(); }));
+}
+
+// Another controller that shares the copies of pods, and holds them up before the collector begins.
+class Holdup final : public runtime::Controller {
+ public:
+  explicit Holdup(const runtime::ControllerContext& context) : client_(context.client) {
+    context.informers->For(kPods).AddHandler({[this](const runtime::Object& pod) {
+                                                if (api::NameOf(*pod) != "held up") return;
+                                                begun_.Notify();
+                                                go_on.WaitForNotification();
+                                              },
+                                              nullptr, nullptr});
+    the_one = this;
+  }
+  void Start() override {
+    KV_CHECK(client_->Create(kPods, "ns", {{"metadata", {{"name", "held up"}}}}).ok());
+    begun_.WaitForNotification();
+  }
+  void Stop() override {}
+  Counts counts() const override { return {}; }
+
+  static inline Holdup* the_one = nullptr;
+  absl::Notification go_on;
+
+ private:
+  runtime::ApiClient* const client_;
+  absl::Notification begun_;
+};
+
+TEST_F(GarbageCollectorTest, NothingIsJudgedBeforeAllDependentsAreSeen) {
+  world_.reset();
+  api_.SetPath("/api/v1", {{"resources", Json::array({{{"name", "configmaps"},
+                                                       {"kind", "ConfigMap"},
+                                                       {"namespaced", true},
+                                                       {"verbs", {"delete", "list", "watch"}}},
+                                                      {{"name", "pods"},
+                                                       {"kind", "Pod"},
+                                                       {"namespaced", true},
+                                                       {"verbs", {"delete", "list", "watch"}}}})}});
+  const std::string a = Make("a");
+  ASSERT_TRUE(api_.Create(kPods, "ns",
+                          {{"apiVersion", "v1"},
+                           {"kind", "Pod"},
+                           {"metadata",
+                            {{"name", "b"}, {"ownerReferences", Json::array({Owner("a", a)})}}}})
+                  .ok());
+  Delete("a", "Orphan");
+  absl::Notification judged;
+  api_.SetIntercept([&](std::string_view verb, const runtime::Resource& resource, const Json&) {
+    if (verb == "patch" && resource == kConfigMaps && !judged.HasBeenNotified()) judged.Notify();
+    return absl::OkStatus();
+  });
+  world_.emplace(
+      std::vector<World::Maker>{
+          [](const runtime::ControllerContext& context) -> std::unique_ptr<runtime::Controller> {
+            return std::make_unique<Holdup>(context);
+          },
+          MakeGarbageCollector},
+      &api_);
+  EXPECT_FALSE(judged.WaitForNotificationWithTimeout(absl::Seconds(1)));
+  Holdup::the_one->go_on.Notify();
+  EXPECT_TRUE(api_.Await([&] { return Names().empty(); }));
+  EXPECT_TRUE((*api_.Get(kPods, "ns", "b"))["metadata"]["ownerReferences"].empty());
+  world_.reset();  // before what it tells
 }
 
 }  // namespace

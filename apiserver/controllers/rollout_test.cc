@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "apiserver/api/time.h"
@@ -199,6 +200,15 @@ TEST(GrowingBatchesTest, FirstErrorEndsWhatWouldFailAgain) {
   EXPECT_EQ(calls, 7);  // 1 + 2 + 4
   EXPECT_FALSE(result.error.ok());
   EXPECT_EQ(InGrowingBatches(100, [](int) { return absl::OkStatus(); }).done, 100);
+}
+
+TEST(BatchTest, WhatOneCallThrowsIsItsError) {
+  const auto throws = [](int index) -> absl::Status {
+    if (index == 5) throw std::runtime_error("odd object");
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(InGrowingBatches(100, throws).error, absl::InternalError("odd object"));
+  EXPECT_EQ(Everywhere(10, throws), absl::InternalError("odd object"));
 }
 
 TEST(ScaledValueTest, PercentsAndNumbersAreTold) {

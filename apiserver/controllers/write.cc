@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -158,6 +160,15 @@ void RemoveCondition(Json* conditions, std::string_view type) {
 
 namespace {
 
+// What `one` throws is an error of its own: on a thread of a batch it would end the process.
+absl::Status Caught(const std::function<absl::Status(int)>& one, int index) {
+  try {
+    return one(index);
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
 // Calls `one` for [begin, end) from several threads.
 BatchResult AtOnce(int begin, int end, const std::function<absl::Status(int)>& one) {
   BatchResult result;
@@ -165,7 +176,7 @@ BatchResult AtOnce(int begin, int end, const std::function<absl::Status(int)>& o
   std::atomic<int> next = begin;  // the index nobody has taken yet
   const auto work = [&] {
     for (int index = next++; index < end; index = next++) {
-      const absl::Status status = one(index);
+      const absl::Status status = Caught(one, index);
       absl::MutexLock lock(&mu);
       if (status.ok()) {
         ++result.done;
@@ -175,7 +186,11 @@ BatchResult AtOnce(int begin, int end, const std::function<absl::Status(int)>& o
     }
   };
   std::vector<std::thread> threads;
-  for (int i = 1; i < std::min(end - begin, kAtOnceMax); ++i) threads.emplace_back(work);
+  try {
+    for (int i = 1; i < std::min(end - begin, kAtOnceMax); ++i) threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system has no more threads; those there are do it.
+  }
   work();
   for (std::thread& thread : threads) thread.join();
   return result;

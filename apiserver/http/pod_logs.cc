@@ -6,6 +6,7 @@
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -267,7 +268,15 @@ std::shared_ptr<http::StreamHandler> PodLogs::Start(http::Stream* stream, const 
     }
     ++shared_->running;
   }
-  std::thread([transfer, url] { transfer->Run(url); }).detach();
+  try {
+    std::thread([transfer, url] { transfer->Run(url); }).detach();
+  } catch (const std::system_error&) {
+    {
+      absl::MutexLock lock(&shared_->mutex);
+      --shared_->running;
+    }
+    transfer->Refuse(api::TooManyRequests("the server has no thread for another log", 1));
+  }
   return transfer;
 }
 

@@ -46,6 +46,15 @@ TEST(DecodeTest, ObjectsComeWithTheirTypeAndWhatGoAlwaysHas) {
                             "spec":{"containers":[{"name":"c","resources":{}}]}})"));
 }
 
+TEST(DecodeTest, AnEmptyListOfOwnersStaysForItAsksForNone) {
+  const Json deployment = *Decode(R"({"metadata":{"managedFields":[],"finalizers":[]},
+      "spec":{"selector":{},"template":{"metadata":{"managedFields":[]}}}})",
+                                  kDeployment);
+  EXPECT_EQ(deployment["metadata"], Json::parse(R"({"managedFields":[]})"));
+  EXPECT_EQ(deployment["spec"]["template"]["metadata"], Json::object());
+  EXPECT_EQ(Pod(R"({"metadata":{"managedFields":null}})")["metadata"], Json::object());
+}
+
 TEST(DecodeTest, EmptyValuesGoButThoseThatSaySomethingStay) {
   const Json pod = Pod(R"({"metadata":{"labels":{},"finalizers":[],"generation":0,"uid":""},
       "spec":{"hostNetwork":false,"terminationGracePeriodSeconds":0,"enableServiceLinks":false,

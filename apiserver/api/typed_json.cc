@@ -108,7 +108,7 @@ class TypedReader {
       Json value;
       const bool keep = ReadField(field, &value);
       steps_.pop_back();
-      if (keep) {
+      if (keep || IsOwnersReset(message, field, value)) {
         members.insert_or_assign(field.name, std::move(value));
       } else if (twice) {
         members.erase(field.name);
@@ -116,6 +116,12 @@ class TypedReader {
     }
     FillIn(message, object);
     message_ = outer;
+  }
+
+  // No owners at all is what a client asks for; not to say anything of them is something else.
+  bool IsOwnersReset(const Message& message, const Field& field, const Json& value) const {
+    return value.is_array() && steps_.size() == 1 && field.name == "managedFields" &&
+           message.name == "meta.v1.ObjectMeta";
   }
 
   // Gives whether there is a value worth keeping.

@@ -21,9 +21,9 @@ struct TypedJsonFaults {
   std::vector<std::string> strict;
 };
 
-// The object of a text, without what Go would leave out: nulls, unknown fields, empty values that
-// say nothing; and with the empty objects that Go would put in. Of a name that comes twice the last
-// value counts.
+// The object of a text, without nulls, unknown fields, and empty values that say nothing (an
+// object's own managedFields: [] does), as in Go; with the empty objects that Go would put in. Of a
+// name that comes twice the last value counts.
 // REQUIRES: JsonFault(text) is empty. *object is of no use if there is a fatal fault.
 TypedJsonFaults ReadTypedJson(std::string_view text, const Message& message, Json* object);
 

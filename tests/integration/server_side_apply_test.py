@@ -17,6 +17,7 @@ from manifests import config_map, deployment, pod
 
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -220,6 +221,32 @@ class ApplyTest(unittest.TestCase):
         self.assertNotIn("managedFields", self.ask("PATCH", self.maps + "/m", {"data": {"a": "2"}}, MERGE)["metadata"])
         self.assertEqual(set(owners(self.apply(self.maps + "/m", config_map(b="1")))),
                          {("one", "Apply", ""), ("before-first-apply", "Update", "")})
+
+    def test_an_empty_list_of_owners_clears_them_in_every_way_of_writing(self):
+        nothing = {"metadata": {"managedFields": []}}
+        cases = [
+            ("PUT", config_map(metadata={"managedFields": []}, a="1"), JSON),
+            ("PUT", config_map(metadata={"managedFields": [{}]}, a="1"), JSON),
+            ("PATCH", nothing, MERGE),
+            ("PATCH", nothing, STRATEGIC),
+            ("PATCH", [{"op": "replace", "path": "/metadata/managedFields", "value": []}], JSON_PATCH),
+        ]
+        for method, body, content_type in cases:
+            with self.subTest(method=method, body=body, content_type=content_type):
+                self.apply(self.maps + "/m", config_map(a="1"), code=201)
+                cleared = self.ask(method, self.maps + "/m", body, content_type)
+                self.assertEqual((cleared["data"], owners(cleared)), ({"a": "1"}, {}))
+                self.assertNotIn("managedFields", self.ask("GET", self.maps + "/m")["metadata"])
+                self.ask("DELETE", self.maps + "/m")
+        # To take the list away says nothing, and neither does a subresource.
+        made = self.apply(self.deployments + "/web", deployment(), code=201)
+        said = [{"op": "remove", "path": "/metadata/managedFields"}]
+        self.assertEqual(owners(self.ask("PATCH", self.deployments + "/web", said, JSON_PATCH)), owners(made))
+        self.assertEqual(owners(self.ask("PATCH", self.deployments + "/web/status", nothing, MERGE)), owners(made))
+        # Who creates an object so owns it all the same.
+        made = self.ask("POST", self.maps + "?fieldManager=me",
+                        config_map(metadata={"managedFields": []}, a="1"), code=201)
+        self.assertEqual(set(owners(made)), {("me", "Update", "")})
 
     def make_pod(self):
         """The path of the namespace's pods; one of them is p."""

@@ -321,6 +321,20 @@ void FillIn(const Message& message, Json* object) {
   }
 }
 
+void FillInZeros(const Message& message, Json* object) {
+  for (const auto& [name, field] : message.by_name) {
+    if (field->cardinality != Cardinality::kOne || field->pointer || field->inlined) continue;
+    const bool is_message = field->type == FieldType::kMessage && !field->message->list;
+    if (is_message ? !field->IsAlwaysThere() : field->omit_empty) continue;
+    Json zero;
+    SetZero(*field, &zero);
+    if (zero.is_null()) continue;
+    Json& value = (*object)[field->name];
+    if (value.is_null()) value = std::move(zero);
+    if (is_message && value.is_object()) FillInZeros(*field->message, &value);
+  }
+}
+
 TypedJsonFaults ReadTypedJson(std::string_view text, const Message& message, Json* object) {
   return TypedReader(text).Read(message, object);
 }

@@ -29,6 +29,8 @@ TypedJsonFaults ReadTypedJson(std::string_view text, const Message& message, Jso
 
 // Puts in what objects of the message always have (Field::IsAlwaysThere).
 void FillIn(const Message& message, Json* object);
+// And the zeros that Go writes of fields that it never leaves out; but no nulls. Not in lists.
+void FillInZeros(const Message& message, Json* object);
 // What null in a list or a map stands for.
 void SetZero(const Field& field, Json* value);
 // Whether Go leaves the value of the field out.

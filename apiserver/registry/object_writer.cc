@@ -9,7 +9,9 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/schema.h"
 #include "apiserver/api/time.h"
+#include "apiserver/api/typed_json.h"
 #include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/store_errors.h"
@@ -94,6 +96,16 @@ bool SpecDiffers(const Json& a, const Json& b) {
   return !std::equal(
       left.begin(), left.end(), right.begin(), right.end(),
       [](const auto& x, const auto& y) { return x.first == y.first && *x.second == *y.second; });
+}
+
+// A status is there even where nobody has written it yet, with zeros where Go has some.
+void FillInStatus(const Kind& kind, Json& object) {
+  if (!kind.has_status) return;
+  const api::Field* field = api::FindMessage(kind.message)->Find("status");
+  if (field == nullptr || !field->IsAlwaysThere()) return;
+  Json& status = object["status"];
+  if (!status.is_object()) status = Json::object();
+  api::FillInZeros(*field->message, &status);
 }
 
 // Makes `map` what it was, but for the members `kept`, of which null is nothing. Most of it is as
@@ -277,6 +289,7 @@ absl::StatusOr<Json> ObjectWriter::CreateNamed(const Kind& kind, std::string_vie
                                                Json object, const WriteOptions& options) {
   BeginMetadata(kind, object);
   if (kind.has_status && !kind.status_at_creation) object.erase("status");
+  FillInStatus(kind, object);
   if (kind.set_defaults != nullptr) kind.set_defaults(object);
   // What follows the server does, and nobody owns.
   KV_RETURN_IF_ERROR(TrackWrite(kind, options, Json::object(), object));
@@ -328,6 +341,7 @@ absl::Status ObjectWriter::Prepare(const Kind& kind, const Stored& old, Json& ob
   if (part != nullptr && part->prepare_update == nullptr) part = nullptr;
   if (options.subresource == "status") {
     KeepAllButStatus(before, object);
+    FillInStatus(kind, object);
   } else if (kind.has_status && (options.subresource.empty() || options.subresource == "scale")) {
     api::Carry(before, object, "status");
   }

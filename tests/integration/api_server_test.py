@@ -295,6 +295,49 @@ class ApiServerTest(unittest.TestCase):
         self.assertEqual([thing["metadata"]["name"] for thing in left], ["m03"])
         self.assertIn("deletionTimestamp", left[0]["metadata"])
 
+    def test_a_new_object_has_the_status_that_go_gives_it(self):
+        container = pod()["spec"]["containers"]
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": container}}
+        workload = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        job = {"template": {"spec": {"containers": container, "restartPolicy": "Never"}}}
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}
+        four = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
+        daemons = {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0}
+        for group_version, kind, plural, fields, status in (
+                ("v1", "ConfigMap", "configmaps", {}, None),
+                ("v1", "Secret", "secrets", {}, None),
+                ("v1", "Service", "services", {"spec": {"ports": [{"port": 80}]}}, {"loadBalancer": {}}),
+                ("v1", "PersistentVolumeClaim", "persistentvolumeclaims", {"spec": claim}, {"phase": "Pending"}),
+                ("v1", "ResourceQuota", "resourcequotas", {"spec": {"hard": {"pods": "9"}}}, {}),
+                ("v1", "ReplicationController", "replicationcontrollers", {"spec": {"template": template}}, {"replicas": 0}),
+                ("apps/v1", "Deployment", "deployments", {"spec": workload}, {}),
+                ("apps/v1", "ReplicaSet", "replicasets", {"spec": workload}, {"replicas": 0}),
+                ("apps/v1", "StatefulSet", "statefulsets", {"spec": workload}, {"availableReplicas": 0, "replicas": 0}),
+                ("apps/v1", "DaemonSet", "daemonsets", {"spec": workload}, daemons),
+                ("batch/v1", "Job", "jobs", {"spec": job}, {}),
+                ("batch/v1", "CronJob", "cronjobs", {"spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": job}}}, {}),
+                ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", {"spec": {"minAvailable": 1}}, four),
+                ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers",
+                 {"spec": {"maxReplicas": 2, "scaleTargetRef": target}}, {"desiredReplicas": 0}),
+                ("networking.k8s.io/v1", "Ingress", "ingresses",
+                 {"spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}}, {"loadBalancer": {}}),
+                ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", {"spec": {"podSelector": {}}}, None)):
+            with self.subTest(kind=kind):
+                path = f"/{'apis' if '/' in group_version else 'api'}/{group_version}/namespaces/{self.space}/{plural}"
+                sent = {"apiVersion": group_version, "kind": kind, "metadata": {"name": "x"}, **fields}
+                # What is sent as its status counts for nothing.
+                made = self.create(path, sent if status is None else {**sent, "status": {"conditions": []}})
+                self.assertEqual(made.get("status"), status)
+                self.assertEqual(self.ask("GET", path + "/x")[1].get("status"), status)
+                code, changed = self.ask("PATCH", path + "/x", {"metadata": {"labels": {"c": "d"}}}, content_type=MERGE)
+                self.assertEqual((code, changed.get("status")), (200, status))
+        old = f"/apis/autoscaling/v1/namespaces/{self.space}/horizontalpodautoscalers/x"
+        self.assertEqual(self.ask("GET", old)[1]["status"], {"currentReplicas": 0, "desiredReplicas": 0})
+        code, told = self.ask("PATCH", f"/apis/apps/v1/namespaces/{self.space}/replicasets/x/status",
+                              {"status": {"replicas": None, "observedGeneration": 1}}, content_type=MERGE)
+        self.assertEqual((code, told["status"]), (200, {"observedGeneration": 1, "replicas": 0}))
+
     def test_selectors_choose(self):
         for name, label in (("a", "x"), ("b", "y"), ("c", "x")):
             self.create(self.maps, config_map(name, {"labels": {"l": label}}))

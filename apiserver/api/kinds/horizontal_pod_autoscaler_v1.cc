@@ -12,6 +12,8 @@
 #include "apiserver/api/kinds/printing.h"
 #include "apiserver/api/kinds/workload.h"
 #include "apiserver/api/object.h"
+#include "apiserver/api/schema.h"
+#include "apiserver/api/typed_json.h"
 
 namespace keelson::api {
 namespace {
@@ -232,6 +234,10 @@ void StatusFromStored(const Json& object, Json& served) {
   const Json& conditions = ArrayAt(object, "status.conditions");
   if (!conditions.empty()) Annotate(served, kConditions, conditions);
   Erase(served, "status.conditions");
+  // v2 leaves a zero out that v1 does not.
+  if (served.contains("status") && served["status"].is_object()) {
+    FillInZeros(*FindMessage("autoscaling.v1.HorizontalPodAutoscalerStatus"), &served["status"]);
+  }
 }
 
 Json FromStored(const Json& object) {

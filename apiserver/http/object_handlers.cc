@@ -1,11 +1,9 @@
 #include "apiserver/http/object_handlers.h"
 
 #include <algorithm>
-#include <atomic>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -32,6 +30,10 @@ using api::Kind;
 using registry::EntryPtr;
 
 namespace {
+
+// That help to delete collections: of all requests together, and of those that wait for one.
+constexpr int kDeletersMax = 15;
+constexpr size_t kWaitingDeletersMax = 150;
 
 absl::StatusOr<std::string> IncludeObject(const RequestInfo& info) {
   const std::string& text = info.Parameter("includeObject");
@@ -182,39 +184,30 @@ bool LeadsTo(const Kind& kind, const RequestInfo& info) {
 
 // Deletes many, several at a time since each waits for the store, and gives those that were there.
 // An error is the first one's; no more are begun then.
-absl::StatusOr<std::vector<Json>> DeleteAll(registry::Registry& registry, const Kind& kind,
-                                            const std::vector<EntryPtr>& doomed,
+absl::StatusOr<std::vector<Json>> DeleteAll(WorkerPool& helpers, registry::Registry& registry,
+                                            const Kind& kind, const std::vector<EntryPtr>& doomed,
                                             const registry::DeleteOptions& deletion,
                                             const registry::WriteOptions& options) {
-  constexpr size_t kAtOnceMax = 16;
   std::vector<std::optional<Json>> found(doomed.size());
   absl::Mutex mutex;  // guards `error`
   absl::Status error;
-  std::atomic<size_t> next = 0;      // the first one that nobody has taken yet
-  std::atomic<bool> failed = false;  // only grows
-  const auto work = [&] {
-    for (size_t i = next++; i < doomed.size() && !failed; i = next++) {
-      const absl::Status status = [&]() -> absl::Status {
-        try {
-          KV_ASSIGN_OR_RETURN(
-              registry::Deleted deleted,
-              registry.Delete(kind, doomed[i]->name_space, doomed[i]->name, deletion, options));
-          found[i] = std::move(deleted.object);
-          return absl::OkStatus();
-        } catch (const std::exception& thrown) {
-          return api::Internal(thrown.what());
-        }
-      }();
-      if (status.ok() || api::IsNotFound(status)) continue;
-      absl::MutexLock lock(&mutex);
-      if (error.ok()) error = status;
-      failed = true;
-    }
-  };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < std::min(doomed.size(), kAtOnceMax); ++i) others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
+  WorkOnAll(helpers, kDeletersMax, doomed.size(), [&](size_t i) {
+    const absl::Status status = [&]() -> absl::Status {
+      try {
+        KV_ASSIGN_OR_RETURN(
+            registry::Deleted deleted,
+            registry.Delete(kind, doomed[i]->name_space, doomed[i]->name, deletion, options));
+        found[i] = std::move(deleted.object);
+        return absl::OkStatus();
+      } catch (const std::exception& thrown) {
+        return api::Internal(thrown.what());
+      }
+    }();
+    if (status.ok() || api::IsNotFound(status)) return true;
+    absl::MutexLock lock(&mutex);
+    if (error.ok()) error = status;
+    return false;
+  });
   if (!error.ok()) return error;
   std::vector<Json> deleted;
   for (std::optional<Json>& object : found) {
@@ -224,6 +217,9 @@ absl::StatusOr<std::vector<Json>> DeleteAll(registry::Registry& registry, const 
 }
 
 }  // namespace
+
+ObjectHandlers::ObjectHandlers(registry::Registry* registry, auth::Authorizer* authorizer)
+    : registry_(registry), authorizer_(authorizer), deleters_(kDeletersMax, kWaitingDeletersMax) {}
 
 absl::StatusOr<ApiResponse> AnswerObject(const Kind& kind, const ApiRequest& request,
                                          const Json& object, int code) {
@@ -569,7 +565,7 @@ absl::StatusOr<ApiResponse> ObjectHandlers::DeleteCollection(const Kind& kind,
   KV_ASSIGN_OR_RETURN(const registry::ListQuery query, ListQueryOf(kind, info));
   KV_ASSIGN_OR_RETURN(const registry::ListResult list, registry_->List(query));
   KV_ASSIGN_OR_RETURN(std::vector<Json> deleted,
-                      DeleteAll(*registry_, kind, list.items, deletion, options));
+                      DeleteAll(deleters_, *registry_, kind, list.items, deletion, options));
   const bool metadata = form.form == Form::kMetadata;
   Json items = Json::array();
   for (Json& object : deleted) {

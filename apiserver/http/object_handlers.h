@@ -16,6 +16,7 @@
 #include "apiserver/auth/authorizer.h"
 #include "apiserver/http/exchange.h"
 #include "apiserver/http/watch_stream.h"
+#include "apiserver/http/worker_pool.h"
 #include "apiserver/registry/registry.h"
 
 namespace keelson::apiserver {
@@ -48,8 +49,7 @@ class ObjectHandlers {
  public:
   // Both outlive it. The front has asked the authorizer for what a request says; here it is asked
   // for what comes of it.
-  ObjectHandlers(registry::Registry* registry, auth::Authorizer* authorizer)
-      : registry_(registry), authorizer_(authorizer) {}
+  ObjectHandlers(registry::Registry* registry, auth::Authorizer* authorizer);
 
   // All verbs but "watch", of the object itself, its status and its scale.
   ApiResponse Handle(const api::Kind& kind, const ApiRequest& request);
@@ -69,6 +69,7 @@ class ObjectHandlers {
 
   registry::Registry* const registry_;
   auth::Authorizer* const authorizer_;
+  WorkerPool deleters_;  // of collections
 };
 
 }  // namespace keelson::apiserver

@@ -1,5 +1,7 @@
 #include "apiserver/http/worker_pool.h"
 
+#include <algorithm>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -53,6 +55,55 @@ void WorkerPool::Work() {
     mutex_.Unlock();
     task();
   }
+}
+
+namespace {
+
+// What the threads share that work on the same. A helper that comes when all is done finds nothing
+// to do, and does not touch `work`, which is gone then.
+class SharedWork {
+ public:
+  SharedWork(size_t count, absl::FunctionRef<bool(size_t)> work) : left_(count), work_(work) {}
+
+  void Run() {
+    mutex_.Lock();
+    while (left_ > 0) {
+      const size_t mine = next_++;
+      --left_;
+      ++running_;
+      mutex_.Unlock();
+      const bool go_on = work_(mine);
+      mutex_.Lock();
+      --running_;
+      if (!go_on) left_ = 0;
+    }
+    mutex_.Unlock();
+  }
+  // REQUIRES: Run has returned on this thread.
+  void WaitForAll() {
+    absl::MutexLock lock(&mutex_);
+    const auto none_runs = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return running_ == 0; };
+    mutex_.Await(absl::Condition(&none_runs));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t left_ ABSL_GUARDED_BY(mutex_);
+  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  const absl::FunctionRef<bool(size_t)> work_;
+};
+
+}  // namespace
+
+void WorkOnAll(WorkerPool& pool, size_t helpers_max, size_t count,
+               absl::FunctionRef<bool(size_t)> work) {
+  const auto shared = std::make_shared<SharedWork>(count, work);
+  for (size_t i = 1; i < std::min(count, helpers_max + 1); ++i) {
+    if (!pool.TryRun([shared] { shared->Run(); })) break;
+  }
+  shared->Run();
+  shared->WaitForAll();
 }
 
 }  // namespace keelson::apiserver

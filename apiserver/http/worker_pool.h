@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 
 namespace keelson::apiserver {
@@ -41,6 +42,12 @@ class WorkerPool {
   size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;  // threads without a task
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Calls work(0) to work(count - 1), each once, on this thread and on those of the pool that are
+// free meanwhile, `helpers_max` of them at most. Begins no more once one has given false, and
+// returns when all that began have returned. REQUIRES: `work` does not throw.
+void WorkOnAll(WorkerPool& pool, size_t helpers_max, size_t count,
+               absl::FunctionRef<bool(size_t)> work);
 
 }  // namespace keelson::apiserver
 

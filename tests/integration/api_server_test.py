@@ -5,9 +5,12 @@ KEELSON_TEST_SERVER=/usr/bin/etcd runs it over real etcd, which must make no dif
 """
 
 import base64
+import concurrent.futures
 import gzip
 import http.client
 import json
+import pathlib
+import re
 import ssl
 import threading
 import time
@@ -294,6 +297,31 @@ class ApiServerTest(unittest.TestCase):
         left = self.ask("GET", self.maps)[1]["items"]
         self.assertEqual([thing["metadata"]["name"] for thing in left], ["m03"])
         self.assertIn("deletionTimestamp", left[0]["metadata"])
+
+    def test_many_collections_deleted_at_once_share_few_threads(self):
+        requests, objects = 12, 40
+        for number in range(requests * objects):
+            self.create(self.maps, config_map(f"m{number}", {"labels": {"l": str(number // objects)}}))
+
+        def threads():
+            status = pathlib.Path(f"/proc/{self.plane.api_server.process.pid}/status").read_text()
+            return int(re.search(r"(?m)^Threads:\s+(\d+)$", status).group(1))
+        before, most, ended = threads(), 0, threading.Event()
+
+        def look():
+            nonlocal most
+            while not ended.is_set():
+                most = max(most, threads())
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        with concurrent.futures.ThreadPoolExecutor(requests) as pool:
+            answers = list(pool.map(lambda l: self.ask("DELETE", f"{self.maps}?labelSelector=l={l}"), range(requests)))
+        ended.set()
+        watcher.join()
+        self.assertEqual([(code, len(told["items"])) for code, told in answers], [(200, objects)] * requests)
+        self.assertEqual(self.ask("GET", self.maps)[1]["items"], [])
+        # One for each request, 15 that help all of them, and a few that the server may begin meanwhile.
+        self.assertLessEqual(most, before + requests + 15 + 8)
 
     def test_a_new_object_has_the_status_that_go_gives_it(self):
         container = pod()["spec"]["containers"]

@@ -261,13 +261,15 @@ Json ReplicaController::StatusOf(const Json& owner, const std::vector<Object>& a
                                  const absl::Status& managed) const {
   const absl::Time now = absl::Now();
   const int64_t min_ready = api::NumberAt(owner, "spec.minReadySeconds");
-  const LabelSelector of_template =
-      LabelSelector::FromMap(api::MapAt(owner, "spec.template.metadata.labels"));
+  const Json& labels = api::MapAt(owner, "spec.template.metadata.labels");
+  const LabelSelector of_template = LabelSelector::FromMap(labels);
+  // As mostly: then those it has selected have them.
+  const bool selects_all = labels == api::MapAt(owner, "spec.selector.matchLabels");
   int64_t labeled = 0;
   int64_t ready = 0;
   int64_t available = 0;
   for (const Object& pod : active) {
-    labeled += of_template.Matches(api::LabelsOf(*pod)) ? 1 : 0;
+    labeled += selects_all || of_template.Matches(api::LabelsOf(*pod)) ? 1 : 0;
     if (!IsReady(*pod)) continue;
     ++ready;
     available += min_ready == 0 || IsAvailable(*pod, min_ready, now) ? 1 : 0;

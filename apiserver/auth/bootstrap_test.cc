@@ -23,8 +23,9 @@ using api::Json;
 
 // What one API server has of it.
 struct Server {
-  explicit Server(const client::TestCluster& cluster)
-      : store(cluster.NewClient()), registry(store.get(), {}), objects(&registry) {}
+  explicit Server(const client::TestCluster& cluster) : Server(cluster.NewClient()) {}
+  explicit Server(std::unique_ptr<client::Client> client)
+      : store(std::move(client)), registry(store.get(), {}), objects(&registry) {}
   std::unique_ptr<client::Client> store;
   registry::Registry registry;
   RegistryObjects objects;
@@ -109,6 +110,68 @@ TEST(BootstrapTest, ServersComeAndGoInTheEndpointsOfKubernetes) {
   const auto slice = one.objects.Get(kEndpointSlices, "default", "kubernetes");
   ASSERT_TRUE(slice.ok()) << slice.status();
   EXPECT_EQ(api::ArrayAt(*slice, "ports")[0]["port"], 7443);
+}
+
+std::unique_ptr<client::Client> ClientOf(const client::TestCluster& cluster,
+                                         const std::string& user) {
+  auto made = client::Client::Create(
+      {.endpoints = cluster.endpoints(), .user = user, .password = "secret"});
+  EXPECT_TRUE(made.ok()) << made.status();
+  return *std::move(made);
+}
+
+TEST(BootstrapTest, ServerWhoseRecordWasRefusedIsInTheEndpointsWhenItMay) {
+  if (!client::TestCluster::Available()) GTEST_SKIP() << "no server program";
+  const client::TestCluster cluster(1);
+  {
+    Server first(cluster);
+    ASSERT_TRUE(Bootstrap(first.objects, {}).ok());
+  }
+  const std::string records = "/registry/masterleases/";
+  const std::string behind = "/registry/masterleases0";
+  const auto may = [](authpb::Permission::Type type, const std::string& key,
+                      const std::string& range_end) {
+    authpb::Permission permission;
+    permission.set_permtype(type);
+    permission.set_key(key);
+    permission.set_range_end(range_end);
+    return permission;
+  };
+  {
+    const auto anybody = cluster.NewClient();
+    client::Auth& auth = anybody->auth();
+    for (const char* user : {"root", "server"}) {
+      ASSERT_TRUE(auth.UserAdd(user, "secret").ok());
+      ASSERT_TRUE(auth.RoleAdd(user).ok() || std::string(user) == "root");
+      ASSERT_TRUE(auth.UserGrantRole(user, user).ok());
+    }
+    for (const authpb::Permission& permission : {may(authpb::Permission::READWRITE, "/", records),
+                                                 may(authpb::Permission::READ, records, behind),
+                                                 may(authpb::Permission::READWRITE, behind, "0")}) {
+      ASSERT_TRUE(auth.RoleGrantPermission("server", permission).ok());
+    }
+    ASSERT_TRUE(auth.Enable().ok());
+  }
+  const auto root = ClientOf(cluster, "root");
+  Server server(ClientOf(cluster, "server"));
+  EndpointRegistration::Options options;
+  options.address = "192.0.2.1";
+  options.port = 6443;
+  options.interval = absl::Milliseconds(50);
+  const EndpointRegistration registration(server.store.get(), &server.objects, options);
+  // It has tried again by then.
+  EXPECT_TRUE(Becomes([&] {
+    const auto leases = root->lease().List();
+    return leases.ok() && leases->leases_size() > 1;
+  }));
+  ASSERT_TRUE(
+      root->auth()
+          .RoleGrantPermission("server", may(authpb::Permission::READWRITE, records, behind))
+          .ok());
+  EXPECT_TRUE(Becomes([&] {
+    const auto endpoints = server.objects.Get(kEndpoints, "default", "kubernetes");
+    return endpoints.ok() && !api::ArrayAt(*endpoints, "subsets").empty();
+  }));
 }
 
 TEST(BootstrapTest, AdvertisedAddressIsNotLoopbackUnlessThereIsNoOther) {

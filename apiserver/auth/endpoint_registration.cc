@@ -155,10 +155,12 @@ class EndpointRegistration::Impl {
 
   absl::Status EnsureRecord() {
     if (session_ != nullptr && session_->status().ok()) return absl::OkStatus();
-    KV_ASSIGN_OR_RETURN(session_,
+    KV_ASSIGN_OR_RETURN(std::unique_ptr<client::Session> session,
                         client::Session::Open(
                             *store_, {.ttl_seconds = absl::ToInt64Seconds(options_.time_to_live)}));
-    return store_->kv().Put(Key(), "{}", session_->lease()).status();
+    KV_RETURN_IF_ERROR(store_->kv().Put(Key(), "{}", session->lease()).status());
+    session_ = std::move(session);  // only with the record in it
+    return absl::OkStatus();
   }
 
   absl::Status WriteAll() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <list>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -34,6 +35,9 @@ constexpr double kSpamBurst = 25;
 constexpr absl::Duration kSpamRefill = absl::Minutes(5);  // for one more
 constexpr int kAttemptsMax = 12;
 constexpr absl::Duration kRetry = absl::Seconds(1);
+// A namespace that takes no events (it is ending, it has gone, it has too many) is not asked again
+// so soon: what is told of its objects meanwhile is dropped. By then it may be another one.
+constexpr absl::Duration kClosedFor = absl::Seconds(5);
 // What still waits when the recorder ends may take so long.
 constexpr absl::Duration kFlush = absl::Seconds(2);
 
@@ -98,6 +102,13 @@ class EventRecorder::Sender {
     thread_.join();
   }
 
+  // Whether the namespace refuses events, as far as is known.
+  bool IsClosed(const std::string& name_space) {
+    absl::MutexLock lock(&mu_);
+    const auto found = closed_.find(name_space);
+    return found != closed_.end() && clock_->Now() < found->second;
+  }
+
   // One is dropped when there is no room, and need not be made. Between this and Send others may
   // take the room: a few more than kQueueMax may wait.
   bool HasRoom() {
@@ -130,6 +141,8 @@ class EventRecorder::Sender {
 
   void Run() {
     while (std::optional<Json> event = Next()) {
+      // What was queued before the first refusal.
+      if (IsClosed(api::NamespaceOf(*event))) continue;
       const std::string key = Aggregate(&*event);
       if (!IsSpam(*event)) Write(key, std::move(*event));
     }
@@ -191,6 +204,7 @@ class EventRecorder::Sender {
         const absl::StatusOr<Json> made = client_->CreateForMetadata(kEvents, name_space, event);
         status = made.status();
         if (made.ok()) sent = {api::NameOf(*made), 1};
+        if (api::IsForbidden(status) || api::IsNotFound(status)) return Close(name_space);
       }
       if (status.ok()) return;
       if (!absl::IsUnavailable(status) || attempt >= kAttemptsMax || !Pause()) {
@@ -198,6 +212,13 @@ class EventRecorder::Sender {
         return;
       }
     }
+  }
+
+  void Close(const std::string& name_space) {
+    absl::MutexLock lock(&mu_);
+    const absl::Duration now = clock_->Now();
+    std::erase_if(closed_, [now](const auto& closed) { return closed.second <= now; });
+    closed_[name_space] = now + kClosedFor;
   }
 
   // False: it is time to end.
@@ -222,6 +243,7 @@ class EventRecorder::Sender {
   absl::Mutex mu_;
   absl::CondVar wake_;
   std::deque<Json> queue_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, absl::Duration> closed_ ABSL_GUARDED_BY(mu_);  // namespace -> until when
   uint64_t dropped_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<absl::Duration> stop_at_ ABSL_GUARDED_BY(mu_);
 
@@ -258,8 +280,8 @@ void EventRecorder::Warning(const Json& about, std::string_view reason, std::str
 
 void EventRecorder::Record(const Json& about, std::string_view type, std::string_view reason,
                            std::string_view message, std::string_view field_path) {
-  if (!sender_->HasRoom()) return;
   const std::string& name_space = api::NamespaceOf(about);
+  if (sender_->IsClosed(name_space) || !sender_->HasRoom()) return;
   const absl::Time now = absl::Now();
   Json subject = {{"kind", api::TextAt(about, "kind")},
                   {"apiVersion", api::TextAt(about, "apiVersion")},

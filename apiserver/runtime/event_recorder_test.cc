@@ -1,5 +1,6 @@
 #include "apiserver/runtime/event_recorder.h"
 
+#include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -88,6 +89,36 @@ TEST_F(EventRecorderTest, EventThatIsGoneIsMadeAnew) {
   EXPECT_TRUE(api_.Await([&] { return creations == 1; }));
   recorder_->Normal(Pod("a"), "Pulled", "image");
   EXPECT_TRUE(api_.Await([&] { return creations == 2; }));
+}
+
+TEST_F(EventRecorderTest, NamespaceThatIsEndingIsAskedOnceAndOthersGoOn) {
+  std::atomic<int> asked = 0;
+  api_.SetIntercept([&](std::string_view verb, const Resource&, const Json& event) {
+    if (verb != "create" || api::NamespaceOf(event) != "ns") return absl::OkStatus();
+    ++asked;
+    return api::WithCause(api::Forbidden({"", "events"}, "x", "no more"),
+                          {"NamespaceTerminating", "going", "metadata.namespace"});
+  });
+  Json elsewhere = Pod("z");
+  api::Make(elsewhere, "metadata.namespace") = "other";
+  // Once the last one is there, all before it have been dealt with.
+  const auto tell = [&](const std::string& last) {
+    for (int i = 0; i < 50; ++i) recorder_->Warning(Pod(std::to_string(i)), "FailedCreate", "no");
+    recorder_->Normal(elsewhere, last, "thing");
+    ASSERT_TRUE(api_.Await([&] {
+      const std::vector<Json> all = api_.All(kEvents);
+      return std::any_of(all.begin(), all.end(), [&last](const Json& event) {
+        return api::TextAt(event, "reason") == last;
+      });
+    }));
+  };
+  tell("First");
+  tell("Second");
+  EXPECT_EQ(asked, 1);
+  // It may be another one by now.
+  clock_.Advance(absl::Seconds(10));
+  tell("Third");
+  EXPECT_EQ(asked, 2);
 }
 
 TEST_F(EventRecorderTest, OtherComponentSharesTheSender) {

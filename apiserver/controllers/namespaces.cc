@@ -99,25 +99,31 @@ class NamespaceController final : public runtime::QueueController {
 
   void DeleteAll(const std::string& name, const DiscoveredKind& kind, Remains* remains) {
     const std::string label = Concat(kind.resource.plural, ".", kind.resource.group);
-    absl::StatusOr<int64_t> found = DeletePages(kind.resource, name);
-    // What is left, and for how long it stays, is told as far as a page goes.
-    runtime::ListOptions options{.limit = kPage, .form = runtime::ListOptions::Form::kMetadata};
-    absl::StatusOr<Json> left = Json::object();
-    if (!found.ok() || *found > 0) left = client_->List(kind.resource, name, options);
-    for (const absl::Status& status : {found.status(), left.status()}) {
+    const absl::StatusOr<int64_t> found = DeletePages(kind.resource, name);
+    absl::Status left;
+    if (!found.ok() || *found > 0) left = CountPages(kind.resource, name, label, remains);
+    for (const absl::Status& status : {found.status(), left}) {
       if (status.ok() || api::IsNotFound(status)) continue;
       remains->failures.push_back(Concat(label, ": ", std::string(status.message())));
     }
-    if (!left.ok()) return;
-    const Json& items = api::ArrayAt(*left, "items");
-    const int64_t count =
-        static_cast<int64_t>(items.size()) + api::NumberAt(*left, "metadata.remainingItemCount");
-    if (count > 0) remains->objects[label] = count;
-    for (const Json& item : items) {
-      for (const Json& finalizer : api::ArrayAt(item, "metadata.finalizers")) {
-        if (finalizer.is_string()) ++remains->finalizers[finalizer.get<std::string>()];
+  }
+
+  // What is left, and what it waits for.
+  absl::Status CountPages(const runtime::Resource& resource, const std::string& name,
+                          const std::string& label, Remains* remains) {
+    runtime::ListOptions page{.limit = kPage, .form = runtime::ListOptions::Form::kMetadata};
+    do {
+      KV_ASSIGN_OR_RETURN(const Json list, client_->List(resource, name, page));
+      const Json& items = api::ArrayAt(list, "items");
+      if (!items.empty()) remains->objects[label] += static_cast<int64_t>(items.size());
+      for (const Json& item : items) {
+        for (const Json& finalizer : api::ArrayAt(item, "metadata.finalizers")) {
+          if (finalizer.is_string()) ++remains->finalizers[finalizer.get<std::string>()];
+        }
       }
-    }
+      page.continue_token = api::TextAt(list, "metadata.continue");
+    } while (!page.continue_token.empty());
+    return absl::OkStatus();
   }
 
   // Page by page, so that no request takes long. Gives how many there were, or at least one.

@@ -228,6 +228,24 @@ class ControllersTest(unittest.TestCase):
         self.api.delete(self.core("serviceaccounts/bot"))
         until(lambda: self.api.get(self.core("secrets/token")) is None, "the end of the token")
 
+    def test_ending_namespace_tells_of_all_that_holds_it_however_much_it_is(self):
+        count = 503  # more than a page
+        for i in range(count):
+            self.api.create(self.core("configmaps"), {"metadata": {"name": f"m{i}", "finalizers": ["example.com/hold"]}})
+        self.api.delete(f"/api/v1/namespaces/{self.space}")
+        wanted = {"NamespaceContentRemaining": f"Some resources are remaining: configmaps. has {count} resource instances",
+                  "NamespaceFinalizersRemaining": "Some content in the namespace has finalizers remaining: "
+                                                  f"example.com/hold in {count} resource instances"}
+
+        def told():
+            conditions = self.api.get(f"/api/v1/namespaces/{self.space}")["status"].get("conditions", [])
+            return wanted.items() <= {c["type"]: c["message"] for c in conditions}.items()
+        until(told, "the count of all that is left")
+        for i in range(count):
+            self.api.request("PATCH", self.core(f"configmaps/m{i}"), {"metadata": {"finalizers": None}},
+                             "application/merge-patch+json")
+        until(lambda: self.api.get(f"/api/v1/namespaces/{self.space}") is None, "the end of the namespace")
+
     def test_deleted_namespace_goes_with_all_that_is_in_it(self):
         self.api.create(self.apps("deployments"), self.workload("Deployment", replicas=2))
         self.api.create(self.core("configmaps"), {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}})

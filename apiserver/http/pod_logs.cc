@@ -5,17 +5,20 @@
 #include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "apiserver/api/errors.h"
-#include "apiserver/api/kind.h"
+#include "apiserver/api/kinds/kinds.h"
 #include "apiserver/api/object.h"
-#include "apiserver/api/percent.h"
+#include "apiserver/api/quote.h"
+#include "apiserver/api/time.h"
 #include "apiserver/http/kubelet_metrics.h"
 #include "asio/post.hpp"
 #include "base/concat.h"
@@ -58,6 +61,41 @@ absl::StatusOr<std::string> ChooseContainer(const Json& pod, const std::string& 
     }
   }
   return api::BadRequest(Concat("container ", wanted, " is not valid for pod ", api::NameOf(pod)));
+}
+
+// What of the log is wanted, for the node. Invalid: numbers that mean nothing.
+absl::StatusOr<std::string> LogQueryOf(const RequestInfo& info) {
+  std::string query;
+  const auto add = [&query](std::string_view name, std::string_view value) {
+    Append(&query, query.empty() ? "?" : "&", name, "=", value);
+  };
+  for (const char* name : {"follow", "previous", "timestamps"}) {
+    KV_ASSIGN_OR_RETURN(const bool wanted, ParseFlag(info, name));
+    if (wanted) add(name, "true");
+  }
+  api::FieldErrors errors;
+  for (const auto& [name, min, fault] :
+       {std::tuple("tailLines", 0, "must be greater than or equal to 0"),
+        std::tuple("limitBytes", 1, "must be greater than 0"),
+        std::tuple("sinceSeconds", 1, "must be greater than 0")}) {
+    KV_ASSIGN_OR_RETURN(const std::optional<int64_t> number, ParseCount(info, name));
+    if (!number) continue;
+    if (*number < min) errors.Invalid(name, *number, fault);
+    add(name, std::to_string(*number));
+  }
+  if (const std::string& since = info.Parameter("sinceTime"); !since.empty()) {
+    const std::optional<absl::Time> time = api::ParseTime(since);
+    if (!time) {
+      return api::BadRequest(Concat("parsing time ", api::Quoted(since),
+                                    " as \"2006-01-02T15:04:05Z07:00\": it is none"));
+    }
+    if (info.Has("sinceSeconds")) {
+      errors.Forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified");
+    }
+    add("sinceTime", api::FormatTime(*time));
+  }
+  if (!errors.empty()) return api::Invalid("", "PodLogOptions", info.name, errors);
+  return query;
 }
 
 }  // namespace
@@ -232,30 +270,21 @@ PodLogs::~PodLogs() {
 
 absl::StatusOr<std::string> PodLogs::Locate(const ApiRequest& request) {
   const RequestInfo& info = request.info;
-  const api::Kind& pods = *api::FindKindByResource("", "v1", "pods");
-  const api::Kind& nodes = *api::FindKindByResource("", "v1", "nodes");
-  KV_ASSIGN_OR_RETURN(const Json pod, registry_->Get(pods, info.name_space, info.name));
+  KV_ASSIGN_OR_RETURN(const std::string query, LogQueryOf(info));
+  KV_ASSIGN_OR_RETURN(const Json pod, registry_->Get(api::PodKind(), info.name_space, info.name));
   KV_ASSIGN_OR_RETURN(const std::string container,
                       ChooseContainer(pod, info.Parameter("container")));
   const std::string& node_name = api::TextAt(pod, "spec.nodeName");
   if (node_name.empty()) {
     return api::BadRequest(Concat("pod ", api::NameOf(pod), " does not have a host assigned"));
   }
-  KV_ASSIGN_OR_RETURN(const Json node, registry_->Get(nodes, "", node_name));
+  KV_ASSIGN_OR_RETURN(const Json node, registry_->Get(api::NodeKind(), "", node_name));
   const std::string address = KubeletAddressOf(node);
   if (address.empty()) {
     return api::Internal(Concat("node ", node_name, " does not say where its logs are"));
   }
-  std::string url = Concat("http://", address, "/containerLogs/", info.name_space, '/', info.name,
-                           '/', container);
-  char separator = '?';
-  for (const char* name : {"follow", "previous", "sinceSeconds", "sinceTime", "timestamps",
-                           "tailLines", "limitBytes"}) {
-    if (!info.Has(name)) continue;
-    Append(&url, separator, name, '=', api::PercentEncoded(info.Parameter(name)));
-    separator = '&';
-  }
-  return url;
+  return Concat("http://", address, "/containerLogs/", info.name_space, '/', info.name, '/',
+                container, query);
 }
 
 std::shared_ptr<http::StreamHandler> PodLogs::Start(http::Stream* stream, const std::string& url) {

@@ -73,8 +73,16 @@ struct Image {
 struct LogOptions {
   std::optional<int64_t> tail_lines = {};
   std::optional<absl::Time> since = {};
+  // Nothing of what was there already at that time: Log::until of an earlier part.
+  absl::Time after = absl::InfinitePast();
   std::optional<int64_t> bytes_max = {};
   bool timestamps = false;
+};
+
+struct Log {
+  std::string text;
+  absl::Time until = absl::InfinitePast();  // up to when it was read
+  bool complete = false;                    // the container has ended: there will be no more
 };
 
 class ContainerRuntime {
@@ -117,8 +125,8 @@ class ContainerRuntime {
   // nullopt: it does not run.
   virtual std::optional<ContainerStats> Stats(const std::string& container) const = 0;
   // The log of a container that was not removed yet. NotFound.
-  virtual absl::StatusOr<std::string> ReadLog(const std::string& container,
-                                              const LogOptions& options) const = 0;
+  virtual absl::StatusOr<Log> ReadLog(const std::string& container,
+                                      const LogOptions& options) const = 0;
 };
 
 }  // namespace keelson::node

@@ -43,10 +43,11 @@ void ForEach(Json& object, std::string_view path, void (*change)(Json& one)) {
   for (Json& one : *list) change(one);
 }
 
-// "tailLines=5&timestamps=true" as far as logs go. nullopt: a malformed number.
+// "tailLines=5&timestamps=true" as far as logs go. nullopt: a malformed number or time.
 struct LogQuery {
   LogOptions options;
   bool previous = false;
+  bool follow = false;
 };
 std::optional<LogQuery> ParseLogQuery(std::string_view query, absl::Time now) {
   LogQuery parsed;
@@ -59,6 +60,11 @@ std::optional<LogQuery> ParseLogQuery(std::string_view query, absl::Time now) {
     const bool is_number = absl::SimpleAtoi(value, &number) && number >= 0;
     if (name == "timestamps") parsed.options.timestamps = value == "true";
     if (name == "previous") parsed.previous = value == "true";
+    if (name == "follow") parsed.follow = value == "true";
+    if (name == "sinceTime") {
+      parsed.options.since = api::ParseTime(value);
+      if (!parsed.options.since) return std::nullopt;
+    }
     if (name != "tailLines" && name != "limitBytes" && name != "sinceSeconds") continue;
     if (!is_number) return std::nullopt;
     if (name == "tailLines") parsed.options.tail_lines = number;
@@ -156,7 +162,7 @@ class NodeHost::Impl {
     const std::vector<std::string> parts = absl::StrSplit(std::string(path), '/');
     if (parts.size() != 5) return {404, "text/plain; charset=utf-8", "404 page not found\n"};
     const std::optional<LogQuery> parsed = ParseLogQuery(query, absl::Now());
-    if (!parsed) return {400, "text/plain; charset=utf-8", "malformed number\n"};
+    if (!parsed) return {400, "text/plain; charset=utf-8", "malformed number or time\n"};
     return Ask<Page>([&] { return ReadLog(parts[2], parts[3], parts[4], *parsed); });
   }
 
@@ -237,11 +243,33 @@ class NodeHost::Impl {
                      "\" in pod \"", pod, "\" ",
                      query.previous ? "not found\n" : "is waiting to start: ContainerCreating\n")};
     }
-    const auto text = found->second.first->container_runtime().ReadLog(*id, query.options);
-    if (!text.ok()) {
-      return {404, "text/plain; charset=utf-8", Concat(std::string(text.status().message()), "\n")};
+    const NodeAgent* agent = found->second.first;
+    auto log = agent->container_runtime().ReadLog(*id, query.options);
+    if (!log.ok()) {
+      return {404, "text/plain; charset=utf-8", Concat(std::string(log.status().message()), "\n")};
     }
-    return {200, "text/plain; charset=utf-8", *text};
+    Page page{200, "text/plain; charset=utf-8", std::move(log->text)};
+    if (query.follow && !log->complete) {
+      LogOptions rest = query.options;
+      rest.tail_lines.reset();
+      rest.after = log->until;
+      if (rest.bytes_max) *rest.bytes_max -= static_cast<int64_t>(page.body.size());
+      page.more = [this, agent, id = *id, rest]() mutable {
+        return Ask<std::optional<std::string>>([&] { return ReadOn(*agent, id, &rest); });
+      };
+    }
+    return page;
+  }
+
+  // What has come since, until the container has ended, has gone, or enough was read.
+  static std::optional<std::string> ReadOn(const NodeAgent& agent, const std::string& container,
+                                           LogOptions* rest) {
+    if (rest->bytes_max && *rest->bytes_max <= 0) return std::nullopt;
+    auto log = agent.container_runtime().ReadLog(container, *rest);
+    if (!log.ok() || (log->complete && log->text.empty())) return std::nullopt;
+    rest->after = log->until;
+    if (rest->bytes_max) *rest->bytes_max -= static_cast<int64_t>(log->text.size());
+    return std::move(log->text);
   }
 
   // What the loop says.

@@ -351,17 +351,19 @@ std::optional<ContainerStats> SimulatedRuntime::Stats(const std::string& id) con
                         container->memory_bytes};
 }
 
-absl::StatusOr<std::string> SimulatedRuntime::ReadLog(const std::string& id,
-                                                      const LogOptions& options) const {
+absl::StatusOr<Log> SimulatedRuntime::ReadLog(const std::string& id,
+                                              const LogOptions& options) const {
   const Container* container = Find(id);
   if (container == nullptr) return absl::NotFoundError(Concat("container ", id, " not found"));
-  if (container->started == absl::InfiniteFuture()) return std::string();
+  Log log;
+  log.complete = container->finished != absl::InfiniteFuture();
+  if (container->started == absl::InfiniteFuture()) return log;
   const absl::Duration interval =
       std::max(DurationOf(*container->pod, "log-interval", container->config.name)
                    .value_or(absl::Seconds(10)),
                kLogIntervalMin);
-  const absl::Time end = std::min(loop_->Now(), container->finished);
-  const int64_t ticks = (end - container->started) / interval;
+  log.until = std::min(loop_->Now(), container->finished);
+  const int64_t ticks = (log.until - container->started) / interval;
   std::vector<std::pair<absl::Time, std::string>> lines;
   lines.emplace_back(container->started, Concat(container->config.name, " started"));
   for (const std::string& line : container->output) lines.emplace_back(container->started, line);
@@ -370,6 +372,7 @@ absl::StatusOr<std::string> SimulatedRuntime::ReadLog(const std::string& id,
     lines.emplace_back(container->started + i * interval, Concat("line ", i));
   }
   size_t begin = 0;
+  while (begin < lines.size() && lines[begin].first <= options.after) ++begin;
   if (options.since) {
     while (begin < lines.size() && lines[begin].first < *options.since) ++begin;
   }
@@ -377,19 +380,18 @@ absl::StatusOr<std::string> SimulatedRuntime::ReadLog(const std::string& id,
     const auto tail = static_cast<size_t>(*options.tail_lines);
     if (lines.size() - begin > tail) begin = lines.size() - tail;
   }
-  std::string text;
   for (size_t i = begin; i < lines.size(); ++i) {
     if (options.timestamps) {
-      Append(&text, absl::FormatTime("%Y-%m-%dT%H:%M:%E9SZ", lines[i].first, absl::UTCTimeZone()),
-             " ");
+      Append(&log.text,
+             absl::FormatTime("%Y-%m-%dT%H:%M:%E9SZ", lines[i].first, absl::UTCTimeZone()), " ");
     }
-    Append(&text, lines[i].second, "\n");
+    Append(&log.text, lines[i].second, "\n");
   }
   if (options.bytes_max && *options.bytes_max >= 0 &&
-      text.size() > static_cast<size_t>(*options.bytes_max)) {
-    text.resize(static_cast<size_t>(*options.bytes_max));
+      log.text.size() > static_cast<size_t>(*options.bytes_max)) {
+    log.text.resize(static_cast<size_t>(*options.bytes_max));
   }
-  return text;
+  return log;
 }
 
 }  // namespace keelson::node

@@ -67,8 +67,8 @@ class SimulatedRuntime final : public ContainerRuntime {
   void Probe(const std::string& container, ProbeKind kind, const api::Json& probe,
              std::function<void(ProbeResult)> done) override;
   std::optional<ContainerStats> Stats(const std::string& container) const override;
-  absl::StatusOr<std::string> ReadLog(const std::string& container,
-                                      const LogOptions& options) const override;
+  absl::StatusOr<Log> ReadLog(const std::string& container,
+                              const LogOptions& options) const override;
 
  private:
   struct Container;

@@ -85,14 +85,30 @@ TEST_F(SimulatedRuntimeTest, LogsAreCutAsAskedFor) {
   const std::string id = Run({{"keelson.io/sim.log-interval", "1s"}},
                              {{"command", {"sh", "-c", "echo hello; sleep infinity"}}});
   loop.RunFor(absl::Seconds(3));
-  EXPECT_EQ(*runtime.ReadLog(id, {}), "c started\nhello\nline 1\nline 2\nline 3\n");
-  EXPECT_EQ(*runtime.ReadLog(id, {.tail_lines = 1}), "line 3\n");
-  EXPECT_EQ(*runtime.ReadLog(id, {.tail_lines = 0}), "");
-  EXPECT_EQ(*runtime.ReadLog(id, {.bytes_max = 5}), "c sta");
-  EXPECT_EQ(*runtime.ReadLog(id, {.since = loop.Now() - absl::Seconds(1)}), "line 3\n");
-  EXPECT_THAT(*runtime.ReadLog(id, {.tail_lines = 1, .timestamps = true}),
+  EXPECT_EQ(runtime.ReadLog(id, {})->text, "c started\nhello\nline 1\nline 2\nline 3\n");
+  EXPECT_EQ(runtime.ReadLog(id, {.tail_lines = 1})->text, "line 3\n");
+  EXPECT_EQ(runtime.ReadLog(id, {.tail_lines = 0})->text, "");
+  EXPECT_EQ(runtime.ReadLog(id, {.bytes_max = 5})->text, "c sta");
+  EXPECT_EQ(runtime.ReadLog(id, {.since = loop.Now() - absl::Seconds(1)})->text, "line 3\n");
+  EXPECT_THAT(runtime.ReadLog(id, {.tail_lines = 1, .timestamps = true})->text,
               ::testing::MatchesRegex("2023-11-14T22:13:2.*Z line 3\n"));
   EXPECT_EQ(runtime.ReadLog("nobody", {}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SimulatedRuntimeTest, ALogIsReadOnFromWhereAPartOfItEnds) {
+  const std::string id =
+      Run({{"keelson.io/sim.log-interval", "1s"}, {"keelson.io/sim.exit-after", "3500ms"}});
+  Log log = *runtime.ReadLog(id, {});
+  std::string all = log.text;
+  EXPECT_FALSE(log.complete);
+  for (int i = 0; i < 50 && !log.complete; ++i) {
+    loop.RunFor(absl::Milliseconds(300));
+    log = *runtime.ReadLog(id, {.after = log.until});
+    all += log.text;
+  }
+  EXPECT_TRUE(log.complete);
+  EXPECT_EQ(all, "c started\nline 1\nline 2\nline 3\n");
+  EXPECT_EQ(runtime.ReadLog(id, {.after = log.until})->text, "");
 }
 
 TEST_F(SimulatedRuntimeTest, UsesWhatTheAnnotationsSay) {

@@ -2,16 +2,80 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <map>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/concat.h"
 #include "http/server.h"
 
 namespace keelson::runtime {
+
+namespace {
+
+constexpr absl::Duration kMoreInterval = absl::Milliseconds(200);
+// Pages at once that have more to come.
+constexpr size_t kGrowingMax = 1000;
+// A client that has not taken so much yet is kept waiting for more.
+constexpr size_t kQueuedBytesMax = 256 << 10;
+
+// An answer that grows. Of the server's thread.
+class GrowingAnswer final : public http::StreamHandler,
+                            public std::enable_shared_from_this<GrowingAnswer> {
+ public:
+  // `count`, which outlives it, is of all that there are.
+  GrowingAnswer(asio::io_context* loop, http::Stream* stream, Page page, size_t* count)
+      : stream_(stream), page_(std::move(page)), timer_(*loop), count_(count) {
+    ++*count_;
+  }
+  ~GrowingAnswer() override { --*count_; }
+
+  void Begin() {
+    stream_->SendHeaders(page_.status, {{"content-type", page_.type}}, http::EndStream::kNo);
+    if (!page_.body.empty()) stream_->SendData(page_.body);
+    page_.body.clear();
+    Wait();
+  }
+  void OnData(std::string_view bytes) override { stream_->Consume(bytes.size()); }
+  void OnEnd() override {}
+  void OnClientClosed() override { End(); }
+  void OnClose(http::CloseReason reason) override {
+    stream_ = nullptr;
+    timer_.cancel();
+  }
+
+ private:
+  void Wait() {
+    timer_.expires_after(absl::ToChronoNanoseconds(kMoreInterval));
+    timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (error || self->stream_ == nullptr || self->ended_) return;
+      if (self->stream_->queued_bytes() < kQueuedBytesMax) {
+        const std::optional<std::string> more = self->page_.more();
+        if (!more) return self->End();
+        if (!more->empty()) self->stream_->SendData(*more);
+      }
+      self->Wait();
+    });
+  }
+  void End() {
+    if (stream_ == nullptr || ended_) return;
+    ended_ = true;
+    timer_.cancel();
+    stream_->End({});
+  }
+
+  http::Stream* stream_;  // null once closed
+  Page page_;
+  bool ended_ = false;
+  asio::steady_timer timer_;
+  size_t* const count_;
+};
+
+}  // namespace
 
 class StatusServer::Impl : public http::RequestHandler {
  public:
@@ -60,6 +124,14 @@ class StatusServer::Impl : public http::RequestHandler {
     } else if (const Render* render = Find(path); render != nullptr) {
       page = (*render)(path, query);
     }
+    if (page.more && growing_ >= kGrowingMax) {
+      page = {503, "text/plain; charset=utf-8", "too many answers are growing\n"};
+    }
+    if (page.more) {
+      auto answer = std::make_shared<GrowingAnswer>(&loop_, stream, std::move(page), &growing_);
+      answer->Begin();
+      return answer;
+    }
     const std::string length = std::to_string(page.body.size());
     const http::Header headers[] = {{"content-type", page.type}, {"content-length", length}};
     stream->SendHeaders(page.status, headers, http::EndStream::kNo);
@@ -79,6 +151,7 @@ class StatusServer::Impl : public http::RequestHandler {
 
   const RealClock clock_{};
   std::map<std::string, Render> pages_;
+  size_t growing_ = 0;  // of the loop, which may end after the server
   asio::io_context loop_;
   std::unique_ptr<http::Server> server_;
   std::thread thread_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ struct Page {
   int status = 200;
   std::string type = "text/plain; charset=utf-8";
   std::string body = {};
+  // Asked several times a second, until it gives nullopt or the client has gone, for what follows
+  // the body. Not set: the body is all.
+  std::function<std::optional<std::string>()> more = {};
 };
 
 class StatusServer {

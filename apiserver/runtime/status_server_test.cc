@@ -17,6 +17,13 @@ class StatusServerTest : public ::testing::Test {
     server.Serve("/logs/", [](std::string_view path, std::string_view query) {
       return Page{.body = Concat(path, " ", query)};
     });
+    server.Serve("/growing", [this](std::string_view, std::string_view) {
+      return Page{.body = "first,", .more = [this, i = 0]() mutable -> std::optional<std::string> {
+                    ++asked;
+                    if (endless) return "";
+                    return ++i < 4 ? std::optional(Concat(i, ",")) : std::nullopt;
+                  }};
+    });
     ASSERT_TRUE(server.Listen("127.0.0.1:0").ok());
     server.Run();
   }
@@ -32,6 +39,8 @@ class StatusServerTest : public ::testing::Test {
   }
 
   std::atomic<bool> ready = false;
+  std::atomic<bool> endless = false;
+  std::atomic<int> asked = 0;
   StatusServer server;
 };
 
@@ -45,6 +54,39 @@ TEST_F(StatusServerTest, SaysHowTheDaemonIs) {
 
 TEST_F(StatusServerTest, PagesGetPathAndQuery) {
   EXPECT_TRUE(Ask("GET", "/logs/a/b?follow=true").ends_with("/logs/a/b follow=true"));
+}
+
+TEST_F(StatusServerTest, APageGrowsUntilThereIsNoMore) {
+  const std::string answer = Ask("GET", "/growing");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200"));
+  std::string body;
+  for (const char* part : {"first,", "1,", "2,", "3,"}) {
+    const size_t at = answer.find(part, body.size());
+    ASSERT_NE(at, answer.npos) << answer;
+    body = answer.substr(0, at);
+  }
+  EXPECT_EQ(asked, 4);
+}
+
+TEST_F(StatusServerTest, AGrowingPageEndsWithItsClientAndWithTheServer) {
+  endless = true;
+  const auto begin = [this] {
+    auto client =
+        std::make_unique<http::RawClient>(server.port(), http::RawClient::Greeting::kNone);
+    client->AddBytes("GET /growing HTTP/1.1\r\nhost: x\r\n\r\n");
+    client->Flush();
+    while (std::string_view(client->input()).find("first,") == std::string_view::npos) {
+      if (!client->ReadMore()) break;
+    }
+    return client;
+  };
+  // Other clients are answered meanwhile.
+  auto client = begin();
+  const auto other = begin();
+  EXPECT_TRUE(Ask("GET", "/healthz").starts_with("HTTP/1.1 200"));
+  client.reset();
+  server.Stop();
+  EXPECT_FALSE(other->ReadMore());
 }
 
 TEST_F(StatusServerTest, WhatItDoesNotServeIsRefused) {

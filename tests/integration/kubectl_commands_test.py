@@ -591,9 +591,8 @@ CLUSTER = [
         p1 started
         ...
         """),
-    Line("logs -f p1", """
+    Line("logs -f p1 --limit-bytes=11", """
         p1 started
-        ...
         """),
     Line("logs -l app=a --prefix", """
         [pod/p1/p1] p1 started

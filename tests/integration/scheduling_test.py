@@ -2,7 +2,9 @@
 does with the pods it is given."""
 
 import json
+import re
 import signal
+import subprocess
 import time
 
 import control_plane
@@ -180,6 +182,51 @@ class NodesTest(PlaneTest):
         wait_until(lambda: "line 3" in self.kubectl("logs", "talker"), 10, "lines come")
         self.assertEqual(len(self.kubectl("logs", "talker", "--tail=2").splitlines()), 2)
         self.assertRegex(self.kubectl("logs", "talker", "--timestamps"), r"(?m)^\d{4}-\d\d-\d\dT\S+Z hello$")
+
+    def follow(self, *arguments):
+        process = subprocess.Popen([control_plane.KUBECTL, "logs", "-f", *arguments], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=self.plane.environment())
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_log_is_followed_until_the_container_ends(self):
+        self.apply(pod("lasting", {"restartPolicy": "Never"}, sim={"log-interval": "200ms", "exit-after": "4s"}))
+        self.wait_running("lasting")
+        out, err = self.follow("lasting").communicate(timeout=60)
+        count = len(out.splitlines()) - 1
+        self.assertGreaterEqual(count, 20, err)
+        self.assertEqual(out, "c started\n" + "".join(f"line {i}\n" for i in range(1, count + 1)))
+        # One that has ended has no more to say.
+        self.assertEqual(self.follow("lasting", "--tail=1").communicate(timeout=30)[0], f"line {count}\n")
+
+    def test_many_logs_are_followed_and_nobody_waits_for_them(self):
+        self.apply(pod("endless", sim={"log-interval": "200ms"}))
+        self.wait_running("endless")
+        self.kubectl("logs", "endless", "--tail=0")
+        followers = [self.follow("endless", "--tail=1", "--timestamps") for _ in range(5)]
+        for follower in followers:
+            lines = [follower.stdout.readline() for _ in range(3)]
+            numbers = [int(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (?:line (\d+)|c started)\n", line).group(1) or 0)
+                       for line in lines]
+            self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3)))
+        since = self.kubectl("logs", "endless", "--since=1s").splitlines()
+        self.assertLess(len(since), 10)
+        self.assertEqual(self.kubectl("logs", "endless", "--since-time=2099-01-01T00:00:00+01:00"), "")
+        self.kubectl("delete", "pod", "endless", "--now")
+        for follower in followers:
+            follower.communicate(timeout=30)
+            self.assertEqual(follower.returncode, 0)
+
+    def test_a_log_cannot_be_cut_to_less_than_nothing(self):
+        self.apply(pod("quiet"))
+        self.wait_running("quiet")
+        path = "/api/v1/namespaces/default/pods/quiet/log?"
+        for query, fault in (("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"),
+                             ("sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0"),
+                             ("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0")):
+            done = self.kubectl("get", "--raw", path + query, check=False)
+            self.assertIn('PodLogOptions "quiet" is invalid: ' + fault, done.stderr)
 
     def test_a_container_that_fails_is_restarted_and_backs_off(self):
         self.apply(pod("crash", sim={"exit-after": "100ms", "exit-code": "3"}))

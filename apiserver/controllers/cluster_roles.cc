@@ -32,11 +32,7 @@ class ClusterRoleAggregator final : public runtime::QueueController {
         if (api::Find(*role, "aggregationRule") != nullptr) queue().Add(api::NameOf(*role));
       }
     };
-    roles_.AddHandler({
-        .on_add = enqueue_all,
-        .on_update = [enqueue_all](const Object&, const Object& now) { enqueue_all(now); },
-        .on_delete = enqueue_all,
-    });
+    roles_.AddHandler(OnPresent(enqueue_all, enqueue_all));
   }
 
  private:

@@ -126,6 +126,15 @@ std::vector<runtime::Object> Orphans(const Informer& copies, std::string_view na
   return copies.ByIndex(kOwnerIndex, Concat("orphan/", name_space));
 }
 
+runtime::InformerHandler OnPresent(std::function<void(const runtime::Object&)> act,
+                                   std::function<void(const runtime::Object&)> gone) {
+  runtime::InformerHandler handler{.on_add = act, .on_delete = std::move(gone)};
+  handler.on_update = [act = std::move(act)](const runtime::Object&, const runtime::Object& now) {
+    act(now);
+  };
+  return handler;
+}
+
 runtime::Object AtKey(const Informer& copies, std::string_view key) {
   const size_t slash = key.find('/');
   return slash == std::string_view::npos ? copies.Get("", key)

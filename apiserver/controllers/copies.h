@@ -3,6 +3,7 @@
 #ifndef KEELSON_APISERVER_CONTROLLERS_COPIES_H_
 #define KEELSON_APISERVER_CONTROLLERS_COPIES_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,10 @@ std::vector<runtime::Object> Orphans(const runtime::Informer& copies, std::strin
 // For what is read whole. Takes the manifest away that `kubectl apply` leaves in an annotation.
 runtime::Informer& Copies(const runtime::ControllerContext& context,
                           const runtime::Resource& resource);
+// Calls `act` with an object as it is now, whenever there is a new one or one has changed, and
+// `gone`, if it is given, with the last state of one.
+runtime::InformerHandler OnPresent(std::function<void(const runtime::Object& now)> act,
+                                   std::function<void(const runtime::Object& last)> gone = {});
 // By "namespace/name" or "name"; nullptr: none.
 runtime::Object AtKey(const runtime::Informer& copies, std::string_view key);
 // Metadata without labels and annotations, for those who look at owners and finalizers.

@@ -317,19 +317,12 @@ class CronJobController final : public runtime::QueueController {
         cron_jobs_(Copies(context, kCronJobs)),
         jobs_(OwnedCopies(context, kJobs)) {
     const auto enqueue = [this](const Object& cron_job) { queue().Add(api::KeyOf(*cron_job)); };
-    cron_jobs_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    cron_jobs_.AddHandler(OnPresent(enqueue));
     const auto enqueue_owner = [this](const Object& job) {
       const Object owner = OwnerAmong(cron_jobs_, "CronJob", *job);
       if (owner != nullptr) queue().Add(api::KeyOf(*owner));
     };
-    jobs_.AddHandler({
-        .on_add = enqueue_owner,
-        .on_update = [enqueue_owner](const Object&, const Object& now) { enqueue_owner(now); },
-        .on_delete = enqueue_owner,
-    });
+    jobs_.AddHandler(OnPresent(enqueue_owner, enqueue_owner));
   }
 
  private:

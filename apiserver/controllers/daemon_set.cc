@@ -90,16 +90,11 @@ class DaemonSetController final : public runtime::QueueController {
         nodes_(Copies(context, kNodes)),
         revisions_(OwnedCopies(context, kControllerRevisions)) {
     const auto enqueue = [this](const Object& set) { queue().Add(api::KeyOf(*set)); };
-    sets_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-        .on_delete =
-            [this](const Object& set) {
-              expectations_.Forget(api::KeyOf(*set));
-              absl::MutexLock lock(&mu_);
-              failures_.erase(api::UidOf(*set));
-            },
-    });
+    sets_.AddHandler(OnPresent(enqueue, [this](const Object& set) {
+      expectations_.Forget(api::KeyOf(*set));
+      absl::MutexLock lock(&mu_);
+      failures_.erase(api::UidOf(*set));
+    }));
     pods_.AddHandler({
         .on_add = [this](const Object& pod) { OnPod(*pod, /*is_new=*/true); },
         .on_update = [this](const Object&, const Object& now) { OnPod(*now, false); },

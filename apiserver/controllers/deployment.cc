@@ -35,11 +35,7 @@ class DeploymentController final : public runtime::QueueController {
         sets_(OwnedCopies(context, kReplicaSets)),
         pods_(PodCopies(context)) {
     const auto enqueue = [this](const Object& deployment) { queue().Add(api::KeyOf(*deployment)); };
-    deployments_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-        .on_delete = enqueue,
-    });
+    deployments_.AddHandler(OnPresent(enqueue, enqueue));
     sets_.AddHandler({
         .on_add = [this](const Object& set) { OnSet(*set); },
         .on_update =

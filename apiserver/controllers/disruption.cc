@@ -50,10 +50,8 @@ class DisruptionController final : public runtime::QueueController {
         deployments_(Copies(context, kDeployments)),
         replication_controllers_(OwnedCopies(context, kReplicationControllers)),
         stateful_sets_(Copies(context, kStatefulSets)) {
-    budgets_.AddHandler({
-        .on_add = [this](const Object& budget) { queue().Add(api::KeyOf(*budget)); },
-        .on_update = [this](const Object&, const Object& now) { queue().Add(api::KeyOf(*now)); },
-    });
+    budgets_.AddHandler(
+        OnPresent([this](const Object& budget) { queue().Add(api::KeyOf(*budget)); }));
     const auto enqueue = [this](const Object& pod) {
       for (const Object& budget : budgets_.List(api::NamespaceOf(*pod))) {
         if (SelectorOf(*budget).Matches(api::LabelsOf(*pod))) {

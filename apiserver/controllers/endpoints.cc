@@ -46,11 +46,7 @@ class ServiceFollower : public runtime::QueueController {
         services_(Copies(context, kServices)),
         pods_(PodCopies(context)) {
     const auto enqueue = [this](const Object& service) { queue().Add(api::KeyOf(*service)); };
-    services_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-        .on_delete = enqueue,
-    });
+    services_.AddHandler(OnPresent(enqueue, enqueue));
     pods_.AddHandler({
         .on_add = [this](const Object& pod) { EnqueueServicesOf(*pod); },
         .on_update =
@@ -182,11 +178,7 @@ class EndpointSliceController final : public ServiceFollower {
       const Object service = AtKey(services_, api::KeyOf(*endpoints));
       if (service != nullptr && !HasSelector(*service)) queue().Add(api::KeyOf(*endpoints));
     };
-    endpoints_.AddHandler({
-        .on_add = mirror,
-        .on_update = [mirror](const Object&, const Object& now) { mirror(now); },
-        .on_delete = mirror,
-    });
+    endpoints_.AddHandler(OnPresent(mirror, mirror));
   }
 
  private:

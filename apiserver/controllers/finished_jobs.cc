@@ -40,10 +40,7 @@ class FinishedJobController final : public runtime::QueueController {
     const auto enqueue = [this](const Object& job) {
       if (ExpiresAt(*job)) queue().Add(api::KeyOf(*job));
     };
-    jobs_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    jobs_.AddHandler(OnPresent(enqueue));
   }
 
  private:

@@ -41,11 +41,8 @@ class JobController final : public runtime::QueueController {
         expectations_(context.clock),
         jobs_(OwnedCopies(context, kJobs)),
         pods_(PodCopies(context)) {
-    jobs_.AddHandler({
-        .on_add = [this](const Object& job) { queue().Add(api::KeyOf(*job)); },
-        .on_update = [this](const Object&, const Object& now) { queue().Add(api::KeyOf(*now)); },
-        .on_delete = [this](const Object& job) { OnJobGone(*job); },
-    });
+    jobs_.AddHandler(OnPresent([this](const Object& job) { queue().Add(api::KeyOf(*job)); },
+                               [this](const Object& job) { OnJobGone(*job); }));
     pods_.AddHandler({
         .on_add = [this](const Object& pod) { OnPodAdded(*pod); },
         .on_update = [this](const Object& before,

@@ -48,15 +48,10 @@ class NamespaceController final : public runtime::QueueController {
     const auto enqueue = [this](const Object& space) {
       if (api::IsBeingDeleted(*space)) queue().Add(api::NameOf(*space));
     };
-    namespaces_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-        .on_delete =
-            [this](const Object& last) {
-              absl::MutexLock lock(&mu_);
-              pauses_.erase(api::NameOf(*last));
-            },
-    });
+    namespaces_.AddHandler(OnPresent(enqueue, [this](const Object& last) {
+      absl::MutexLock lock(&mu_);
+      pauses_.erase(api::NameOf(*last));
+    }));
   }
 
  private:

@@ -40,10 +40,7 @@ class NamespaceFollower : public runtime::QueueController {
         client_(context.client),
         namespaces_(Copies(context, kNamespaces)) {
     const auto enqueue = [this](const Object& space) { queue().Add(api::NameOf(*space)); };
-    namespaces_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    namespaces_.AddHandler(OnPresent(enqueue));
   }
   // OK too where the namespace is about to go.
   absl::Status Create(const runtime::Resource& resource, const std::string& name_space,
@@ -91,11 +88,7 @@ class RootCaController final : public NamespaceFollower {
               {.resource = kConfigMaps,
                .selectors = {.field_selector = Concat("metadata.name=", kRootCaMap)}}) {
     const auto enqueue = [this](const Object& map) { queue().Add(api::NamespaceOf(*map)); };
-    maps_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-        .on_delete = enqueue,
-    });
+    maps_.AddHandler(OnPresent(enqueue, enqueue));
   }
 
   void Start() override {
@@ -140,10 +133,7 @@ class TokenSecretController final : public runtime::QueueController {
         secrets_(context.client, {.resource = kSecrets,
                                   .selectors = {.field_selector = Concat("type=", kTokenType)}}) {
     const auto enqueue = [this](const Object& secret) { queue().Add(api::KeyOf(*secret)); };
-    secrets_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    secrets_.AddHandler(OnPresent(enqueue));
     const auto enqueue_secrets = [this](const Object& account) {
       for (const Object& secret : secrets_.List(api::NamespaceOf(*account))) {
         if (AccountOf(*secret) == api::NameOf(*account)) queue().Add(api::KeyOf(*secret));

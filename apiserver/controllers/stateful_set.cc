@@ -35,10 +35,7 @@ class StatefulSetController final : public runtime::QueueController {
         claims_(Copies(context, kClaims)),
         revisions_(OwnedCopies(context, kControllerRevisions)) {
     const auto enqueue = [this](const Object& set) { queue().Add(api::KeyOf(*set)); };
-    sets_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    sets_.AddHandler(OnPresent(enqueue));
     pods_.AddHandler({
         .on_add = [this](const Object& pod) { OnPod(*pod); },
         .on_update =

@@ -35,10 +35,7 @@ class Protection : public runtime::QueueController {
         queue().Add(api::KeyOf(*object));
       }
     };
-    objects_.AddHandler({
-        .on_add = enqueue,
-        .on_update = [enqueue](const Object&, const Object& now) { enqueue(now); },
-    });
+    objects_.AddHandler(OnPresent(enqueue));
   }
 
   virtual absl::StatusOr<bool> IsUsed(const Json& object) = 0;

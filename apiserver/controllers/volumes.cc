@@ -52,11 +52,7 @@ class VolumeController final : public runtime::QueueController {
       const std::string& volume = api::TextAt(*claim, "spec.volumeName");
       if (!volume.empty()) queue().Add(Concat(kVolume, volume));
     };
-    claims_.AddHandler({
-        .on_add = claim_changed,
-        .on_update = [claim_changed](const Object&, const Object& now) { claim_changed(now); },
-        .on_delete = claim_changed,
-    });
+    claims_.AddHandler(OnPresent(claim_changed, claim_changed));
     const auto volume_changed = [this](const Object& volume) {
       queue().Add(Concat(kVolume, api::NameOf(*volume)));
       if (const Json* reference = api::Find(*volume, "spec.claimRef")) {
@@ -66,11 +62,7 @@ class VolumeController final : public runtime::QueueController {
         EnqueuePending();
       }
     };
-    volumes_.AddHandler({
-        .on_add = volume_changed,
-        .on_update = [volume_changed](const Object&, const Object& now) { volume_changed(now); },
-        .on_delete = volume_changed,
-    });
+    volumes_.AddHandler(OnPresent(volume_changed, volume_changed));
     classes_.AddHandler({
         .on_add = [this](const Object&) { EnqueuePending(); },
         .on_update = [this](const Object&, const Object&) { EnqueuePending(); },

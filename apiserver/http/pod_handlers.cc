@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "apiserver/api/errors.h"
+#include "apiserver/api/kinds/kinds.h"
 #include "apiserver/api/labels.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/time.h"
@@ -20,9 +21,6 @@ using api::Json;
 using api::Kind;
 
 namespace {
-
-const Kind& Pods() { return *api::FindKindByResource("", "v1", "pods"); }
-const Kind& Budgets() { return *api::FindKindByResource("policy", "v1", "poddisruptionbudgets"); }
 
 ApiResponse Success() {
   return ApiResponse::Of(Json{{"kind", "Status"},
@@ -79,7 +77,7 @@ absl::StatusOr<ApiResponse> PodHandlers::Bind(const ApiRequest& request) {
   const auto change = [&](const Json& newest) -> absl::StatusOr<Json> {
     const std::string& uid = api::UidOf(binding);
     if (!uid.empty() && uid != api::UidOf(newest)) {
-      return api::Conflict(Pods().resource(), name,
+      return api::Conflict(api::PodKind().resource(), name,
                            Concat("Precondition failed: UID in precondition: ", uid,
                                   ", UID in object meta: ", api::UidOf(newest)));
     }
@@ -104,7 +102,7 @@ absl::StatusOr<ApiResponse> PodHandlers::Bind(const ApiRequest& request) {
     return bound;
   };
   const absl::Status bound =
-      registry_->Update(Pods(), info.name_space, name, change, options).status();
+      registry_->Update(api::PodKind(), info.name_space, name, change, options).status();
   if (!bound.ok()) return bound;
   return Success();
 }
@@ -112,7 +110,8 @@ absl::StatusOr<ApiResponse> PodHandlers::Bind(const ApiRequest& request) {
 absl::Status PodHandlers::TakeDisruption(const Json& pod, bool dry_run,
                                          const registry::User& user) {
   std::vector<std::string> budgets;
-  for (const auto& budget : registry_->CachedList(Budgets(), api::NamespaceOf(pod))) {
+  for (const auto& budget :
+       registry_->CachedList(api::PodDisruptionBudgetKind(), api::NamespaceOf(pod))) {
     const api::LabelSelector selector =
         api::LabelSelector::FromObject(api::MapAt(*budget, "spec.selector"));
     if (api::Find(*budget, "spec.selector") != nullptr && selector.Matches(api::LabelsOf(pod))) {
@@ -161,7 +160,9 @@ absl::Status PodHandlers::TakeDisruption(const Json& pod, bool dry_run,
     api::Make(taken, "status.disruptedPods")[api::NameOf(pod)] = api::FormatTime(absl::Now());
     return taken;
   };
-  return registry_->Update(Budgets(), api::NamespaceOf(pod), budgets[0], change, options).status();
+  return registry_
+      ->Update(api::PodDisruptionBudgetKind(), api::NamespaceOf(pod), budgets[0], change, options)
+      .status();
 }
 
 absl::StatusOr<ApiResponse> PodHandlers::Evict(const ApiRequest& request) {
@@ -176,7 +177,7 @@ absl::StatusOr<ApiResponse> PodHandlers::Evict(const ApiRequest& request) {
   for (const Json& dry : api::ArrayAt(eviction, "deleteOptions.dryRun")) {
     options.dry_run |= dry == "All";
   }
-  KV_ASSIGN_OR_RETURN(const Json pod, registry_->Get(Pods(), info.name_space, info.name));
+  KV_ASSIGN_OR_RETURN(const Json pod, registry_->Get(api::PodKind(), info.name_space, info.name));
   registry::DeleteOptions deletion;
   if (const Json* grace = api::Find(eviction, "deleteOptions.gracePeriodSeconds");
       grace != nullptr && grace->is_number()) {
@@ -190,7 +191,7 @@ absl::StatusOr<ApiResponse> PodHandlers::Evict(const ApiRequest& request) {
   }
   if (deletion.preconditions.uid.empty()) deletion.preconditions.uid = api::UidOf(pod);
   const absl::Status deleted =
-      registry_->Delete(Pods(), info.name_space, info.name, deletion, options).status();
+      registry_->Delete(api::PodKind(), info.name_space, info.name, deletion, options).status();
   if (!deleted.ok()) return deleted;
   return Success();
 }

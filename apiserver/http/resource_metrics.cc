@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "apiserver/api/errors.h"
 #include "apiserver/api/field_selector.h"
+#include "apiserver/api/kinds/kinds.h"
 #include "apiserver/api/labels.h"
 #include "apiserver/api/object.h"
 #include "apiserver/api/table.h"
@@ -35,9 +36,6 @@ constexpr absl::Duration kComparable = absl::Minutes(1);
 // Between two when there is none to compare with.
 constexpr absl::Duration kBetween = absl::Seconds(1);
 constexpr int kWaitingMax = 8;
-
-const Kind& Pods() { return *api::FindKindByResource("", "v1", "pods"); }
-const Kind& Nodes() { return *api::FindKindByResource("", "v1", "nodes"); }
 
 struct Use {
   int64_t nano_cores = 0;
@@ -228,7 +226,7 @@ absl::StatusOr<ApiResponse> ResourceMetrics::Serve(const Kind& kind, const ApiRe
     if (info.verb == "get") return api::NameOf(object) == info.name;
     return labels.Matches(api::LabelsOf(object)) && fields.Matches(object);
   };
-  const auto nodes = registry_->CachedList(Nodes(), "");
+  const auto nodes = registry_->CachedList(api::NodeKind(), "");
   std::set<std::string> kubelets;
   for (const auto& node : nodes) {
     if (std::string address = KubeletAddressOf(*node); !address.empty()) {
@@ -236,7 +234,7 @@ absl::StatusOr<ApiResponse> ResourceMetrics::Serve(const Kind& kind, const ApiRe
     }
   }
   KV_ASSIGN_OR_RETURN(const Scrapes scrapes, scraper_->Take(kubelets));
-  auto pods = registry_->CachedList(Pods(), info.name_space);
+  auto pods = registry_->CachedList(api::PodKind(), info.name_space);
   if (kind.namespaced) {
     std::erase_if(pods, [&](const auto& pod) { return !chosen(*pod); });
     return AnswerWith(kind, request, MeasurePods(kind, pods, scrapes));

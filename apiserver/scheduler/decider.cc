@@ -44,7 +44,6 @@ Decision Decider::Decide(const Pod& pod) {
   Decision decision;
   if (cluster_->node_count() == 0) {
     decision.message = "no nodes available to schedule pods";
-    decision.refused_by = SetOf(Plugin::kNodeName);  // a node may help
     return decision;
   }
   const PodFilter filter(*cluster_, pod);

@@ -180,7 +180,9 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST_F(DeciderTest, WithoutNodesSaysSo) {
-  EXPECT_EQ(Decide("p").message, "no nodes available to schedule pods");
+  const Decision decision = Decide("p");
+  EXPECT_EQ(decision.message, "no nodes available to schedule pods");
+  EXPECT_EQ(decision.refused_by, 0u);  // any node may help
 }
 
 TEST_F(DeciderTest, ReasonsAreCountedOverTheNodes) {

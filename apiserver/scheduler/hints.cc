@@ -30,7 +30,9 @@ bool NodeMayHelp(const ClusterEvent& event, const Pod& pod, PluginSet refused_by
       !CouldHold(node, pod.requests.resources)) {
     return false;
   }
-  if (event.kind == Kind::kNodeAdded) return true;
+  // Nobody has refused a pod that there was no node for, nor one whose nodes came with taints
+  // since.
+  if (event.kind == Kind::kNodeAdded || refused_by == 0) return true;
   const PluginSet of_changes = SetOf(Plugin::kNodeUnschedulable) | SetOf(Plugin::kTaintToleration) |
                                SetOf(Plugin::kNodeAffinity) | SetOf(Plugin::kNodeResourcesFit) |
                                SetOf(Plugin::kVolumeBinding) | SetOf(Plugin::kVolumeZone) |

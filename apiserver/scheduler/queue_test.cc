@@ -61,6 +61,23 @@ TEST_F(QueueTest, ARefusedPodWaitsForWhatMayHelp) {
   EXPECT_EQ(Pop(), "a");
 }
 
+// A node is not ready when it comes.
+TEST_F(QueueTest, APodThatFoundNoNodeWaitsForOneThatItMayUse) {
+  Add("a");
+  Pop();
+  Refuse("a", {});
+  NodeFacts node;
+  node.name = "n";
+  node.pods_max = 10;
+  node.taints = {{"node.kubernetes.io/not-ready", "", TaintEffect::kNoSchedule}};
+  queue.OnEvent({Kind::kNodeAdded, &node});
+  Wait(absl::Minutes(1));
+  EXPECT_EQ(Pop(), "");
+  node.taints.clear();
+  queue.OnEvent({Kind::kNodeChanged, &node});
+  EXPECT_EQ(Pop(), "a");
+}
+
 TEST_F(QueueTest, BackoffDoublesFromOneSecondToTen) {
   Add("a");
   for (const int seconds : {1, 2, 4, 8, 10, 10}) {

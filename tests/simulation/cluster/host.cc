@@ -28,8 +28,8 @@ constexpr uint64_t kRocksMemory = 64 << 20;
 constexpr absl::Duration kLoadSweep = absl::Milliseconds(100);
 
 // A store whose flushes and end are done by RocksDB's background thread, which runs meanwhile.
-// Compactions wait until a call is over: they come in no certain order with what the caller does
-// next, the flush of the next column family or the links to files.
+// Compactions wait until a call is over: they come in no certain order with what the caller does,
+// be it a flush or links to files.
 class RunningStore final : public storage::ReplaceableStore {
  public:
   RunningStore(std::shared_ptr<storage::Store> store, storage::CrashingRocks& rocks)

@@ -111,6 +111,15 @@ void RaftInvariants::CheckEntry(int n, const server::Node& node, const raft::Ent
                        entry.index.value(), " of term ", entry.term.value()));
 }
 
+// Who became the leader and heard of a later term before anybody looked has written its first entry
+// all the same: nobody else has any of the term, and it has voted for itself.
+void RaftInvariants::LearnOfLeader(int n, Term term) {
+  TermRecord& record = terms_[term.value()];
+  const storage::LogState& state = members_[n].handed.state;
+  const bool candidate = state.term == term && environment_.number_of(state.vote) == n;
+  if (record.leader == 0 && record.hashes.empty() && candidate) record.leader = n;
+}
+
 void RaftInvariants::OnWrite(int n, const server::Node& node, const storage::LogAppend& append) {
   Observe(n, node);
   Image& handed = members_[n].handed;
@@ -126,6 +135,7 @@ void RaftInvariants::OnWrite(int n, const server::Node& node, const storage::Log
       Fail(n, absl::StrCat("no committed entry is truncated (invariant 17): ", first.value()));
     }
   }
+  if (!append.records.empty()) LearnOfLeader(n, append.records.front().term);
   Term last = append.reset ? append.reset->term : Term();
   if (!Take(append, handed)) return Fail(n, "a log has no gaps (invariant 12)");
   for (const storage::LogRecord& record : append.records) {

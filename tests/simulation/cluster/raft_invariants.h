@@ -73,6 +73,7 @@ class RaftInvariants {
   void Commit(int n, const server::Node& node, Term term);
   void CheckElected(int n, const server::Node& node);
   void CheckState(int n, const storage::LogState& state);
+  void LearnOfLeader(int n, Term term);
   void CheckEntry(int n, const server::Node& node, const raft::Entry& entry, uint64_t hash);
   void CheckVote(int n, const raft::Message& message, const raft::VoteResponse& response);
   void CheckAcknowledgement(int n, const raft::Message& message,

@@ -172,10 +172,12 @@ void JudgeHistories(World& world, Histories& histories, Time healed) {
   Take(world, "bank", CheckBank(histories.bank_reads, kAccounts, kMoney));
   JudgeWatches(world, histories);
   JudgeCaches(world, histories);
-  // No lease is revoked while a member is said to be corrupt.
-  const checkers::LeaseBounds bounds{.drift = 2 * Adversary::kDrift,
-                                     .healed = std::max(healed, histories.alarmed_until),
-                                     .slack = 8 * kSecond};
+  // A leader that is new gives leases their time anew, and none is revoked while a member is said
+  // to be corrupt.
+  const checkers::LeaseBounds bounds{
+      .drift = 2 * Adversary::kDrift,
+      .healed = std::max({healed, world.last_election(), histories.alarmed_until}),
+      .slack = 8 * kSecond};
   for (const auto& lease : histories.leases) Take(world, "lease", CheckLease(lease, bounds));
   Take(world, "lock", CheckOwnership(histories.locks));
   JudgeGrants(world, histories);

@@ -399,7 +399,10 @@ void World::CheckLeaders() {
     const server::Node& node = host->core().node();
     if (!node.is_leader()) continue;
     const auto [it, is_new] = leaders_.emplace(node.term().value(), n);
-    if (is_new) counters_.Add(Reached::kElections);
+    if (is_new) {
+      counters_.Add(Reached::kElections);
+      last_election_ = now();
+    }
     if (it->second != n) {
       Broken(absl::StrCat("a term has one leader: ", node.term().value(), " has members ",
                           it->second, " and ", n));

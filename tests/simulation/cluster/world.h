@@ -53,6 +53,7 @@ class World final : public ClientLink {
   std::vector<int> Running() const;
   // The leader of the highest term; 0: none.
   int Leader();
+  Time last_election() const { return last_election_; }
   // The member that has applied the most; 0: none runs.
   int Newest() const;
   // Those who vote, and those who learn, as the newest knows; none: nobody runs.
@@ -138,6 +139,7 @@ class World final : public ClientLink {
   std::map<int, Time> started_;
   std::map<int, uint64_t> flips_before_life_;
   std::map<uint64_t, int> leaders_;  // by term
+  Time last_election_ = 0;
   std::set<int> removed_;
   int damaged_ = 0;
   bool refuses_ = false;

@@ -119,8 +119,8 @@ class GarbageCollector final : public runtime::QueueController {
   // controller keeps copies of.
   std::map<std::string, std::unique_ptr<Informer>> watched_;
   std::set<std::string> shared_;
-  std::vector<const Informer*>
-      unseen_;  // of those shared: the graph may lack some of their objects
+  // Of those shared: the graph may lack some of their objects.
+  std::vector<const Informer*> unseen_;
   std::thread discoverer_;
 
   mutable absl::Mutex mu_;

@@ -30,8 +30,7 @@ bool NodeMayHelp(const ClusterEvent& event, const Pod& pod, PluginSet refused_by
       !CouldHold(node, pod.requests.resources)) {
     return false;
   }
-  // Nobody has refused a pod that there was no node for, nor one whose nodes came with taints
-  // since.
+  // Nobody refuses a pod that there is no node for, and those that come may have taints at first.
   if (event.kind == Kind::kNodeAdded || refused_by == 0) return true;
   const PluginSet of_changes = SetOf(Plugin::kNodeUnschedulable) | SetOf(Plugin::kTaintToleration) |
                                SetOf(Plugin::kNodeAffinity) | SetOf(Plugin::kNodeResourcesFit) |

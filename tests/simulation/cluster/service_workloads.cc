@@ -423,28 +423,29 @@ Coroutine<bool> IsThere(Client& client, LeaseHistory& lease) {
   co_return co_await Renew(client, lease);
 }
 
+Time PauseBeforeRenewal(Client& client, const LeaseHistory& lease) {
+  const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
+  return client.dice().Percent(20) ? late : client.dice().Between(kSecond / 5, 2 * kSecond);
+}
+
 // Renews the lease some times, from 0 to many. False: it is gone.
 Coroutine<bool> Keep(Client& client, LeaseHistory& lease) {
-  if (client.world().options().has(Feature::k_sleeping_leaders) && client.dice().Percent(60)) {
-    // Soon at another member when one does not answer.
-    bool alive = true;
-    for (int renewals = 60; renewals > 0 && alive && !client.stopped(); --renewals) {
-      co_await client.Sleep(client.dice().Between(kSecond / 10, kSecond / 3));
-      alive = co_await Renew(client, lease, kSecond / 2);
+  // Often, and soon at another member when one does not answer.
+  const bool eager =
+      client.world().options().has(Feature::k_sleeping_leaders) && client.dice().Percent(60);
+  uint64_t renewals = 60;
+  if (!eager) {
+    // Some live for long, and some are renewed in the last moment.
+    renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
+    if (client.library() != nullptr && client.dice().Percent(70)) {
+      co_return co_await KeepByLibrary(client, lease, client.dice().Skewed(kSecond, 20 * kSecond));
     }
-    co_return alive;
   }
   bool alive = true;
-  // Some live for long, and some are renewed in the last moment.
-  uint64_t renewals = client.dice().Below(client.dice().Percent(15) ? 40 : 5);
-  if (client.library() != nullptr && client.dice().Percent(70)) {
-    co_return co_await KeepByLibrary(client, lease, client.dice().Skewed(kSecond, 20 * kSecond));
-  }
   for (; renewals > 0 && alive && !client.stopped(); --renewals) {
-    const Time late = lease.ttl + client.dice().Between(-200, 300) * kMillisecond;
-    co_await client.Sleep(
-        client.dice().Percent(20) ? late : client.dice().Between(kSecond / 5, 2 * kSecond));
-    alive = co_await Renew(client, lease);
+    co_await client.Sleep(eager ? client.dice().Between(kSecond / 10, kSecond / 3)
+                                : PauseBeforeRenewal(client, lease));
+    alive = co_await Renew(client, lease, eager ? kSecond / 2 : 4 * kSecond);
   }
   co_return alive;
 }
